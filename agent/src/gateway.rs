@@ -1,0 +1,1 @@
+//! Gateways: what a capability opens between a container and its host.

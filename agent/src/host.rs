@@ -1,0 +1,1 @@
+//! The thin layer that touches the kernel: mounts, netlink, firewall, cgroups, namespaces.

@@ -1,0 +1,2 @@
+//! `softwarecontainer-agent`.
+fn main() {}

@@ -1,0 +1,1 @@
+//! What each gateway accepts: its configuration elements, parsed and merged.

@@ -1,0 +1,3 @@
+//! Capabilities: service manifests, and the pure half (parse and merge) of every gateway.
+
+pub mod gateway;

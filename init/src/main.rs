@@ -1,0 +1,2 @@
+//! `softwarecontainer-init`.
+fn main() {}

@@ -1,0 +1,1 @@
+//! A safe wrapper around the part of liblxc that the agent uses.
