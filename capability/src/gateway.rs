@@ -1,1 +1,137 @@
 //! What each gateway accepts: its configuration elements, parsed and merged.
+
+#[cfg(feature = "gateway-devicenode")]
+pub mod devicenode;
+#[cfg(feature = "gateway-env")]
+pub mod env;
+#[cfg(feature = "gateway-file")]
+pub mod file;
+#[cfg(feature = "gateway-pulseaudio")]
+pub mod pulseaudio;
+#[cfg(feature = "gateway-wayland")]
+pub mod wayland;
+
+use crate::error::{ConfigError, Problem, shown};
+use crate::manifest::{GatewayConfig, Origin};
+use serde_json::Value;
+use std::collections::BTreeSet;
+use std::fmt::Debug;
+
+/// One object of a gateway's `config` array.
+pub type Element = serde_json::Map<String, Value>;
+
+/// The merged configuration of one gateway. The default value is what a container has without any capability: nothing.
+pub trait Settings: Clone + Default + PartialEq + Debug + Send + 'static {
+    /// The gateway's `id` in manifests.
+    const ID: &'static str;
+
+    /// Every key that an element may have, at any depth. Others are ignored, with a warning. Empty: no check.
+    const KEYS: &'static [&'static str] = &[];
+
+    /// Parses one element and merges it in.
+    ///
+    /// # Errors
+    /// The element cannot be used; `self` is then to be thrown away, so work on a clone.
+    fn merge(&mut self, element: &Element) -> Result<(), ConfigError>;
+}
+
+/// Declares [`GatewaySettings`] from one line per gateway: feature, field and type.
+macro_rules! gateways {
+    ($($(#[$doc:meta])* $feature:literal $field:ident: $settings:ty,)*) => {
+        /// All gateways' merged settings of one container.
+        #[derive(Clone, Default, PartialEq, Debug)]
+        pub struct GatewaySettings {
+            $($(#[$doc])* #[cfg(feature = $feature)] pub $field: $settings,)*
+            /// What has been merged, so that a capability that is set again changes nothing. Without this an `append` to
+            /// an environment variable would count again.
+            merged: BTreeSet<Origin>,
+        }
+
+        impl GatewaySettings {
+            fn merge_into(&mut self, id: &str, elements: &[Value]) -> Result<(), ConfigError> {
+                match id {
+                    $(#[cfg(feature = $feature)]
+                    <$settings as Settings>::ID => merge_all(&mut self.$field, elements),)*
+                    _ => Err(ConfigError::new(Problem::UnknownGateway)),
+                }
+            }
+        }
+
+        /// IDs of the gateways in this build.
+        pub const GATEWAYS: &[&str] = &[$(#[cfg(feature = $feature)] <$settings as Settings>::ID,)*];
+
+        /// The keys that the elements of gateway `id` may have; `None` when there is no such gateway or it does not tell.
+        #[must_use]
+        pub fn known_keys(id: &str) -> Option<&'static [&'static str]> {
+            let keys = match id {
+                $(#[cfg(feature = $feature)]
+                <$settings as Settings>::ID => <$settings as Settings>::KEYS,)*
+                _ => &[],
+            };
+            (!keys.is_empty()).then_some(keys)
+        }
+    };
+}
+
+gateways! {
+    /// Files and directories of the host.
+    "gateway-file" file: file::FileSettings,
+    /// Sound.
+    "gateway-pulseaudio" pulseaudio: pulseaudio::PulseAudioSettings,
+    /// Device nodes of the host.
+    "gateway-devicenode" devicenode: devicenode::DeviceNodeSettings,
+    /// The host's Wayland compositor.
+    "gateway-wayland" wayland: wayland::WaylandSettings,
+    /// Environment variables.
+    "gateway-env" env: env::EnvSettings,
+}
+
+impl GatewaySettings {
+    /// Merges gateway configurations in their order. What was merged before, by this or an earlier call, is skipped; a
+    /// failure leaves the settings as they were.
+    ///
+    /// # Errors
+    /// A gateway that does not exist, a configuration that is no array with at least one object, or an element that
+    /// its gateway cannot use.
+    pub fn add(&mut self, configs: &[GatewayConfig]) -> Result<(), ConfigError> {
+        let mut next = self.clone();
+        for config in configs {
+            if next.merged.insert(config.origin.clone()) {
+                next.add_one(config)
+                    .map_err(|e| e.of_gateway(&config.id).read_in(&config.origin))?;
+            }
+        }
+        *self = next;
+        Ok(())
+    }
+
+    fn add_one(&mut self, config: &GatewayConfig) -> Result<(), ConfigError> {
+        match &config.config {
+            Value::Array(elements) => self.merge_into(&config.id, elements),
+            other => Err(ConfigError::new(Problem::WrongType {
+                expected: "an array",
+                found: shown(other),
+            })),
+        }
+    }
+}
+
+fn merge_all<S: Settings>(settings: &mut S, elements: &[Value]) -> Result<(), ConfigError> {
+    if elements.is_empty() {
+        return Err(ConfigError::new(Problem::Empty));
+    }
+    for (index, element) in elements.iter().enumerate() {
+        let Value::Object(element) = element else {
+            let problem = Problem::WrongType {
+                expected: "an object",
+                found: shown(element),
+            };
+            return Err(ConfigError::new(problem).at(index));
+        };
+        settings.merge(element).map_err(|e| e.at(index))?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+pub(crate) mod tests;

@@ -1,0 +1,259 @@
+//! Places in a JSON document: the path to a value, and where in the text that value starts.
+
+use std::fmt;
+
+/// One step from a JSON value to a value inside it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Step {
+    /// Into the member of an object.
+    Key(String),
+    /// Into the element of an array, counted from 0.
+    Index(usize),
+}
+
+impl From<&str> for Step {
+    fn from(key: &str) -> Self {
+        Self::Key(key.to_owned())
+    }
+}
+
+impl From<usize> for Step {
+    fn from(index: usize) -> Self {
+        Self::Index(index)
+    }
+}
+
+/// A path such as `capabilities[0].name`; the empty path is the document itself.
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct JsonPath(pub Vec<Step>);
+
+impl JsonPath {
+    /// This path with one more step at its end.
+    #[must_use]
+    pub fn join(&self, step: impl Into<Step>) -> Self {
+        let mut steps = self.0.clone();
+        steps.push(step.into());
+        Self(steps)
+    }
+}
+
+impl fmt::Display for JsonPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (i, step) in self.0.iter().enumerate() {
+            match step {
+                Step::Key(key) if i == 0 => write!(f, "{key}")?,
+                Step::Key(key) => write!(f, ".{key}")?,
+                Step::Index(index) => write!(f, "[{index}]")?,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A place in a text file, both parts counted from 1; the column counts bytes, as compilers do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Position {
+    /// Line.
+    pub line: usize,
+    /// Column, in bytes.
+    pub column: usize,
+}
+
+impl fmt::Display for Position {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.line, self.column)
+    }
+}
+
+/// Where the value at `path` starts in `source`. When the path leads to nothing (a key that is missing), it is where the
+/// last value on the way starts. `source` has to be valid JSON; of other text the answer means little.
+#[must_use]
+pub fn locate(source: &[u8], path: &JsonPath) -> Position {
+    let mut scanner = Scanner { source, at: 0 };
+    scanner.skip_space();
+    let mut found = scanner.at;
+    for step in &path.0 {
+        let next = match step {
+            Step::Key(key) => scanner.enter_member(key),
+            Step::Index(index) => scanner.enter_element(*index),
+        };
+        let Some(start) = next else { break };
+        found = start;
+        scanner.at = start;
+    }
+    position(source, found)
+}
+
+fn position(source: &[u8], offset: usize) -> Position {
+    let before = source.get(..offset).unwrap_or(source);
+    let line_start = before
+        .iter()
+        .rposition(|&b| b == b'\n')
+        .map_or(0, |i| i + 1);
+    Position {
+        line: 1 + before.iter().filter(|&&b| b == b'\n').count(),
+        column: 1 + before.len() - line_start,
+    }
+}
+
+/// Walks over JSON text that a real parser has already accepted; hence it only counts brackets and quotes.
+struct Scanner<'a> {
+    source: &'a [u8],
+    at: usize,
+}
+
+impl Scanner<'_> {
+    fn peek(&self) -> Option<u8> {
+        self.source.get(self.at).copied()
+    }
+
+    fn skip_space(&mut self) {
+        while self.peek().is_some_and(|b| b.is_ascii_whitespace()) {
+            self.at += 1;
+        }
+    }
+
+    fn eat(&mut self, byte: u8) -> bool {
+        self.skip_space();
+        let there = self.peek() == Some(byte);
+        if there {
+            self.at += 1;
+        }
+        there
+    }
+
+    /// Where the value of the last member `key` of the object here starts (the last, as the parser lets that one win).
+    fn enter_member(&mut self, key: &str) -> Option<usize> {
+        if !self.eat(b'{') {
+            return None;
+        }
+        let mut found = None;
+        loop {
+            self.skip_space();
+            let name_start = self.at;
+            if self.peek() != Some(b'"') {
+                return found;
+            }
+            self.skip_string();
+            let name = self.source.get(name_start..self.at).unwrap_or_default();
+            if !self.eat(b':') {
+                return found;
+            }
+            self.skip_space();
+            if serde_json::from_slice::<String>(name).is_ok_and(|name| name == key) {
+                found = Some(self.at);
+            }
+            self.skip_value();
+            if !self.eat(b',') {
+                return found;
+            }
+        }
+    }
+
+    fn enter_element(&mut self, index: usize) -> Option<usize> {
+        if !self.eat(b'[') {
+            return None;
+        }
+        self.skip_space();
+        if self.peek() == Some(b']') {
+            return None;
+        }
+        for _ in 0..index {
+            self.skip_value();
+            if !self.eat(b',') {
+                return None;
+            }
+            self.skip_space();
+        }
+        Some(self.at)
+    }
+
+    fn skip_string(&mut self) {
+        self.at += 1;
+        while let Some(byte) = self.peek() {
+            self.at += 1;
+            match byte {
+                b'\\' => self.at += 1,
+                b'"' => return,
+                _ => {}
+            }
+        }
+    }
+
+    fn skip_value(&mut self) {
+        let mut depth = 0_usize;
+        while let Some(byte) = self.peek() {
+            match byte {
+                b'"' => {
+                    self.skip_string();
+                    continue;
+                }
+                b'{' | b'[' => depth += 1,
+                b'}' | b']' | b',' if depth == 0 => return,
+                b'}' | b']' => depth -= 1,
+                _ => {}
+            }
+            self.at += 1;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn path(steps: &[&dyn Fn() -> Step]) -> JsonPath {
+        JsonPath(steps.iter().map(|step| step()).collect())
+    }
+
+    #[test]
+    fn finds_members_and_elements() {
+        let source = br#"{ "a": [1, {"b]": "x,y"},
+  {"c\u0064": [ ], "e": true}] }"#;
+        let at = |steps: &[&dyn Fn() -> Step]| locate(source, &path(steps)).to_string();
+        assert_eq!(at(&[]), "1:1");
+        assert_eq!(at(&[&|| "a".into()]), "1:8");
+        assert_eq!(at(&[&|| "a".into(), &|| 1.into(), &|| "b]".into()]), "1:19");
+        assert_eq!(at(&[&|| "a".into(), &|| 2.into(), &|| "e".into()]), "2:25");
+        assert_eq!(at(&[&|| "a".into(), &|| 2.into(), &|| "cd".into()]), "2:15");
+    }
+
+    #[test]
+    fn a_missing_key_is_reported_at_its_object() {
+        let source = b"[\n {},\n {\"x\": 1}]";
+        let missing = JsonPath(vec![1.into(), "y".into()]);
+        assert_eq!(locate(source, &missing), Position { line: 3, column: 2 });
+    }
+
+    #[test]
+    fn the_last_of_two_equal_keys_counts_as_it_does_for_the_parser() {
+        let source = b"{\"a\": 1,\n\"a\": 2}";
+        assert_eq!(
+            locate(source, &JsonPath(vec!["a".into()])),
+            Position { line: 2, column: 6 }
+        );
+    }
+
+    #[test]
+    fn paths_read_like_javascript() {
+        let path = JsonPath::default()
+            .join("capabilities")
+            .join(0)
+            .join("gateways")
+            .join(2)
+            .join("id");
+        assert_eq!(path.to_string(), "capabilities[0].gateways[2].id");
+    }
+
+    proptest! {
+        #[test]
+        fn never_panics(source: Vec<u8>, keys: Vec<String>, index in 0..9_usize) {
+            let mut path = JsonPath::default().join(index);
+            for key in &keys {
+                path = path.join(key.as_str()).join(index);
+            }
+            let _ = locate(&source, &path);
+        }
+    }
+}

@@ -1,0 +1,193 @@
+//! All manifests of the system, and the choice of capabilities from them.
+
+use crate::manifest::{Capability, GatewayConfig, Manifest, ManifestError, Warning, parse};
+use std::collections::BTreeMap;
+use std::fmt;
+use std::fs;
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+/// Where manifests are: a directory of `.json` files, or one such file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ManifestSource {
+    path: PathBuf,
+    may_be_absent: bool,
+}
+
+impl ManifestSource {
+    /// A path that someone has named: it must exist. The empty path means no manifests.
+    #[must_use]
+    pub fn named(path: impl Into<PathBuf>) -> Self {
+        Self {
+            path: path.into(),
+            may_be_absent: false,
+        }
+    }
+
+    /// The default place, which may be absent: that means no manifests, with a warning.
+    #[must_use]
+    pub fn default_place(path: impl Into<PathBuf>) -> Self {
+        Self {
+            path: path.into(),
+            may_be_absent: true,
+        }
+    }
+
+    /// No manifests.
+    #[must_use]
+    pub fn none() -> Self {
+        Self::named("")
+    }
+
+    /// The file or directory; empty for none.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The files to read, in byte order of their names.
+    ///
+    /// # Errors
+    /// The path cannot be read, is `/`, or is a file that is not called `….json`.
+    pub fn files(&self, warnings: &mut Vec<Warning>) -> Result<Vec<PathBuf>, ManifestError> {
+        let path = &self.path;
+        if path.as_os_str().is_empty() {
+            return Ok(Vec::new());
+        }
+        let read_error = |source| ManifestError::Read {
+            path: path.clone(),
+            source,
+        };
+        let refused = |why| {
+            Err(ManifestError::Refused {
+                path: path.clone(),
+                why,
+            })
+        };
+        let kind = match fs::metadata(path) {
+            Ok(metadata) => metadata.file_type(),
+            Err(e) if e.kind() == io::ErrorKind::NotFound && self.may_be_absent => {
+                let message = "does not exist, counts as empty".to_owned();
+                warnings.push(Warning {
+                    file: path.clone(),
+                    position: None,
+                    message,
+                });
+                return Ok(Vec::new());
+            }
+            Err(e) => return Err(read_error(e)),
+        };
+        if !kind.is_dir() {
+            return match path.file_name() {
+                _ if !kind.is_file() => refused("is neither a directory nor a regular file"),
+                Some(name) if is_manifest_name(name.as_bytes()) => Ok(vec![path.clone()]),
+                _ => refused("is not a file whose name ends in \".json\""),
+            };
+        }
+        if fs::canonicalize(path).map_err(read_error)? == Path::new("/") {
+            return refused("the root directory cannot hold manifests");
+        }
+        let mut names = Vec::new();
+        for entry in fs::read_dir(path).map_err(read_error)? {
+            let name = entry.map_err(read_error)?.file_name();
+            if is_manifest_name(name.as_bytes()) && !path.join(&name).is_dir() {
+                names.push(name);
+            }
+        }
+        names.sort_by(|a, b| a.as_bytes().cmp(b.as_bytes()));
+        Ok(names.into_iter().map(|name| path.join(name)).collect())
+    }
+}
+
+fn is_manifest_name(name: &[u8]) -> bool {
+    name.len() > ".json".len() && name.ends_with(b".json")
+}
+
+/// A name that no manifest defines.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnknownCapability(pub String);
+
+impl fmt::Display for UnknownCapability {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "no service manifest defines capability {:?}", self.0)
+    }
+}
+
+impl std::error::Error for UnknownCapability {}
+
+/// The capabilities of all manifests.
+#[derive(Debug, Default, PartialEq)]
+pub struct Store {
+    listed: BTreeMap<String, Vec<GatewayConfig>>,
+    default: Vec<GatewayConfig>,
+    warnings: Vec<Warning>,
+}
+
+impl Store {
+    /// Reads all manifests: `dir` holds those that launchers choose from, `default` those that are always applied.
+    ///
+    /// # Errors
+    /// A place or a manifest that cannot be used.
+    pub fn load(dir: &ManifestSource, default: &ManifestSource) -> Result<Self, ManifestError> {
+        let mut store = Self::default();
+        for file in dir.files(&mut store.warnings)? {
+            for Capability { name, gateways } in store.read(&file)? {
+                store.listed.entry(name).or_default().extend(gateways);
+            }
+        }
+        for file in default.files(&mut store.warnings)? {
+            let capabilities = store.read(&file)?;
+            store
+                .default
+                .extend(capabilities.into_iter().flat_map(|c| c.gateways));
+        }
+        Ok(store)
+    }
+
+    fn read(&mut self, file: &Path) -> Result<Vec<Capability>, ManifestError> {
+        let source = fs::read(file).map_err(|source| ManifestError::Read {
+            path: file.to_owned(),
+            source,
+        })?;
+        let Manifest {
+            capabilities,
+            warnings,
+        } = parse(file, &source)?;
+        self.warnings.extend(warnings);
+        Ok(capabilities)
+    }
+
+    /// Names of the capabilities that launchers can choose, in byte order; never those of the default directory.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.listed.keys().map(String::as_str)
+    }
+
+    /// The gateway configurations of the default capabilities, then those of the named ones in their order. A
+    /// capability that is named twice counts once.
+    ///
+    /// # Errors
+    /// A name that no manifest in the (not default) directory defines.
+    pub fn select(&self, names: &[String]) -> Result<Vec<GatewayConfig>, UnknownCapability> {
+        let mut configs = self.default.clone();
+        for (i, name) in names.iter().enumerate() {
+            let found = self
+                .listed
+                .get(name)
+                .ok_or_else(|| UnknownCapability(name.clone()))?;
+            if !names[..i].contains(name) {
+                configs.extend_from_slice(found);
+            }
+        }
+        Ok(configs)
+    }
+
+    /// What was odd in the manifests but did not stop the reading.
+    #[must_use]
+    pub fn warnings(&self) -> &[Warning] {
+        &self.warnings
+    }
+}
+
+#[cfg(test)]
+mod tests;
