@@ -1,11 +1,15 @@
 //! What each gateway accepts: its configuration elements, parsed and merged.
 
+#[cfg(feature = "gateway-cgroups")]
+pub mod cgroups;
 #[cfg(feature = "gateway-devicenode")]
 pub mod devicenode;
 #[cfg(feature = "gateway-env")]
 pub mod env;
 #[cfg(feature = "gateway-file")]
 pub mod file;
+#[cfg(feature = "gateway-network")]
+pub mod network;
 #[cfg(feature = "gateway-pulseaudio")]
 pub mod pulseaudio;
 #[cfg(feature = "gateway-wayland")]
@@ -76,10 +80,14 @@ macro_rules! gateways {
 gateways! {
     /// Files and directories of the host.
     "gateway-file" file: file::FileSettings,
+    /// The network.
+    "gateway-network" network: network::NetworkSettings,
     /// Sound.
     "gateway-pulseaudio" pulseaudio: pulseaudio::PulseAudioSettings,
     /// Device nodes of the host.
     "gateway-devicenode" devicenode: devicenode::DeviceNodeSettings,
+    /// Limits, shares, and the class of network packets.
+    "gateway-cgroups" cgroups: cgroups::CgroupsSettings,
     /// The host's Wayland compositor.
     "gateway-wayland" wayland: wayland::WaylandSettings,
     /// Environment variables.

@@ -1,0 +1,105 @@
+//! Cgroups gateway: limits and shares of a container, and the class of its network packets.
+
+mod class_id;
+mod quantity;
+
+pub use class_id::ClassId;
+pub use quantity::Bytes;
+
+use super::{Element, Settings};
+use crate::element::required_str;
+use crate::error::ConfigError;
+use std::collections::BTreeMap;
+
+/// Name of the setting that classifies network packets.
+pub const NET_CLS_CLASSID: &str = "net_cls.classid";
+
+/// Merged configuration of the cgroups gateway.
+#[derive(Clone, Default, PartialEq, Eq, Debug)]
+pub struct CgroupsSettings {
+    /// Values by setting, in the names that the manifests use (those of cgroup v1, as a rule).
+    pub values: BTreeMap<String, CgroupValue>,
+}
+
+/// The value of a setting.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum CgroupValue {
+    /// An amount of memory: the larger of several wins.
+    Memory(Bytes),
+    /// A weight of `cpu.shares`, at least 2: the larger of several wins.
+    Shares(u64),
+    /// A class of network packets: the last one wins.
+    Class(ClassId),
+    /// Passed on as it is: the last one wins.
+    Text(String),
+}
+
+impl CgroupsSettings {
+    /// The class of the container's packets.
+    #[must_use]
+    pub fn class(&self) -> Option<ClassId> {
+        match self.values.get(NET_CLS_CLASSID) {
+            Some(CgroupValue::Class(class)) => Some(*class),
+            _ => None,
+        }
+    }
+}
+
+impl Settings for CgroupsSettings {
+    const ID: &'static str = "cgroups";
+    const KEYS: &'static [&'static str] = &["setting", "value"];
+
+    fn merge(&mut self, element: &Element) -> Result<(), ConfigError> {
+        let setting = required_str(element, "setting")?;
+        check_name(setting).map_err(|why| ConfigError::invalid("setting", &setting.into(), why))?;
+        let text = required_str(element, "value")?;
+        let value =
+            parse(setting, text).map_err(|why| ConfigError::invalid("value", &text.into(), why))?;
+        let merged = match (self.values.remove(setting), value) {
+            (Some(CgroupValue::Memory(old)), CgroupValue::Memory(new)) => {
+                CgroupValue::Memory(old.max(new))
+            }
+            (Some(CgroupValue::Shares(old)), CgroupValue::Shares(new)) => {
+                CgroupValue::Shares(old.max(new))
+            }
+            (_, new) => new,
+        };
+        self.values.insert(setting.to_owned(), merged);
+        Ok(())
+    }
+}
+
+/// A setting is the name of a file in a cgroup directory, `controller.something`: it must not lead anywhere else, nor
+/// name the files that move processes and delegate controllers.
+fn check_name(setting: &str) -> Result<(), &'static str> {
+    let valid = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.');
+    match setting.split_once('.') {
+        Some((controller, rest))
+            if !controller.is_empty()
+                && !rest.is_empty()
+                && setting.bytes().all(valid)
+                && !setting.contains("..") =>
+        {
+            if controller == "cgroup" {
+                return Err("belongs to no controller, but to the cgroup itself");
+            }
+            Ok(())
+        }
+        _ => Err("is not a setting such as \"memory.limit_in_bytes\""),
+    }
+}
+
+fn parse(setting: &str, text: &str) -> Result<CgroupValue, &'static str> {
+    match setting {
+        "memory.limit_in_bytes" | "memory.memsw.limit_in_bytes" => {
+            Bytes::parse(text).map(CgroupValue::Memory)
+        }
+        "cpu.shares" => quantity::shares(text).map(CgroupValue::Shares),
+        NET_CLS_CLASSID => ClassId::parse(text).map(CgroupValue::Class),
+        _ if text.contains(['\n', '\r']) => Err("has more than one line"),
+        _ => Ok(CgroupValue::Text(text.to_owned())),
+    }
+}
+
+#[cfg(test)]
+mod tests;

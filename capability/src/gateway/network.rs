@@ -1,0 +1,161 @@
+//! Network gateway: whom a container may talk to.
+//!
+//! A configuration only ever allows: merging is the union of all rules, so it knows no order and a rule that comes again
+//! changes nothing.
+
+mod host;
+mod ports;
+mod protocol;
+
+pub use host::Host;
+pub use ports::Ports;
+
+use super::{Element, Settings};
+use crate::element::required_str;
+use crate::error::{ConfigError, Problem, shown};
+use protocol::Protocol;
+use serde_json::Value;
+use std::collections::BTreeSet;
+
+/// Merged configuration of the network gateway.
+#[derive(Clone, Default, PartialEq, Eq, Debug)]
+pub struct NetworkSettings {
+    /// The container gets an address and a route. False as long as no element has been merged.
+    pub active: bool,
+    /// What may pass; replies to it pass too, and nothing else.
+    pub rules: BTreeSet<Rule>,
+}
+
+/// One kind of traffic that may pass.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct Rule {
+    /// Who starts the conversation.
+    pub direction: Direction,
+    /// The other side.
+    pub host: Host,
+    /// What is said.
+    pub traffic: Traffic,
+}
+
+/// Who starts a conversation.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Direction {
+    /// The other side.
+    Incoming,
+    /// The container.
+    Outgoing,
+}
+
+/// A kind of traffic. Ports are those of the side that is called.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Traffic {
+    /// Every protocol, also those that the manifest format has no name for.
+    Any,
+    /// ICMP for IPv4 hosts, ICMPv6 for IPv6 hosts.
+    Icmp,
+    /// TCP.
+    Tcp(Ports),
+    /// UDP.
+    Udp(Ports),
+}
+
+impl Settings for NetworkSettings {
+    const ID: &'static str = "network";
+    const KEYS: &'static [&'static str] = &["direction", "allow", "host", "ports", "protocols"];
+
+    fn merge(&mut self, element: &Element) -> Result<(), ConfigError> {
+        let direction = direction_of(element)?;
+        let allow = match element.get("allow") {
+            None => return Err(ConfigError::missing("allow")),
+            Some(Value::Array(allow)) => allow,
+            Some(other) => {
+                return Err(ConfigError::wrong_type(
+                    "allow",
+                    "an array of objects",
+                    other,
+                ));
+            }
+        };
+        for (index, entry) in allow.iter().enumerate() {
+            let rules = rules_of(direction, entry).map_err(|e| e.at(index).at("allow"))?;
+            self.rules.extend(rules);
+        }
+        self.active = true;
+        Ok(())
+    }
+}
+
+fn direction_of(element: &Element) -> Result<Direction, ConfigError> {
+    match required_str(element, "direction")? {
+        "INCOMING" => Ok(Direction::Incoming),
+        "OUTGOING" => Ok(Direction::Outgoing),
+        other => Err(ConfigError::invalid(
+            "direction",
+            &other.into(),
+            "is neither \"INCOMING\" nor \"OUTGOING\"",
+        )),
+    }
+}
+
+/// The rules that one entry of `allow` stands for.
+fn rules_of(direction: Direction, entry: &Value) -> Result<Vec<Rule>, ConfigError> {
+    let Value::Object(entry) = entry else {
+        return Err(ConfigError::new(Problem::WrongType {
+            expected: "an object",
+            found: shown(entry),
+        }));
+    };
+    // Elsewhere an unknown key is ignored with a warning. Here a mistyped `ports` would open every port.
+    for (key, value) in entry {
+        if !matches!(key.as_str(), "host" | "ports" | "protocols") {
+            return Err(ConfigError::invalid(key, value, "belongs to no known key"));
+        }
+    }
+    let text = required_str(entry, "host")?;
+    let host = Host::parse(text).map_err(|why| ConfigError::invalid("host", &text.into(), why))?;
+    let ports = entry.get("ports").map(ports::parse).transpose();
+    let ports = ports.map_err(|e| e.at("ports"))?;
+    let protocols = entry.get("protocols").map(protocol::parse).transpose();
+    let protocols = protocols.map_err(|e| e.at("protocols"))?;
+
+    let traffic = traffic_of(ports.as_deref(), protocols.as_ref()).map_err(|why| {
+        ConfigError::invalid("ports", entry.get("ports").unwrap_or(&Value::Null), why)
+    })?;
+    Ok(traffic
+        .into_iter()
+        .map(|traffic| Rule {
+            direction,
+            host: host.clone(),
+            traffic,
+        })
+        .collect())
+}
+
+fn traffic_of(
+    ports: Option<&[Ports]>,
+    protocols: Option<&BTreeSet<Protocol>>,
+) -> Result<Vec<Traffic>, &'static str> {
+    let both = BTreeSet::from([Protocol::Tcp, Protocol::Udp]);
+    let protocols = match (protocols, ports) {
+        (None, None) => return Ok(vec![Traffic::Any]),
+        (None, Some(_)) => &both,
+        (Some(protocols), _) => protocols,
+    };
+    if ports.is_some() && !protocols.contains(&Protocol::Tcp) && !protocols.contains(&Protocol::Udp)
+    {
+        return Err("is of no use to a protocol without ports");
+    }
+    let ports = ports.unwrap_or(&[Ports::ALL]);
+    let mut traffic = Vec::new();
+    for protocol in protocols {
+        match protocol {
+            Protocol::Icmp => traffic.push(Traffic::Icmp),
+            Protocol::Tcp => traffic.extend(ports.iter().copied().map(Traffic::Tcp)),
+            Protocol::Udp => traffic.extend(ports.iter().copied().map(Traffic::Udp)),
+        }
+    }
+    Ok(traffic)
+}
+
+#[cfg(test)]
+mod tests;
