@@ -1,1 +1,7 @@
 //! The thin layer that touches the kernel: mounts, netlink, firewall, cgroups, namespaces.
+
+pub mod frame_filter;
+pub mod iptables;
+pub mod netlink;
+pub mod netns;
+pub mod sysctl;

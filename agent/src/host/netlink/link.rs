@@ -1,0 +1,203 @@
+//! Network interfaces: look up, create, delete, set up or down, name the bridge they belong to.
+
+use std::fmt;
+use std::io::Cursor;
+
+use neli::FromBytesWithInput;
+use neli::consts::nl::NlmF;
+use neli::consts::rtnl::{Iff, Ifla, IflaInfo, RtAddrFamily, Rtm};
+use neli::rtnl::{Ifinfomsg, IfinfomsgBuilder, Rtattr};
+use neli::types::{Buffer, RtBuffer};
+
+use super::{Netlink, NetlinkError, attribute, attributes, c_string, encoding};
+
+/// An Ethernet hardware address.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct MacAddress(pub [u8; 6]);
+
+impl fmt::Display for MacAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [a, b, c, d, e, g] = self.0;
+        write!(f, "{a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{g:02x}")
+    }
+}
+
+impl fmt::Debug for MacAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// A network interface as the kernel describes it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Link {
+    /// Interface index, unique in its network namespace.
+    pub index: i32,
+    /// Name, at most 15 bytes.
+    pub name: String,
+    /// Whether it is administratively up (IFF_UP).
+    pub up: bool,
+    /// Kind as in `ip link add … type KIND`; `None` for hardware and loopback.
+    pub kind: Option<String>,
+    /// The free text of IFLA_IFALIAS, which stays with the interface as long as it lives.
+    pub alias: Option<String>,
+    /// Index of the bridge (or bond …) that it is a port of.
+    pub master: Option<i32>,
+}
+
+impl Netlink {
+    /// Looks an interface up by name.
+    ///
+    /// # Errors
+    /// [`NetlinkError`], source RTM_GETLINK of rtnetlink(7).
+    pub fn find_link(&self, name: &str) -> Result<Option<Link>, NetlinkError> {
+        let attempt = format!("look up network interface {name}");
+        let message = link_message(
+            &attempt,
+            0,
+            None,
+            [attribute(&attempt, Ifla::Ifname, &c_string(name))?],
+        )?;
+        match self.query(&attempt, Rtm::Getlink, NlmF::empty(), message) {
+            Ok(bodies) => bodies.first().map(|body| parse(&attempt, body)).transpose(),
+            Err(error) if error.errno() == Some(libc::ENODEV) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The interface of that name.
+    ///
+    /// # Errors
+    /// [`NetlinkError::NoSuchLink`] and those of [`Netlink::find_link`].
+    pub fn link(&self, name: &str) -> Result<Link, NetlinkError> {
+        self.find_link(name)?
+            .ok_or_else(|| NetlinkError::NoSuchLink(name.to_owned()))
+    }
+
+    /// All interfaces of the namespace.
+    ///
+    /// # Errors
+    /// [`NetlinkError`], source RTM_GETLINK of rtnetlink(7).
+    pub fn links(&self) -> Result<Vec<Link>, NetlinkError> {
+        let attempt = "list the network interfaces";
+        let message = link_message(attempt, 0, None, [])?;
+        self.query(attempt, Rtm::Getlink, NlmF::DUMP, message)?
+            .iter()
+            .map(|body| parse(attempt, body))
+            .collect()
+    }
+
+    /// Creates a bridge that is down and has no address.
+    ///
+    /// # Errors
+    /// [`NetlinkError`], source RTM_NEWLINK of rtnetlink(7); EEXIST if the name is taken.
+    pub fn create_bridge(&self, name: &str, alias: &str) -> Result<(), NetlinkError> {
+        let attempt = format!("create bridge {name}");
+        let kind = attribute(&attempt, IflaInfo::Kind, b"bridge")?;
+        let info = attribute(&attempt, Ifla::Linkinfo, &[])?
+            .nest(&kind)
+            .map_err(|error| encoding(&attempt, &error))?;
+        let attributes = [attribute(&attempt, Ifla::Ifname, &c_string(name))?, info];
+        let message = link_message(&attempt, 0, None, attributes)?;
+        self.request(&attempt, Rtm::Newlink, NlmF::CREATE | NlmF::EXCL, message)?;
+        // Creation ignores IFLA_IFALIAS, so it takes a second message.
+        let made = self.link(name)?;
+        self.set_alias(&made, alias)
+    }
+
+    /// Writes the free text of an interface.
+    ///
+    /// # Errors
+    /// [`NetlinkError`], source RTM_SETLINK of rtnetlink(7).
+    pub fn set_alias(&self, link: &Link, alias: &str) -> Result<(), NetlinkError> {
+        let attempt = format!("set the alias of {}", link.name);
+        let text = attribute(&attempt, Ifla::Ifalias, alias.as_bytes())?;
+        let message = link_message(&attempt, link.index, None, [text])?;
+        self.request(&attempt, Rtm::Setlink, NlmF::empty(), message)
+    }
+
+    /// Deletes an interface, and with it the other end of a veth pair.
+    ///
+    /// # Errors
+    /// [`NetlinkError`], source RTM_DELLINK of rtnetlink(7).
+    pub fn delete_link(&self, link: &Link) -> Result<(), NetlinkError> {
+        let attempt = format!("delete network interface {}", link.name);
+        let message = link_message(&attempt, link.index, None, [])?;
+        self.request(&attempt, Rtm::Dellink, NlmF::empty(), message)
+    }
+
+    /// Sets an interface up or down.
+    ///
+    /// # Errors
+    /// [`NetlinkError`], source RTM_SETLINK of rtnetlink(7).
+    pub fn set_up(&self, link: &Link, up: bool) -> Result<(), NetlinkError> {
+        let attempt = format!(
+            "set network interface {} {}",
+            link.name,
+            if up { "up" } else { "down" }
+        );
+        let message = link_message(&attempt, link.index, Some(up), [])?;
+        self.request(&attempt, Rtm::Setlink, NlmF::empty(), message)
+    }
+}
+
+fn link_message<const N: usize>(
+    attempt: &str,
+    index: i32,
+    up: Option<bool>,
+    list: [Rtattr<Ifla, Buffer>; N],
+) -> Result<Ifinfomsg, NetlinkError> {
+    let flags = if up == Some(true) {
+        Iff::UP
+    } else {
+        Iff::empty()
+    };
+    let change = if up.is_some() { Iff::UP } else { Iff::empty() };
+    IfinfomsgBuilder::default()
+        .ifi_family(RtAddrFamily::Unspecified)
+        .ifi_index(index)
+        .ifi_flags(flags)
+        .ifi_change(change)
+        .rtattrs(attributes(list))
+        .build()
+        .map_err(|error| encoding(attempt, &error))
+}
+
+fn parse(attempt: &str, body: &Buffer) -> Result<Link, NetlinkError> {
+    let message =
+        Ifinfomsg::from_bytes_with_input(&mut Cursor::new(body.as_ref()), body.as_ref().len())
+            .map_err(|error| encoding(attempt, &error))?;
+    let handle = message.rtattrs().get_attr_handle();
+    let text = |kind| {
+        handle
+            .get_attribute(kind)
+            .map(|found| from_c_string(found.rta_payload().as_ref()))
+    };
+    let kind = handle.get_attribute(Ifla::Linkinfo).and_then(|info| {
+        let info = info.rta_payload().as_ref();
+        RtBuffer::<u16, Buffer>::from_bytes_with_input(&mut Cursor::new(info), info.len())
+            .ok()?
+            .iter()
+            .find(|inner| *inner.rta_type() == u16::from(IflaInfo::Kind))
+            .map(|inner| from_c_string(inner.rta_payload().as_ref()))
+    });
+    Ok(Link {
+        index: *message.ifi_index(),
+        name: text(Ifla::Ifname).unwrap_or_default(),
+        up: message.ifi_flags().contains(Iff::UP),
+        kind,
+        alias: text(Ifla::Ifalias),
+        master: handle
+            .get_attribute(Ifla::Master)
+            .and_then(|found| found.rta_payload().as_ref().try_into().ok())
+            .map(i32::from_ne_bytes),
+    })
+}
+
+fn from_c_string(bytes: &[u8]) -> String {
+    let end = bytes
+        .iter()
+        .position(|byte| *byte == 0)
+        .unwrap_or(bytes.len());
+    String::from_utf8_lossy(bytes.get(..end).unwrap_or_default()).into_owned()
+}
