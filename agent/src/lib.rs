@@ -2,5 +2,10 @@
 //!
 //! Calls flow one way: bus → agent → container → gateway → host.
 
+pub mod cli;
+pub mod command_line;
+pub mod config;
+pub mod container;
 pub mod gateway;
 pub mod host;
+pub mod keyfile;

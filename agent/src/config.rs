@@ -1,0 +1,192 @@
+//! The agent's configuration: command line, then file, then built-in defaults.
+
+mod bridge;
+mod error;
+mod install;
+mod reader;
+
+pub use bridge::BridgeConfig;
+pub use error::ConfigError;
+pub use install::{default_config_file, prefix, sysconf_dir};
+
+use crate::cli::Options;
+use crate::keyfile;
+use reader::Reader;
+use softwarecontainer_capability::ManifestSource;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// Everything that can be configured.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Config {
+    /// The agent is on the D-Bus session bus instead of the system bus.
+    pub use_session_bus: bool,
+    /// How long a container may take to end before it is stopped by force; whole seconds.
+    pub shutdown_timeout: Duration,
+    /// Absolute path of the directory that holds a directory `SC-<id>` for each container; need not exist.
+    pub shared_mounts_dir: PathBuf,
+    /// File with more LXC settings for every container. Before [`Config::load`] has looked at the file system, `None` stands
+    /// for the default place and an empty path for no file.
+    pub extra_lxc_config: Option<PathBuf>,
+    /// Manifests that launchers choose from.
+    pub manifests: ManifestSource,
+    /// Manifests that are always applied.
+    pub default_manifests: ManifestSource,
+    /// The containers' network.
+    pub bridge: BridgeConfig,
+    /// Absolute path where LXC keeps its containers; `None` for LXC's own default.
+    pub lxc_path: Option<PathBuf>,
+    /// Whether containers get a user namespace.
+    pub user_namespace: UserNamespace,
+}
+
+/// Whether containers get a user namespace.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum UserNamespace {
+    /// Where the kernel allows it.
+    #[default]
+    Auto,
+    /// Always: without one a container is not created.
+    Required,
+    /// Never.
+    Off,
+}
+
+impl Default for Config {
+    /// The built-in defaults.
+    fn default() -> Self {
+        let directory = sysconf_dir().join("softwarecontainer");
+        Self {
+            use_session_bus: false,
+            shutdown_timeout: Duration::from_secs(1),
+            shared_mounts_dir: PathBuf::from("/tmp/container/"),
+            extra_lxc_config: None,
+            manifests: ManifestSource::default_place(directory.join("service-manifest.d/")),
+            default_manifests: ManifestSource::default_place(
+                directory.join("service-manifest.default.d/"),
+            ),
+            bridge: BridgeConfig::default(),
+            lxc_path: None,
+            user_namespace: UserNamespace::Auto,
+        }
+    }
+}
+
+impl Config {
+    /// Reads the configuration file and puts the command line above it. Returns what is worth a line in the log, too:
+    /// default files that are absent, deprecated options.
+    ///
+    /// # Errors
+    /// A file that cannot be read or was named and is absent; a line, group, key or value that cannot be used.
+    pub fn load(options: &Options) -> Result<(Self, Vec<String>), ConfigError> {
+        let mut notices = Vec::new();
+        let mut config = match &options.config {
+            Some(path) => Self::parse(path, &read(path)?)?,
+            None => Self::from_default_file(&default_config_file(), &mut notices)?,
+        };
+        config.override_by(options);
+        if options.user.is_some() {
+            notices.push("option --user is deprecated and has no effect".to_owned());
+        }
+        config.find_extra_lxc_config(&mut notices)?;
+        Ok((config, notices))
+    }
+
+    fn from_default_file(path: &Path, notices: &mut Vec<String>) -> Result<Self, ConfigError> {
+        match read(path) {
+            Err(ConfigError::Read { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
+                notices.push(format!(
+                    "no configuration file {}, defaults apply",
+                    path.display()
+                ));
+                Ok(Self::default())
+            }
+            Err(error) => Err(error),
+            Ok(source) => Self::parse(path, &source),
+        }
+    }
+
+    /// Reads `source`, the contents of `file`. Only the text is looked at, not what its paths lead to.
+    ///
+    /// # Errors
+    /// A line, group, key or value that cannot be used.
+    pub fn parse(file: &Path, source: &[u8]) -> Result<Self, ConfigError> {
+        let entries = keyfile::parse(source).map_err(|error| ConfigError::Syntax {
+            file: file.to_owned(),
+            error,
+        })?;
+        let mut reader = Reader::new(file, &entries)?;
+        let mut config = Self::default();
+        reader.bool("use-session-bus", &mut config.use_session_bus)?;
+        reader.seconds("shutdown-timeout", &mut config.shutdown_timeout)?;
+        reader.absolute_path("shared-mounts-dir", &mut config.shared_mounts_dir)?;
+        let extra_lxc_config = reader.string("deprecated-lxc-config-path")?;
+        config.extra_lxc_config = extra_lxc_config.map(PathBuf::from);
+        if let Some(path) = reader.string("service-manifest-dir")? {
+            config.manifests = ManifestSource::named(path);
+        }
+        if let Some(path) = reader.string("default-service-manifest-dir")? {
+            config.default_manifests = ManifestSource::named(path);
+        }
+        config.bridge = BridgeConfig::read(&mut reader)?;
+        let mut lxc_path = PathBuf::new();
+        if reader.absolute_path("lxc-path", &mut lxc_path)? {
+            config.lxc_path = Some(lxc_path);
+        }
+        reader.choice(
+            "user-namespace",
+            &mut config.user_namespace,
+            &[
+                ("auto", UserNamespace::Auto),
+                ("required", UserNamespace::Required),
+                ("off", UserNamespace::Off),
+            ],
+        )?;
+        reader.finish()?;
+        Ok(config)
+    }
+
+    fn override_by(&mut self, options: &Options) {
+        if let Some(path) = &options.manifest_dir {
+            self.manifests = ManifestSource::named(path);
+        }
+        if let Some(path) = &options.default_manifest_dir {
+            self.default_manifests = ManifestSource::named(path);
+        }
+        if let Some(seconds) = options.timeout {
+            self.shutdown_timeout = Duration::from_secs(seconds.into());
+        }
+        self.use_session_bus |= options.session_bus;
+    }
+
+    /// The file must exist if someone has named it; at its default place it may be absent.
+    fn find_extra_lxc_config(&mut self, notices: &mut Vec<String>) -> Result<(), ConfigError> {
+        let named = self.extra_lxc_config.take();
+        let may_be_absent = named.is_none();
+        let path =
+            named.unwrap_or_else(|| sysconf_dir().join("softwarecontainer/softwarecontainer.conf"));
+        if path.as_os_str().is_empty() {
+            return Ok(());
+        }
+        match fs::metadata(&path) {
+            Ok(_) => self.extra_lxc_config = Some(path),
+            Err(e) if e.kind() == io::ErrorKind::NotFound && may_be_absent => {
+                notices.push(format!("no file {} with more LXC settings", path.display()));
+            }
+            Err(source) => return Err(ConfigError::Read { path, source }),
+        }
+        Ok(())
+    }
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, ConfigError> {
+    fs::read(path).map_err(|source| ConfigError::Read {
+        path: path.to_owned(),
+        source,
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,171 @@
+//! Typed access to the entries of a key file, with errors that name file, line, group and key.
+
+use super::error::{ConfigError, GROUP};
+use crate::keyfile::{Entry, unescape};
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::time::Duration;
+
+/// Hands out values by key and remembers which keys were asked for; the others are unknown.
+pub(super) struct Reader<'a> {
+    file: &'a Path,
+    entries: &'a [Entry],
+    known: Vec<&'static str>,
+}
+
+impl<'a> Reader<'a> {
+    pub fn new(file: &'a Path, entries: &'a [Entry]) -> Result<Self, ConfigError> {
+        match entries.iter().find(|entry| entry.group != GROUP) {
+            Some(Entry {
+                group, key, line, ..
+            }) => Err(ConfigError::UnknownGroup {
+                file: file.to_owned(),
+                line: *line,
+                group: group.clone(),
+                key: key.clone(),
+            }),
+            None => Ok(Self {
+                file,
+                entries,
+                known: Vec::new(),
+            }),
+        }
+    }
+
+    /// Refuses keys that no one has asked for.
+    pub fn finish(self) -> Result<(), ConfigError> {
+        match self
+            .entries
+            .iter()
+            .find(|entry| !self.known.contains(&entry.key.as_str()))
+        {
+            Some(Entry {
+                group, key, line, ..
+            }) => Err(ConfigError::UnknownKey {
+                file: self.file.to_owned(),
+                line: *line,
+                group: group.clone(),
+                key: key.clone(),
+            }),
+            None => Ok(()),
+        }
+    }
+
+    fn entry(&mut self, key: &'static str) -> Option<&'a Entry> {
+        self.known.push(key);
+        self.entries.iter().rfind(|entry| entry.key == key)
+    }
+
+    /// The error that `key` has `value`, which it has from the file or by default; `why` ends the sentence.
+    pub fn error(
+        &self,
+        key: &'static str,
+        value: impl ToString,
+        why: impl Into<String>,
+    ) -> ConfigError {
+        ConfigError::Value {
+            file: self.file.to_owned(),
+            line: self
+                .entries
+                .iter()
+                .rfind(|entry| entry.key == key)
+                .map(|entry| entry.line),
+            key,
+            value: value.to_string(),
+            why: why.into(),
+        }
+    }
+
+    /// Sets `target` if the file has `key`.
+    pub fn parsed<T: FromStr>(
+        &mut self,
+        key: &'static str,
+        target: &mut T,
+        why: &str,
+    ) -> Result<(), ConfigError> {
+        if let Some(entry) = self.entry(key) {
+            *target = entry
+                .value
+                .parse()
+                .map_err(|_| self.error(key, &entry.value, why))?;
+        }
+        Ok(())
+    }
+
+    pub fn bool(&mut self, key: &'static str, target: &mut bool) -> Result<(), ConfigError> {
+        self.choice(
+            key,
+            target,
+            &[("true", true), ("false", false), ("1", true), ("0", false)],
+        )
+    }
+
+    pub fn seconds(&mut self, key: &'static str, target: &mut Duration) -> Result<(), ConfigError> {
+        let mut seconds = None;
+        if let Some(entry) = self.entry(key) {
+            let parsed = entry.value.parse::<u32>();
+            seconds =
+                Some(parsed.map_err(|_| {
+                    self.error(key, &entry.value, "is not a whole number of seconds")
+                })?);
+        }
+        if let Some(seconds) = seconds {
+            *target = Duration::from_secs(seconds.into());
+        }
+        Ok(())
+    }
+
+    pub fn choice<T: Copy>(
+        &mut self,
+        key: &'static str,
+        target: &mut T,
+        choices: &[(&str, T)],
+    ) -> Result<(), ConfigError> {
+        let Some(entry) = self.entry(key) else {
+            return Ok(());
+        };
+        let Some((_, choice)) = choices.iter().find(|(name, _)| *name == entry.value) else {
+            let names: Vec<&str> = choices.iter().map(|(name, _)| *name).collect();
+            return Err(self.error(
+                key,
+                &entry.value,
+                format!("is none of {}", names.join(", ")),
+            ));
+        };
+        *target = *choice;
+        Ok(())
+    }
+
+    pub fn string(&mut self, key: &'static str) -> Result<Option<String>, ConfigError> {
+        let Some(entry) = self.entry(key) else {
+            return Ok(None);
+        };
+        let text = unescape(&entry.value).ok_or_else(|| {
+            self.error(
+                key,
+                &entry.value,
+                "contains a backslash that is no escape (write \\\\)",
+            )
+        })?;
+        if text.contains('\0') {
+            return Err(self.error(key, text, "contains a NUL character"));
+        }
+        Ok(Some(text))
+    }
+
+    /// Sets `target` if the file has `key`, and tells whether it has.
+    pub fn absolute_path(
+        &mut self,
+        key: &'static str,
+        target: &mut PathBuf,
+    ) -> Result<bool, ConfigError> {
+        let Some(text) = self.string(key)? else {
+            return Ok(false);
+        };
+        if !text.starts_with('/') {
+            return Err(self.error(key, text, "is not an absolute path"));
+        }
+        *target = PathBuf::from(text);
+        Ok(true)
+    }
+}

@@ -1,0 +1,314 @@
+//! Tests of the configuration file and its precedence.
+
+use super::*;
+use proptest::prelude::*;
+use std::net::Ipv4Addr;
+use tempfile::TempDir;
+
+fn parse(keys: &str) -> Result<Config, ConfigError> {
+    Config::parse(
+        Path::new("/c"),
+        format!("[SoftwareContainer]\n{keys}").as_bytes(),
+    )
+}
+
+fn error(keys: &str) -> String {
+    parse(keys).unwrap_err().to_string()
+}
+
+#[test]
+fn no_key_is_mandatory() {
+    assert_eq!(parse("").unwrap(), Config::default());
+    assert_eq!(
+        Config::parse(Path::new("/c"), b"").unwrap(),
+        Config::default()
+    );
+}
+
+#[test]
+fn the_defaults_are_the_documented_ones() {
+    let config = Config::default();
+    assert!(!config.use_session_bus);
+    assert_eq!(config.shutdown_timeout, Duration::from_secs(1));
+    assert_eq!(config.shared_mounts_dir, Path::new("/tmp/container/"));
+    assert!(
+        config
+            .manifests
+            .path()
+            .ends_with("softwarecontainer/service-manifest.d")
+    );
+    assert!(
+        config
+            .default_manifests
+            .path()
+            .ends_with("softwarecontainer/service-manifest.default.d")
+    );
+    assert!(config.bridge.create);
+    assert_eq!(config.bridge.device, "lxcbr0");
+    assert_eq!(config.bridge.ip, Ipv4Addr::new(10, 0, 3, 1));
+    assert_eq!(config.bridge.netmask(), Ipv4Addr::new(255, 255, 255, 0));
+    assert_eq!(config.bridge.network, Ipv4Addr::new(10, 0, 3, 0));
+}
+
+#[test]
+fn every_key_is_read() {
+    let config = parse(
+        "use-session-bus = true\nshutdown-timeout = 5\nshared-mounts-dir = /run/sc/\n\
+         deprecated-lxc-config-path = /l.conf\nservice-manifest-dir = /m\ndefault-service-manifest-dir = /d.json\n\
+         create-bridge = false\nbridge-device = br-sc\nbridge-ip = 172.16.5.1\nbridge-netmask = 255.255.0.0\n\
+         bridge-netmask-bitlength = 16\nbridge-netaddr = 172.16.0.0\nlxc-path = /var/lib/x\nuser-namespace = required\n",
+    )
+    .unwrap();
+    let expected = Config {
+        use_session_bus: true,
+        shutdown_timeout: Duration::from_secs(5),
+        shared_mounts_dir: "/run/sc/".into(),
+        extra_lxc_config: Some("/l.conf".into()),
+        manifests: ManifestSource::named("/m"),
+        default_manifests: ManifestSource::named("/d.json"),
+        bridge: BridgeConfig {
+            create: false,
+            device: "br-sc".into(),
+            ip: Ipv4Addr::new(172, 16, 5, 1),
+            prefix_len: 16,
+            network: Ipv4Addr::new(172, 16, 0, 0),
+        },
+        lxc_path: Some("/var/lib/x".into()),
+        user_namespace: UserNamespace::Required,
+    };
+    assert_eq!(config, expected);
+    assert_eq!(
+        config.bridge.last_address(),
+        Ipv4Addr::new(172, 16, 255, 255)
+    );
+}
+
+#[test]
+fn errors_name_file_line_group_and_key() {
+    for (keys, expected) in [
+        (
+            "\nbridge = x",
+            "/c:3: [SoftwareContainer] bridge: unknown key",
+        ),
+        ("[Other]\nx = 1", "/c:3: [Other] x: unknown group"),
+        (
+            "nonsense",
+            "/c:2: the line is neither \"key = value\", nor a [group], nor a # comment",
+        ),
+        (
+            "use-session-bus = yes",
+            "/c:2: [SoftwareContainer] use-session-bus: \"yes\" is none of true, false, 1, 0",
+        ),
+        (
+            "shutdown-timeout = -1",
+            "/c:2: [SoftwareContainer] shutdown-timeout: \"-1\" is not a whole number of seconds",
+        ),
+        (
+            "shutdown-timeout = 1.5",
+            "/c:2: [SoftwareContainer] shutdown-timeout: \"1.5\" is not a whole number of seconds",
+        ),
+        (
+            "shutdown-timeout =",
+            "/c:2: [SoftwareContainer] shutdown-timeout: \"\" is not a whole number of seconds",
+        ),
+        (
+            "shared-mounts-dir = run",
+            "/c:2: [SoftwareContainer] shared-mounts-dir: \"run\" is not an absolute path",
+        ),
+        (
+            "lxc-path =",
+            "/c:2: [SoftwareContainer] lxc-path: \"\" is not an absolute path",
+        ),
+        (
+            "user-namespace = on",
+            "/c:2: [SoftwareContainer] user-namespace: \"on\" is none of auto, required, off",
+        ),
+        (
+            "bridge-ip = 10.0.3",
+            "/c:2: [SoftwareContainer] bridge-ip: \"10.0.3\" is not an IPv4 address",
+        ),
+        (
+            "bridge-netmask-bitlength = 32",
+            "/c:2: [SoftwareContainer] bridge-netmask-bitlength: \"32\" is not a number from 1 to 31",
+        ),
+        (
+            "bridge-netmask-bitlength = 0",
+            "/c:2: [SoftwareContainer] bridge-netmask-bitlength: \"0\" is not a number from 1 to 31",
+        ),
+        (
+            "bridge-netmask-bitlength = 999",
+            "/c:2: [SoftwareContainer] bridge-netmask-bitlength: \"999\" is not a number from 1 to 31",
+        ),
+    ] {
+        assert_eq!(error(keys), expected);
+    }
+}
+
+#[test]
+fn bridge_keys_must_agree_with_each_other() {
+    for (keys, expected) in [
+        (
+            "bridge-netmask = 255.255.0.0",
+            "bridge-netmask: \"255.255.0.0\" is not the netmask of 24 bits",
+        ),
+        (
+            "bridge-netmask-bitlength = 16",
+            "/c: [SoftwareContainer] bridge-netmask: the default \"255.255.255.0\" is not the netmask of 16 bits",
+        ),
+        (
+            "bridge-netmask = 255.0.255.0",
+            "is not the netmask of 24 bits (bridge-netmask-bitlength), 255.255.255.0",
+        ),
+        (
+            "bridge-netaddr = 10.0.3.1",
+            "bridge-netaddr: \"10.0.3.1\" is not the address of a network with netmask 255.255.255.0",
+        ),
+        (
+            "bridge-netaddr = 10.0.4.0",
+            "bridge-netaddr: \"10.0.4.0\" is not the network of bridge-ip 10.0.3.1",
+        ),
+        (
+            "bridge-ip = 10.0.4.1",
+            "bridge-netaddr: the default \"10.0.3.0\" is not the network of bridge-ip 10.0.4.1",
+        ),
+        (
+            "bridge-ip = 10.0.3.0",
+            "bridge-ip: \"10.0.3.0\" is the network's own",
+        ),
+        (
+            "bridge-ip = 10.0.3.255",
+            "bridge-ip: \"10.0.3.255\" is the network's own or its broadcast address",
+        ),
+        (
+            "bridge-device = a/b",
+            "bridge-device: \"a/b\" contains a character",
+        ),
+        ("bridge-device =", "bridge-device: \"\" must not be empty"),
+        (
+            "bridge-device = abcdefghijklmnop",
+            "is longer than the 15 bytes",
+        ),
+    ] {
+        let error = error(keys);
+        assert!(error.contains(expected), "{error}");
+    }
+}
+
+#[test]
+fn of_equal_keys_the_last_one_counts() {
+    assert_eq!(
+        parse("shutdown-timeout = 2\nshutdown-timeout = 3")
+            .unwrap()
+            .shutdown_timeout,
+        Duration::from_secs(3)
+    );
+}
+
+#[test]
+fn an_empty_manifest_path_means_no_manifests() {
+    assert_eq!(
+        parse("service-manifest-dir =").unwrap().manifests,
+        ManifestSource::none()
+    );
+}
+
+#[test]
+fn the_command_line_wins_over_the_file_and_the_file_over_the_default() {
+    let dir = TempDir::new().unwrap();
+    let file = dir.path().join("config");
+    fs::write(&file, "[SoftwareContainer]\nshutdown-timeout = 7\nservice-manifest-dir = /file\ndeprecated-lxc-config-path =\n").unwrap();
+    let mut options = Options {
+        config: Some(file),
+        ..Options::default()
+    };
+    let (config, _) = Config::load(&options).unwrap();
+    assert_eq!(config.shutdown_timeout, Duration::from_secs(7));
+    assert_eq!(config.manifests, ManifestSource::named("/file"));
+    assert_eq!(
+        config.default_manifests,
+        Config::default().default_manifests
+    );
+    assert!(!config.use_session_bus);
+
+    options.timeout = Some(9);
+    options.manifest_dir = Some("/line".into());
+    options.session_bus = true;
+    let (config, _) = Config::load(&options).unwrap();
+    assert_eq!(config.shutdown_timeout, Duration::from_secs(9));
+    assert_eq!(config.manifests, ManifestSource::named("/line"));
+    assert!(config.use_session_bus);
+}
+
+#[test]
+fn a_file_that_was_named_must_exist() {
+    let options = Options {
+        config: Some("/nonexistent/config".into()),
+        ..Options::default()
+    };
+    let error = Config::load(&options).unwrap_err().to_string();
+    assert!(
+        error.starts_with("/nonexistent/config: cannot be read: No such file"),
+        "{error}"
+    );
+
+    let dir = TempDir::new().unwrap();
+    let file = dir.path().join("config");
+    fs::write(
+        &file,
+        "[SoftwareContainer]\ndeprecated-lxc-config-path = /nonexistent/lxc\n",
+    )
+    .unwrap();
+    let error = Config::load(&Options {
+        config: Some(file),
+        ..Options::default()
+    })
+    .unwrap_err()
+    .to_string();
+    assert!(
+        error.starts_with("/nonexistent/lxc: cannot be read"),
+        "{error}"
+    );
+}
+
+#[test]
+fn an_absent_default_file_is_a_notice() {
+    let dir = TempDir::new().unwrap();
+    let mut notices = Vec::new();
+    let config = Config::from_default_file(&dir.path().join("none"), &mut notices).unwrap();
+    assert_eq!(config, Config::default());
+    assert_eq!(notices.len(), 1);
+    assert!(notices[0].ends_with("/none, defaults apply"), "{notices:?}");
+}
+
+proptest! {
+    #[test]
+    fn any_bytes_are_a_configuration_or_an_error_that_names_the_file(source: Vec<u8>) {
+        if let Err(error) = Config::parse(Path::new("/c"), &source) {
+            prop_assert!(error.to_string().starts_with("/c:"));
+        }
+    }
+
+    #[test]
+    fn an_accepted_bridge_is_consistent(ip: u32, bits in 0..40_u8, mask_bits in 0..33_u8, network_bits in 0..33_u8) {
+        let (ip, mask, network) = (Ipv4Addr::from(ip), bridge_mask(mask_bits), Ipv4Addr::from(ip) & bridge_mask(network_bits));
+        let keys = format!("bridge-ip = {ip}\nbridge-netmask = {mask}\nbridge-netmask-bitlength = {bits}\nbridge-netaddr = {network}");
+        if let Ok(Config { bridge, .. }) = parse(&keys) {
+            prop_assert_eq!(bridge.netmask(), mask);
+            prop_assert_eq!(bridge.network, bridge.ip & mask);
+            prop_assert!(bits >= 31 || bridge.ip < bridge.last_address());
+        }
+    }
+
+    #[test]
+    fn a_consistent_bridge_is_accepted(host in 1..250_u32, network: u32, bits in 1..=24_u8) {
+        let mask = bridge_mask(bits);
+        let network = Ipv4Addr::from(network) & mask;
+        let ip = network | Ipv4Addr::from(host);
+        let keys = format!("bridge-ip = {ip}\nbridge-netmask = {mask}\nbridge-netmask-bitlength = {bits}\nbridge-netaddr = {network}");
+        prop_assert_eq!(parse(&keys).unwrap().bridge.ip, ip);
+    }
+}
+
+fn bridge_mask(bits: u8) -> Ipv4Addr {
+    Ipv4Addr::from(u32::MAX.checked_shl(32 - u32::from(bits)).unwrap_or(0))
+}

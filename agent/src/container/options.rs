@@ -1,0 +1,340 @@
+//! The options of one container: the argument of `Create`.
+
+use serde_json::{Map, Value};
+use softwarecontainer_capability::error::shown;
+use std::fmt;
+
+/// How a container is to be made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ContainerOptions {
+    /// What apps write to the root tree and to directories bind-mounted into it goes to a buffer, until `Destroy`.
+    pub write_buffer: bool,
+    /// Size of the tmpfs that holds the buffer, in bytes.
+    pub write_buffer_size: u64,
+}
+
+/// Size of the buffer when none is asked for, in bytes.
+pub const DEFAULT_WRITE_BUFFER_SIZE: u64 = 100 * 1024 * 1024;
+
+const ENABLED: &str = "writeBufferEnabled";
+const SIZE_ENABLED: &str = "temporaryFileSystemWriteBufferEnabled";
+const SIZE: &str = "temporaryFileSystemSize";
+
+impl Default for ContainerOptions {
+    fn default() -> Self {
+        Self {
+            write_buffer: false,
+            write_buffer_size: DEFAULT_WRITE_BUFFER_SIZE,
+        }
+    }
+}
+
+/// An argument of `Create` that cannot be used.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum OptionsError {
+    /// The argument is empty.
+    Empty,
+    /// It is no JSON.
+    Syntax(serde_json::Error),
+    /// It is JSON, but no array.
+    NoArray {
+        /// The value.
+        found: String,
+    },
+    /// An element is no object.
+    NoObject {
+        /// Index of the element.
+        element: usize,
+        /// The element.
+        found: String,
+    },
+    /// A key that each element must have is missing.
+    Missing {
+        /// Index of the element.
+        element: usize,
+        /// The key.
+        key: &'static str,
+    },
+    /// A key has a value that cannot be used.
+    Value {
+        /// Index of the element.
+        element: usize,
+        /// The key.
+        key: &'static str,
+        /// What is needed, with its article.
+        expected: &'static str,
+        /// The value.
+        found: String,
+    },
+}
+
+impl fmt::Display for OptionsError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "container options: ")?;
+        match self {
+            Self::Empty => write!(f, "the text is empty; \"[]\" stands for all defaults"),
+            Self::Syntax(error) => write!(f, "no JSON: {error}"),
+            Self::NoArray { found } => write!(f, "must be an array of objects, but are {found}"),
+            Self::NoObject { element, found } => {
+                write!(f, "[{element}] must be an object, but is {found}")
+            }
+            Self::Missing { element, key } => write!(f, "[{element}].{key} is missing"),
+            Self::Value {
+                element,
+                key,
+                expected,
+                found,
+            } => {
+                write!(f, "[{element}].{key} must be {expected}, but is {found}")
+            }
+        }
+    }
+}
+
+impl std::error::Error for OptionsError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Syntax(error) => Some(error),
+            _ => None,
+        }
+    }
+}
+
+/// Reads the argument of `Create`. Keys of later elements win. Unknown keys are ignored, so that newer launchers work with older agents;
+/// they are returned for a warning in the log.
+///
+/// # Errors
+/// Anything but a JSON array of objects that each have a boolean `writeBufferEnabled` and, if they have them, the other keys with values of
+/// their type.
+pub fn parse(text: &str) -> Result<(ContainerOptions, Vec<String>), OptionsError> {
+    if text.trim().is_empty() {
+        return Err(OptionsError::Empty);
+    }
+    let elements = match serde_json::from_str(text).map_err(OptionsError::Syntax)? {
+        Value::Array(elements) => elements,
+        other => {
+            return Err(OptionsError::NoArray {
+                found: shown(&other),
+            });
+        }
+    };
+    let mut write_buffer = None;
+    let mut size_enabled = None;
+    let mut size = None;
+    let mut unknown = Vec::new();
+    for (element, value) in elements.iter().enumerate() {
+        let Value::Object(object) = value else {
+            return Err(OptionsError::NoObject {
+                element,
+                found: shown(value),
+            });
+        };
+        let enabled = boolean(object, element, ENABLED)?;
+        write_buffer = Some(enabled.ok_or(OptionsError::Missing {
+            element,
+            key: ENABLED,
+        })?);
+        size_enabled = boolean(object, element, SIZE_ENABLED)?.or(size_enabled);
+        size = bytes(object, element, SIZE)?.or(size);
+        unknown.extend(
+            object
+                .keys()
+                .filter(|key| ![ENABLED, SIZE_ENABLED, SIZE].contains(&key.as_str()))
+                .cloned(),
+        );
+    }
+    let options = ContainerOptions {
+        write_buffer: write_buffer.unwrap_or_default(),
+        write_buffer_size: size
+            .filter(|_| size_enabled == Some(true))
+            .unwrap_or(DEFAULT_WRITE_BUFFER_SIZE),
+    };
+    Ok((options, unknown))
+}
+
+fn boolean(
+    object: &Map<String, Value>,
+    element: usize,
+    key: &'static str,
+) -> Result<Option<bool>, OptionsError> {
+    match object.get(key) {
+        None => Ok(None),
+        Some(Value::Bool(value)) => Ok(Some(*value)),
+        Some(other) => Err(OptionsError::Value {
+            element,
+            key,
+            expected: "true or false",
+            found: shown(other),
+        }),
+    }
+}
+
+/// A size of 0 is refused: for a tmpfs it would mean no limit at all.
+fn bytes(
+    object: &Map<String, Value>,
+    element: usize,
+    key: &'static str,
+) -> Result<Option<u64>, OptionsError> {
+    let Some(value) = object.get(key) else {
+        return Ok(None);
+    };
+    match value.as_u64() {
+        Some(size) if size > 0 => Ok(Some(size)),
+        _ => Err(OptionsError::Value {
+            element,
+            key,
+            expected: "a positive whole number of bytes",
+            found: shown(value),
+        }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn options(text: &str) -> ContainerOptions {
+        parse(text).unwrap().0
+    }
+
+    fn error(text: &str) -> String {
+        parse(text).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn an_empty_array_is_a_container_with_all_defaults() {
+        assert_eq!(
+            options("[]"),
+            ContainerOptions {
+                write_buffer: false,
+                write_buffer_size: 104_857_600
+            }
+        );
+    }
+
+    #[test]
+    fn keys_of_later_elements_win() {
+        assert!(
+            !options(r#"[{"writeBufferEnabled": true}, {"writeBufferEnabled": false}]"#)
+                .write_buffer
+        );
+        assert!(
+            options(r#"[{"writeBufferEnabled": false}, {"writeBufferEnabled": true}]"#)
+                .write_buffer
+        );
+    }
+
+    #[test]
+    fn the_size_counts_only_when_it_is_enabled() {
+        let size = |text: &str| options(text).write_buffer_size;
+        let size_1000 = r#""writeBufferEnabled": true, "temporaryFileSystemSize": 1000"#;
+        assert_eq!(
+            size(&format!("[{{{size_1000}}}]")),
+            DEFAULT_WRITE_BUFFER_SIZE
+        );
+        assert_eq!(
+            size(&format!(
+                r#"[{{{size_1000}, "temporaryFileSystemWriteBufferEnabled": true}}]"#
+            )),
+            1000
+        );
+        assert_eq!(
+            size(&format!(
+                r#"[{{{size_1000}, "temporaryFileSystemWriteBufferEnabled": false}}]"#
+            )),
+            DEFAULT_WRITE_BUFFER_SIZE
+        );
+        let in_two = format!(
+            r#"[{{{size_1000}}}, {{"writeBufferEnabled": true, "temporaryFileSystemWriteBufferEnabled": true}}]"#
+        );
+        assert_eq!(size(&in_two), 1000);
+        assert_eq!(
+            size(
+                r#"[{"writeBufferEnabled": true, "temporaryFileSystemWriteBufferEnabled": true}]"#
+            ),
+            DEFAULT_WRITE_BUFFER_SIZE
+        );
+    }
+
+    #[test]
+    fn unknown_keys_are_ignored_and_told() {
+        let (read, unknown) =
+            parse(r#"[{"writeBufferEnabled": true, "newInVersion2": {}}]"#).unwrap();
+        assert!(read.write_buffer);
+        assert_eq!(unknown, ["newInVersion2"]);
+    }
+
+    #[test]
+    fn what_is_not_an_array_of_objects_with_the_required_key_is_refused() {
+        for (text, expected) in [
+            ("", "the text is empty"),
+            (" \n", "the text is empty"),
+            ("[", "no JSON: EOF while parsing a list at line 1 column 1"),
+            ("writeBufferEnabled", "no JSON"),
+            ("[] x", "no JSON"),
+            (
+                "{\"writeBufferEnabled\": true}",
+                "must be an array of objects, but are {\"writeBufferEnabled\":true}",
+            ),
+            ("null", "must be an array of objects, but are null"),
+            ("[true]", "[0] must be an object, but is true"),
+            ("[{}]", "[0].writeBufferEnabled is missing"),
+            (
+                "[{\"writeBufferEnabled\": true}, {}]",
+                "[1].writeBufferEnabled is missing",
+            ),
+            (
+                "[{\"writeBufferEnabled\": \"true\"}]",
+                "[0].writeBufferEnabled must be true or false, but is \"true\"",
+            ),
+            (
+                "[{\"writeBufferEnabled\": 1}]",
+                "[0].writeBufferEnabled must be true or false, but is 1",
+            ),
+            (
+                "[{\"writeBufferEnabled\": true, \"temporaryFileSystemSize\": 0}]",
+                "[0].temporaryFileSystemSize must be a positive whole number of bytes, but is 0",
+            ),
+            (
+                "[{\"writeBufferEnabled\": true, \"temporaryFileSystemSize\": -5}]",
+                "but is -5",
+            ),
+            (
+                "[{\"writeBufferEnabled\": true, \"temporaryFileSystemSize\": 1.5}]",
+                "but is 1.5",
+            ),
+            (
+                "[{\"writeBufferEnabled\": true, \"temporaryFileSystemSize\": 99999999999999999999}]",
+                "whole number",
+            ),
+            (
+                "[{\"writeBufferEnabled\": true, \"temporaryFileSystemWriteBufferEnabled\": 1}]",
+                "true or false, but is 1",
+            ),
+        ] {
+            let error = error(text);
+            assert!(
+                error.starts_with("container options: ") && error.contains(expected),
+                "{text}: {error}"
+            );
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_read_or_refused(text: String) {
+            let _ = parse(&text);
+        }
+
+        #[test]
+        fn text_that_looks_like_options_is_read_or_refused(
+            text in r#"\[(\{("(writeBufferEnabled|temporaryFileSystemSize|temporaryFileSystemWriteBufferEnabled|x)": ?(true|false|[0-9]{1,25}|-1|null|"a"),?){0,3}\},?){0,3}\]"#
+        ) {
+            if let Ok((options, _)) = parse(&text) {
+                prop_assert!(options.write_buffer_size > 0);
+            }
+        }
+    }
+}
