@@ -1,5 +1,7 @@
 //! The thin layer that touches the kernel: mounts, netlink, firewall, cgroups, namespaces.
 
+pub mod addresses;
+pub mod bridge;
 pub mod frame_filter;
 pub mod iptables;
 pub mod netlink;

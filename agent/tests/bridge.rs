@@ -1,0 +1,269 @@
+//! The bridge on a host that is a network namespace of the test's own.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod netns;
+
+use std::net::Ipv4Addr;
+
+use netns::Namespace;
+use softwarecontainer_agent::host::bridge::{Bridge, BridgeConfig, BridgeError, Classified};
+use softwarecontainer_capability::gateway::cgroups::ClassId;
+
+fn config() -> BridgeConfig {
+    BridgeConfig {
+        create: true,
+        device: "scbr0".to_owned(),
+        v4: Ipv4Addr::new(10, 9, 3, 1),
+        prefix4: 24,
+        v6: Some(("fd00:9:3::1".parse().unwrap(), 64)),
+    }
+}
+
+fn ensure(host: &Namespace, config: BridgeConfig) -> Result<Bridge, BridgeError> {
+    host.run(|| Bridge::ensure(config))
+}
+
+/// Everything that a bridge changes on a host.
+fn state(host: &Namespace) -> String {
+    let rules = |program: &str| {
+        let saved = host.shell(program);
+        // Without comments, counters and empty tables' declarations.
+        let lines = saved
+            .lines()
+            .filter(|line| line.starts_with("-A") || line.starts_with(":SC"));
+        lines.collect::<Vec<_>>().join("\n")
+    };
+    format!(
+        "{}\n{}\n{}\n{}\n{}",
+        host.ip("-br address"),
+        rules("iptables-save"),
+        rules("ip6tables-save"),
+        host.shell("sysctl net.ipv4.ip_forward net.ipv6.conf.all.forwarding"),
+        host.ip("route"),
+    )
+}
+
+#[test]
+fn it_is_made_with_address_forwarding_and_masquerading_and_undone_again() {
+    let host = Namespace::new();
+    let before = state(&host);
+    let bridge = ensure(&host, config()).unwrap();
+    let during = state(&host);
+    for wanted in [
+        "10.9.3.1/24",
+        "fd00:9:3::1/64",
+        "-A SC-NAT-scbr0 -s 10.9.3.0/24 ! -d 10.9.3.0/24 -j MASQUERADE",
+        "-A SC-NAT-scbr0 -s fd00:9:3::/64 ! -d fd00:9:3::/64 -j MASQUERADE",
+        "net.ipv4.ip_forward = 1",
+        "net.ipv6.conf.all.forwarding = 1",
+    ] {
+        assert!(
+            during.contains(wanted),
+            "{wanted} is missing from\n{during}"
+        );
+    }
+    host.run(|| bridge.undo()).unwrap();
+    assert_eq!(state(&host), before);
+}
+
+#[test]
+fn an_agent_that_was_killed_leaves_nothing_double_and_nothing_for_ever() {
+    let host = Namespace::new();
+    let before = state(&host);
+    drop(ensure(&host, config()).unwrap());
+    let first = state(&host);
+    drop(ensure(&host, config()).unwrap());
+    let again = ensure(&host, config()).unwrap();
+    assert_eq!(state(&host), first);
+    host.run(|| again.undo()).unwrap();
+    assert_eq!(state(&host), before);
+}
+
+#[test]
+fn forwarding_that_was_on_stays_on() {
+    let host = Namespace::new();
+    host.shell("sysctl -w net.ipv4.ip_forward=1");
+    let before = state(&host);
+    let bridge = ensure(&host, config()).unwrap();
+    host.run(|| bridge.undo()).unwrap();
+    assert_eq!(state(&host), before);
+}
+
+#[test]
+fn two_agents_share_forwarding_and_the_last_one_switches_it_off() {
+    let host = Namespace::new();
+    let other = BridgeConfig {
+        device: "scbr1".to_owned(),
+        v4: Ipv4Addr::new(10, 9, 4, 1),
+        v6: None,
+        ..config()
+    };
+    let forwarding = || {
+        host.shell("sysctl -n net.ipv4.ip_forward")
+            .trim()
+            .to_owned()
+    };
+    let first = ensure(&host, config()).unwrap();
+    let second = ensure(&host, other).unwrap();
+    host.run(|| first.undo()).unwrap();
+    assert_eq!(forwarding(), "1");
+    assert!(host.shell("iptables-save").contains("SC-NAT-scbr1"));
+    host.run(|| second.undo()).unwrap();
+    assert_eq!(forwarding(), "0");
+}
+
+#[test]
+fn rules_of_others_are_left_alone() {
+    let host = Namespace::new();
+    host.shell("iptables -A FORWARD -s 192.0.2.1 -j DROP");
+    host.shell("iptables -t nat -A POSTROUTING -s 192.0.2.0/24 -j MASQUERADE");
+    host.shell("iptables -P FORWARD DROP");
+    let before = state(&host);
+    let bridge = ensure(&host, config()).unwrap();
+    let during = state(&host);
+    for line in before.lines().filter(|line| line.starts_with("-A")) {
+        assert!(during.contains(line), "{line} is missing from\n{during}");
+    }
+    host.run(|| bridge.undo()).unwrap();
+    assert_eq!(state(&host), before);
+    assert!(
+        host.shell("iptables -S FORWARD")
+            .contains("-P FORWARD DROP")
+    );
+}
+
+#[test]
+fn rules_lost_in_a_reload_by_others_come_back() {
+    let host = Namespace::new();
+    let mut bridge = ensure(&host, config()).unwrap();
+    let class = Classified {
+        v4: Ipv4Addr::new(10, 9, 3, 2),
+        v6: Some("fd00:9:3::2".parse().unwrap()),
+        class: ClassId::parse("0x100001").unwrap(),
+    };
+    host.run(|| bridge.firewall().set_class(0, Some(class)))
+        .unwrap();
+    let first = state(&host);
+    assert!(
+        first.contains(
+            "-A SC-CLS-scbr0 -s 10.9.3.2/32 ! -o scbr0 -j CLASSIFY --set-class 0010:0001"
+        ),
+        "{first}"
+    );
+    assert!(
+        first.contains("-A SC-CLS-scbr0 -s fd00:9:3::2/128 ! -o scbr0 -j CLASSIFY"),
+        "{first}"
+    );
+    host.shell("nft flush ruleset");
+    assert!(!state(&host).contains("SC-"));
+    host.run(|| bridge.firewall().repair()).unwrap();
+    assert_eq!(state(&host), first);
+    host.shell("iptables -t nat -F");
+    host.run(|| bridge.firewall().repair()).unwrap();
+    assert_eq!(state(&host), first);
+    host.run(|| bridge.firewall().set_class(0, None)).unwrap();
+    assert!(!state(&host).contains("CLASSIFY"));
+}
+
+#[test]
+fn classes_of_an_agent_that_was_killed_do_not_outlive_it() {
+    let host = Namespace::new();
+    let mut bridge = ensure(&host, config()).unwrap();
+    let class = Classified {
+        v4: Ipv4Addr::new(10, 9, 3, 2),
+        v6: None,
+        class: ClassId::parse("0x100001").unwrap(),
+    };
+    host.run(|| bridge.firewall().set_class(0, Some(class)))
+        .unwrap();
+    drop(bridge);
+    let again = ensure(&host, config()).unwrap();
+    assert!(!state(&host).contains("CLASSIFY"));
+    host.run(|| again.undo()).unwrap();
+    assert!(!state(&host).contains("SC-"));
+}
+
+#[test]
+fn a_bridge_of_the_integrator_is_used_as_it_is() {
+    let host = Namespace::new();
+    host.ip("link add scbr0 type bridge");
+    host.ip("address add 10.9.3.1/24 dev scbr0");
+    host.ip("link set scbr0 up");
+    let before = state(&host);
+    for create in [false, true] {
+        let bridge = ensure(
+            &host,
+            BridgeConfig {
+                create,
+                v6: None,
+                ..config()
+            },
+        )
+        .unwrap();
+        assert_eq!(state(&host), before);
+        host.run(|| bridge.undo()).unwrap();
+        assert_eq!(state(&host), before);
+    }
+}
+
+#[test]
+fn an_absent_bridge_that_may_not_be_made_is_an_error() {
+    let host = Namespace::new();
+    let error = ensure(
+        &host,
+        BridgeConfig {
+            create: false,
+            ..config()
+        },
+    )
+    .unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "bridge scbr0 does not exist, and the configuration says not to create it"
+    );
+}
+
+#[test]
+fn what_cannot_be_used_is_refused_by_name() {
+    let host = Namespace::new();
+    host.ip("link add scbr0 type bridge");
+    host.ip("address add 10.9.9.1/24 dev scbr0");
+    let error = ensure(&host, config()).unwrap_err().to_string();
+    assert!(
+        error.contains("scbr0 exists without the configured address 10.9.3.1/24"),
+        "{error}"
+    );
+    assert!(error.contains("10.9.9.1/24"), "{error}");
+    host.ip("link delete scbr0");
+    host.ip("link add scbr0 type veth peer name other");
+    let error = ensure(&host, config()).unwrap_err().to_string();
+    assert_eq!(error, "network interface scbr0 is no bridge but veth");
+}
+
+#[test]
+fn a_bridge_that_others_have_joined_stays() {
+    let host = Namespace::new();
+    let bridge = ensure(&host, config()).unwrap();
+    host.ip("link add guest type veth peer name other");
+    host.ip("link set guest master scbr0");
+    host.run(|| bridge.undo()).unwrap();
+    assert!(host.ip("-br link").contains("scbr0"));
+    assert!(!state(&host).contains("SC-"));
+}
+
+#[test]
+fn a_failure_half_way_leaves_nothing() {
+    let host = Namespace::new();
+    let before = state(&host);
+    let bad = BridgeConfig {
+        v6: Some(("ff02::1".parse().unwrap(), 64)),
+        ..config()
+    };
+    let error = ensure(&host, bad).unwrap_err().to_string();
+    assert!(
+        error.starts_with("cannot add address ff02::1/64 to scbr0"),
+        "{error}"
+    );
+    assert_eq!(state(&host), before);
+}
