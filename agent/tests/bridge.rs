@@ -7,16 +7,18 @@ mod netns;
 use std::net::Ipv4Addr;
 
 use netns::Namespace;
-use softwarecontainer_agent::host::bridge::{Bridge, BridgeConfig, BridgeError, Classified};
+use softwarecontainer_agent::config::BridgeConfig;
+use softwarecontainer_agent::host::bridge::{Bridge, BridgeError, Classified};
 use softwarecontainer_capability::gateway::cgroups::ClassId;
 
 fn config() -> BridgeConfig {
     BridgeConfig {
         create: true,
         device: "scbr0".to_owned(),
-        v4: Ipv4Addr::new(10, 9, 3, 1),
-        prefix4: 24,
-        v6: Some(("fd00:9:3::1".parse().unwrap(), 64)),
+        ip: Ipv4Addr::new(10, 9, 3, 1),
+        prefix_len: 24,
+        network: Ipv4Addr::new(10, 9, 3, 0),
+        ip6: Some(("fd00:9:3::1".parse().unwrap(), 64)),
     }
 }
 
@@ -95,8 +97,9 @@ fn two_agents_share_forwarding_and_the_last_one_switches_it_off() {
     let host = Namespace::new();
     let other = BridgeConfig {
         device: "scbr1".to_owned(),
-        v4: Ipv4Addr::new(10, 9, 4, 1),
-        v6: None,
+        ip: Ipv4Addr::new(10, 9, 4, 1),
+        network: Ipv4Addr::new(10, 9, 4, 0),
+        ip6: None,
         ..config()
     };
     let forwarding = || {
@@ -196,7 +199,7 @@ fn a_bridge_of_the_integrator_is_used_as_it_is() {
             &host,
             BridgeConfig {
                 create,
-                v6: None,
+                ip6: None,
                 ..config()
             },
         )
@@ -257,7 +260,7 @@ fn a_failure_half_way_leaves_nothing() {
     let host = Namespace::new();
     let before = state(&host);
     let bad = BridgeConfig {
-        v6: Some(("ff02::1".parse().unwrap(), 64)),
+        ip6: Some(("ff02::1".parse().unwrap(), 64)),
         ..config()
     };
     let error = ensure(&host, bad).unwrap_err().to_string();

@@ -2,7 +2,7 @@
 
 use super::error::ConfigError;
 use super::reader::Reader;
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, Ipv6Addr};
 
 /// The bridge that every container with network access is connected to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,6 +17,8 @@ pub struct BridgeConfig {
     pub prefix_len: u8,
     /// Address of the network.
     pub network: Ipv4Addr,
+    /// IPv6 address of the bridge and its prefix length, 1 to 127. `None`: containers get link-local IPv6 addresses only.
+    pub ip6: Option<(Ipv6Addr, u8)>,
 }
 
 impl Default for BridgeConfig {
@@ -27,6 +29,7 @@ impl Default for BridgeConfig {
             ip: Ipv4Addr::new(10, 0, 3, 1),
             prefix_len: 24,
             network: Ipv4Addr::new(10, 0, 3, 0),
+            ip6: None,
         }
     }
 }
@@ -60,6 +63,10 @@ impl BridgeConfig {
             "is not a number from 1 to 31",
         )?;
         reader.parsed("bridge-netaddr", &mut bridge.network, ADDRESS)?;
+        if let Some(text) = reader.string("bridge-ip6")? {
+            let ip6 = parse_ip6(&text).map_err(|why| reader.error("bridge-ip6", &text, why))?;
+            bridge.ip6 = Some(ip6);
+        }
         bridge.check(mask, reader)?;
         Ok(bridge)
     }
@@ -109,6 +116,25 @@ fn netmask(prefix_len: u8) -> Ipv4Addr {
             .checked_shl(32_u32.saturating_sub(prefix_len.into()))
             .unwrap_or(0),
     )
+}
+
+/// Reads an address that a bridge may have, with its prefix length, such as `fd00:3::1/64`.
+fn parse_ip6(text: &str) -> Result<(Ipv6Addr, u8), &'static str> {
+    const FORM: &str = "is not an IPv6 address with a prefix length from 1 to 127";
+    let (address, prefix) = text.split_once('/').ok_or(FORM)?;
+    let address: Ipv6Addr = address.parse().map_err(|_| FORM)?;
+    let prefix = prefix.parse().map_err(|_| FORM)?;
+    if !(1..=127).contains(&prefix) {
+        return Err(FORM);
+    }
+    if address.is_multicast()
+        || address.is_loopback()
+        || address.is_unspecified()
+        || address.is_unicast_link_local()
+    {
+        return Err("is not an address that containers can reach beyond their link");
+    }
+    Ok((address, prefix))
 }
 
 /// What the kernel refuses as the name of a network device (dev_valid_name() in net/core/dev.c).

@@ -56,7 +56,7 @@ fn every_key_is_read() {
         "use-session-bus = true\nshutdown-timeout = 5\nshared-mounts-dir = /run/sc/\n\
          deprecated-lxc-config-path = /l.conf\nservice-manifest-dir = /m\ndefault-service-manifest-dir = /d.json\n\
          create-bridge = false\nbridge-device = br-sc\nbridge-ip = 172.16.5.1\nbridge-netmask = 255.255.0.0\n\
-         bridge-netmask-bitlength = 16\nbridge-netaddr = 172.16.0.0\nlxc-path = /var/lib/x\nuser-namespace = required\n",
+         bridge-netmask-bitlength = 16\nbridge-netaddr = 172.16.0.0\nbridge-ip6 = fd00:3::1/64\nlxc-path = /var/lib/x\nuser-namespace = required\n",
     )
     .unwrap();
     let expected = Config {
@@ -72,6 +72,7 @@ fn every_key_is_read() {
             ip: Ipv4Addr::new(172, 16, 5, 1),
             prefix_len: 16,
             network: Ipv4Addr::new(172, 16, 0, 0),
+            ip6: Some(("fd00:3::1".parse().unwrap(), 64)),
         },
         lxc_path: Some("/var/lib/x".into()),
         user_namespace: UserNamespace::Required,
@@ -147,6 +148,14 @@ fn errors_name_file_line_group_and_key() {
 #[test]
 fn bridge_keys_must_agree_with_each_other() {
     for (keys, expected) in [
+        (
+            "bridge-ip6 = fd00:3::1",
+            "bridge-ip6: \"fd00:3::1\" is not an IPv6 address with a prefix length",
+        ),
+        (
+            "bridge-ip6 = fe80::1/64",
+            "bridge-ip6: \"fe80::1/64\" is not an address that containers can reach",
+        ),
         (
             "bridge-netmask = 255.255.0.0",
             "bridge-netmask: \"255.255.0.0\" is not the netmask of 24 bits",

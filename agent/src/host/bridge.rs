@@ -5,7 +5,7 @@ mod generation;
 mod mark;
 
 use std::fmt;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::IpAddr;
 
 pub use firewall::{Classified, HostFirewall};
 use mark::Mark;
@@ -14,50 +14,34 @@ use super::addresses::AddressPlan;
 use super::iptables::{Family, FirewallError};
 use super::netlink::{InterfaceAddress, Link, Netlink, NetlinkError};
 use super::sysctl::{self, SysctlError};
+use crate::config::BridgeConfig;
 
-/// What the configuration says about the bridge.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct BridgeConfig {
-    /// Whether to make it if it is absent.
-    pub create: bool,
-    /// Name of the interface.
-    pub device: String,
-    /// IPv4 address.
-    pub v4: Ipv4Addr,
-    /// Length of its prefix, 1 to 31.
-    pub prefix4: u8,
-    /// IPv6 address and prefix length, if wanted.
-    pub v6: Option<(Ipv6Addr, u8)>,
+/// How containers' addresses are counted.
+#[must_use]
+pub fn address_plan(config: &BridgeConfig) -> AddressPlan {
+    AddressPlan {
+        v4: config.ip,
+        prefix4: config.prefix_len,
+        v6: config.ip6,
+    }
 }
 
-impl BridgeConfig {
-    /// How containers' addresses are counted.
-    #[must_use]
-    pub fn plan(&self) -> AddressPlan {
-        AddressPlan {
-            v4: self.v4,
-            prefix4: self.prefix4,
-            v6: self.v6,
-        }
-    }
+fn addresses(config: &BridgeConfig) -> Vec<InterfaceAddress> {
+    let v4 = InterfaceAddress {
+        address: IpAddr::V4(config.ip),
+        prefix: config.prefix_len,
+    };
+    let v6 = config.ip6.map(|(address, prefix)| InterfaceAddress {
+        address: IpAddr::V6(address),
+        prefix,
+    });
+    std::iter::once(v4).chain(v6).collect()
+}
 
-    fn addresses(&self) -> Vec<InterfaceAddress> {
-        let v4 = InterfaceAddress {
-            address: IpAddr::V4(self.v4),
-            prefix: self.prefix4,
-        };
-        let v6 = self.v6.map(|(address, prefix)| InterfaceAddress {
-            address: IpAddr::V6(address),
-            prefix,
-        });
-        std::iter::once(v4).chain(v6).collect()
-    }
-
-    fn families(&self) -> Vec<Family> {
-        std::iter::once(Family::V4)
-            .chain(self.v6.map(|_| Family::V6))
-            .collect()
-    }
+fn families(config: &BridgeConfig) -> Vec<Family> {
+    std::iter::once(Family::V4)
+        .chain(config.ip6.map(|_| Family::V6))
+        .collect()
 }
 
 /// Why the bridge cannot be used.
@@ -182,7 +166,7 @@ impl Bridge {
         let (ours, new) = match netlink.find_link(&config.device)? {
             None if !config.create => return Err(BridgeError::Missing(config.device)),
             None => {
-                let mark = Mark::current(&config.families())?;
+                let mark = Mark::current(&families(&config))?;
                 netlink.create_bridge(&config.device, &mark.to_string())?;
                 (true, true)
             }
@@ -283,7 +267,7 @@ fn check_addresses(
     config: &BridgeConfig,
 ) -> Result<(), BridgeError> {
     let has = netlink.addresses(link)?;
-    for wanted in config.addresses() {
+    for wanted in addresses(config) {
         if !has.contains(&wanted) {
             return Err(BridgeError::WrongAddress {
                 device: link.name.clone(),
@@ -307,7 +291,7 @@ fn set_up(
     firewall: &mut HostFirewall,
 ) -> Result<(), BridgeError> {
     let link = netlink.link(&config.device)?;
-    let wanted = config.addresses();
+    let wanted = addresses(config);
     for old in netlink.addresses(&link)? {
         // An agent with another configuration may have left it.
         if old.address.is_ipv4() && !wanted.contains(&old) {
@@ -319,7 +303,7 @@ fn set_up(
     }
     netlink.set_up(&link, true)?;
     for (family, name) in FORWARDING {
-        if config.families().contains(&family) && sysctl::read(name)? != "1" {
+        if families(config).contains(&family) && sysctl::read(name)? != "1" {
             sysctl::write(name, "1")?;
         }
     }

@@ -9,7 +9,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use softwarecontainer_capability::gateway::cgroups::ClassId;
 
-use super::{BridgeConfig, generation};
+use super::generation;
+use crate::config::BridgeConfig;
 use crate::host::iptables::{self, Family, FirewallError, Scope};
 
 /// A container whose packets are classified where they leave the host.
@@ -65,8 +66,8 @@ impl HostFirewall {
     /// Nothing is loaded yet; `routing` says whether masquerading and forwarding are ours to arrange.
     pub(super) fn new(config: &BridgeConfig, routing: bool) -> Self {
         let mut networks =
-            BTreeMap::from([(Family::V4, format!("{}/{}", config.v4, config.prefix4))]);
-        if let Some((address, prefix)) = config.v6 {
+            BTreeMap::from([(Family::V4, format!("{}/{}", config.ip, config.prefix_len))]);
+        if let Some((address, prefix)) = config.ip6 {
             networks.insert(Family::V6, format!("{address}/{prefix}"));
         }
         Self {
@@ -322,10 +323,7 @@ mod tests {
     fn firewall() -> HostFirewall {
         let config = BridgeConfig {
             create: true,
-            device: "lxcbr0".to_owned(),
-            v4: Ipv4Addr::new(10, 0, 3, 1),
-            prefix4: 24,
-            v6: None,
+            ..BridgeConfig::default()
         };
         HostFirewall::new(&config, true)
     }
