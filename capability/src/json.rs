@@ -1,5 +1,8 @@
 //! Places in a JSON document: the path to a value, and where in the text that value starts.
 
+mod scanner;
+
+use scanner::Scanner;
 use std::fmt;
 
 /// One step from a JSON value to a value inside it.
@@ -69,8 +72,7 @@ impl fmt::Display for Position {
 /// last value on the way starts. `source` has to be valid JSON; of other text the answer means little.
 #[must_use]
 pub fn locate(source: &[u8], path: &JsonPath) -> Position {
-    let mut scanner = Scanner { source, at: 0 };
-    scanner.skip_space();
+    let mut scanner = Scanner::new(source);
     let mut found = scanner.at;
     for step in &path.0 {
         let next = match step {
@@ -84,6 +86,15 @@ pub fn locate(source: &[u8], path: &JsonPath) -> Position {
     position(source, found)
 }
 
+/// The paths of keys that an object in `source` has more than once, which serde_json does not tell. `source` has to be valid
+/// JSON, nested no deeper than serde_json allows.
+#[must_use]
+pub fn duplicate_keys(source: &[u8]) -> Vec<JsonPath> {
+    let mut duplicates = Vec::new();
+    Scanner::new(source).find_duplicates(&JsonPath::default(), &mut duplicates);
+    duplicates
+}
+
 fn position(source: &[u8], offset: usize) -> Position {
     let before = source.get(..offset).unwrap_or(source);
     let line_start = before
@@ -93,108 +104,6 @@ fn position(source: &[u8], offset: usize) -> Position {
     Position {
         line: 1 + before.iter().filter(|&&b| b == b'\n').count(),
         column: 1 + before.len() - line_start,
-    }
-}
-
-/// Walks over JSON text that a real parser has already accepted; hence it only counts brackets and quotes.
-struct Scanner<'a> {
-    source: &'a [u8],
-    at: usize,
-}
-
-impl Scanner<'_> {
-    fn peek(&self) -> Option<u8> {
-        self.source.get(self.at).copied()
-    }
-
-    fn skip_space(&mut self) {
-        while self.peek().is_some_and(|b| b.is_ascii_whitespace()) {
-            self.at += 1;
-        }
-    }
-
-    fn eat(&mut self, byte: u8) -> bool {
-        self.skip_space();
-        let there = self.peek() == Some(byte);
-        if there {
-            self.at += 1;
-        }
-        there
-    }
-
-    /// Where the value of the last member `key` of the object here starts (the last, as the parser lets that one win).
-    fn enter_member(&mut self, key: &str) -> Option<usize> {
-        if !self.eat(b'{') {
-            return None;
-        }
-        let mut found = None;
-        loop {
-            self.skip_space();
-            let name_start = self.at;
-            if self.peek() != Some(b'"') {
-                return found;
-            }
-            self.skip_string();
-            let name = self.source.get(name_start..self.at).unwrap_or_default();
-            if !self.eat(b':') {
-                return found;
-            }
-            self.skip_space();
-            if serde_json::from_slice::<String>(name).is_ok_and(|name| name == key) {
-                found = Some(self.at);
-            }
-            self.skip_value();
-            if !self.eat(b',') {
-                return found;
-            }
-        }
-    }
-
-    fn enter_element(&mut self, index: usize) -> Option<usize> {
-        if !self.eat(b'[') {
-            return None;
-        }
-        self.skip_space();
-        if self.peek() == Some(b']') {
-            return None;
-        }
-        for _ in 0..index {
-            self.skip_value();
-            if !self.eat(b',') {
-                return None;
-            }
-            self.skip_space();
-        }
-        Some(self.at)
-    }
-
-    fn skip_string(&mut self) {
-        self.at += 1;
-        while let Some(byte) = self.peek() {
-            self.at += 1;
-            match byte {
-                b'\\' => self.at += 1,
-                b'"' => return,
-                _ => {}
-            }
-        }
-    }
-
-    fn skip_value(&mut self) {
-        let mut depth = 0_usize;
-        while let Some(byte) = self.peek() {
-            match byte {
-                b'"' => {
-                    self.skip_string();
-                    continue;
-                }
-                b'{' | b'[' => depth += 1,
-                b'}' | b']' | b',' if depth == 0 => return,
-                b'}' | b']' => depth -= 1,
-                _ => {}
-            }
-            self.at += 1;
-        }
     }
 }
 
@@ -246,7 +155,27 @@ mod tests {
         assert_eq!(path.to_string(), "capabilities[0].gateways[2].id");
     }
 
+    #[test]
+    fn keys_that_come_twice_in_one_object_are_found_at_any_depth() {
+        let source =
+            br#"{"a": [{"b": 1, "c": {}, "b": 2}, {"b": 3}], "d": {"a": {}}, "a": 1, "a": 2}"#;
+        let found: Vec<String> = duplicate_keys(source)
+            .iter()
+            .map(JsonPath::to_string)
+            .collect();
+        assert_eq!(found, ["a[0].b", "a"]);
+        assert_eq!(duplicate_keys(br#" [[], {}, {"x": [ ]}, "{", 1] "#), []);
+    }
+
     proptest! {
+        #[test]
+        fn valid_json_is_walked_to_its_end(json in crate::gateway::tests::any_json()) {
+            let text = serde_json::to_vec_pretty(&json).unwrap();
+            let mut scanner = Scanner::new(&text);
+            scanner.find_duplicates(&JsonPath::default(), &mut Vec::new());
+            prop_assert_eq!(scanner.at, text.len());
+        }
+
         #[test]
         fn never_panics(source: Vec<u8>, keys: Vec<String>, index in 0..9_usize) {
             let mut path = JsonPath::default().join(index);

@@ -2,7 +2,7 @@
 
 use crate::error::shown;
 use crate::gateway::{Element, known_keys};
-use crate::json::{JsonPath, Position, locate};
+use crate::json::{JsonPath, Position, duplicate_keys, locate};
 use serde_json::Value;
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -140,32 +140,47 @@ pub enum ManifestError {
     },
 }
 
+impl ManifestError {
+    /// The file or directory.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        match self {
+            Self::Read { path, .. } | Self::Refused { path, .. } => path,
+            Self::Syntax { file, .. } | Self::Format { file, .. } => file,
+        }
+    }
+
+    /// Where in the file; `None` when it was not even read.
+    #[must_use]
+    pub fn position(&self) -> Option<Position> {
+        match self {
+            Self::Syntax { position, .. } | Self::Format { position, .. } => Some(*position),
+            Self::Read { .. } | Self::Refused { .. } => None,
+        }
+    }
+
+    /// What is wrong, without the place.
+    #[must_use]
+    pub fn message(&self) -> String {
+        match self {
+            Self::Read { source, .. } => format!("cannot be read: {source}"),
+            Self::Refused { why, .. } => (*why).to_owned(),
+            Self::Syntax { message, .. } => message.clone(),
+            Self::Format { path, message, .. } if path.0.is_empty() => {
+                format!("manifest: {message}")
+            }
+            Self::Format { path, message, .. } => format!("{path}: {message}"),
+        }
+    }
+}
+
 impl fmt::Display for ManifestError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Read { path, source } => {
-                write!(f, "{}: cannot be read: {source}", path.display())
-            }
-            Self::Refused { path, why } => write!(f, "{}: {why}", path.display()),
-            Self::Syntax {
-                file,
-                position,
-                message,
-            } => write!(f, "{}:{position}: {message}", file.display()),
-            Self::Format {
-                file,
-                position,
-                path,
-                message,
-            } => {
-                let what = if path.0.is_empty() {
-                    "manifest".to_owned()
-                } else {
-                    path.to_string()
-                };
-                write!(f, "{}:{position}: {what}: {message}", file.display())
-            }
+        write!(f, "{}", self.path().display())?;
+        if let Some(position) = self.position() {
+            write!(f, ":{position}")?;
         }
+        write!(f, ": {}", self.message())
     }
 }
 
@@ -221,6 +236,12 @@ impl Reader<'_> {
     fn document(&mut self, document: &Value) -> Result<Vec<Capability>, ManifestError> {
         let top = JsonPath::default();
         let object = self.object(document, &top)?;
+        for path in duplicate_keys(self.source) {
+            self.warn(
+                &path,
+                format!("{path}: the key comes twice in its object, the last one counts"),
+            );
+        }
         self.warn_of_unknown_keys(object, &top, &["version", "capabilities"]);
         match object.get("version") {
             None => self.warn(&top, format!("version is missing; {VERSION:?} is assumed")),
