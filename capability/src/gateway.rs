@@ -2,6 +2,8 @@
 
 #[cfg(feature = "gateway-cgroups")]
 pub mod cgroups;
+#[cfg(feature = "gateway-dbus")]
+pub mod dbus;
 #[cfg(feature = "gateway-devicenode")]
 pub mod devicenode;
 #[cfg(feature = "gateway-env")]
@@ -86,6 +88,8 @@ gateways! {
     "gateway-pulseaudio" pulseaudio: pulseaudio::PulseAudioSettings,
     /// Device nodes of the host.
     "gateway-devicenode" devicenode: devicenode::DeviceNodeSettings,
+    /// The host's D-Bus buses.
+    "gateway-dbus" dbus: dbus::DbusSettings,
     /// Limits, shares, and the class of network packets.
     "gateway-cgroups" cgroups: cgroups::CgroupsSettings,
     /// The host's Wayland compositor.
