@@ -25,6 +25,7 @@ MISTAKES = [
     ("cgroups", {"setting": "net_cls.classid", "value": "0x1001"}),
     ("cgroups", {"setting": "../memory.limit_in_bytes", "value": "1"}),
     ("cgroups", {"setting": "cgroup.procs", "value": "1"}),
+    ("dbus", {}),
     ("dbus", {"dbus-gateway-config-system": {}}),
     ("dbus", {"dbus-gateway-config-system": [{}]}),
     ("dbus", {"dbus-gateway-config-session": [
