@@ -1,0 +1,251 @@
+//! The life of an app: container, capabilities, home directory, process, end.
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::{SigSet, Signal};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
+use nix::unistd::Pid;
+use smol::{Async, Timer};
+
+use crate::agent::{Agent, Event, Events};
+use crate::error::Error;
+use crate::manifest::{App, Mount};
+use crate::notify;
+use crate::output::Relay;
+use crate::runtime::Smol;
+use crate::state::{Entry, Note, State};
+
+/// How long the app's last words may take to arrive once it has ended.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+
+/// The signals that ask a launcher to end: SIGTERM and SIGINT.
+pub struct StopSignals(Async<SignalFd>);
+
+impl StopSignals {
+    /// Blocks the signals in this thread and in those it starts, so that only the descriptor gets them.
+    pub fn block() -> Result<Self, Error> {
+        let failed = |errno: nix::Error| Error::Signals(errno.into());
+        let mut set = SigSet::empty();
+        set.add(Signal::SIGTERM);
+        set.add(Signal::SIGINT);
+        set.thread_block().map_err(failed)?;
+        let descriptor = SignalFd::with_flags(&set, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)
+            .map_err(failed)?;
+        Async::new(descriptor).map(Self).map_err(Error::Signals)
+    }
+
+    async fn wait(&self) -> Result<(), Error> {
+        self.0
+            .read_with(|descriptor| match descriptor.read_signal() {
+                Ok(Some(_)) => Ok(()),
+                Ok(None) => Err(std::io::ErrorKind::WouldBlock.into()),
+                Err(errno) => Err(errno.into()),
+            })
+            .await
+            .map_err(Error::Signals)
+    }
+}
+
+/// Starts an app, stays until it ends or a stop signal comes, and removes its container. Returns the exit status: the
+/// app's own, 128 and the signal if one killed it, 0 if it was asked to stop.
+pub async fn run(
+    agent: &Agent,
+    runtime: &Smol,
+    state: &State,
+    app: &App,
+    signals: &StopSignals,
+) -> Result<u8, Error> {
+    let mut note = state.begin(&app.name)?;
+    let mut events = agent.events().await?;
+    let clock = Clock::start();
+    let container = agent.create(app.write_buffer).await?;
+    clock.report(&app.name, &format!("created container {container}"));
+    let outcome = live(
+        agent,
+        runtime,
+        app,
+        container,
+        &mut note,
+        &mut events,
+        signals,
+    )
+    .await;
+    if matches!(outcome, Err(Error::AgentGone)) {
+        // The container went with the agent; its ID may be another's by now.
+        return outcome;
+    }
+    let clock = Clock::start();
+    let destroyed = agent.destroy(container).await;
+    clock.report(&app.name, &format!("destroyed container {container}"));
+    let status = outcome?;
+    destroyed?;
+    Ok(status)
+}
+
+async fn live(
+    agent: &Agent,
+    runtime: &Smol,
+    app: &App,
+    container: i32,
+    note: &mut Note,
+    events: &mut Events,
+    signals: &StopSignals,
+) -> Result<u8, Error> {
+    let clock = Clock::start();
+    agent.set_capabilities(container, &app.capabilities).await?;
+    clock.report(
+        &app.name,
+        &format!("set {} capabilities", app.capabilities.len()),
+    );
+
+    let clock = Clock::start();
+    agent.bind_mount(container, &home(app)?).await?;
+    for mount in &app.mounts {
+        agent.bind_mount(container, mount).await?;
+    }
+    clock.report(
+        &app.name,
+        &format!("mounted {} paths", app.mounts.len() + 1),
+    );
+
+    let mut environment = app.environment.clone();
+    environment.insert(
+        "HOME".to_owned(),
+        app.home_in_container.to_string_lossy().into_owned(),
+    );
+    let relay = match &app.output {
+        Some(_) => None,
+        None => Some(Relay::new(&note.path().with_extension("output"))?),
+    };
+    let output = match (&app.output, &relay) {
+        (Some(path), _) => path.as_path(),
+        (None, Some(relay)) => relay.path(),
+        (None, None) => std::path::Path::new(""),
+    };
+    let clock = Clock::start();
+    let pid = agent
+        .execute(
+            container,
+            &app.command,
+            &app.directory,
+            output,
+            &environment,
+        )
+        .await?;
+    clock.report(&app.name, &format!("started process {pid}"));
+    note.write(&Entry {
+        name: app.name.clone(),
+        launcher: std::process::id(),
+        container,
+        pid,
+    })?;
+    notify::ready();
+    let output = relay.map(|relay| runtime.spawn(relay.copy()));
+
+    let ended = async { wait_for_end(events, container, pid).await.map(Some) };
+    let stopped = async { signals.wait().await.map(|()| None) };
+    let status = smol::future::or(ended, stopped).await?;
+    let Some(status) = status else {
+        return Ok(0);
+    };
+    if let Some(output) = output {
+        smol::future::or(output, async {
+            Timer::after(LAST_WORDS).await;
+        })
+        .await;
+    }
+    eprintln!("{}: ended, {}", app.name, describe(status));
+    Ok(exit_status(status))
+}
+
+/// Asks the launcher of an app to end it. The launcher that created a container is the only one to destroy it: its ID
+/// may be another container's a moment later.
+pub fn ask_to_stop(entry: &Entry) -> Result<(), Error> {
+    let launcher = i32::try_from(entry.launcher)
+        .map_err(|_| Error::NotRunning(entry.name.clone()))
+        .map(Pid::from_raw)?;
+    nix::sys::signal::kill(launcher, Signal::SIGTERM).map_err(|errno| Error::Signals(errno.into()))
+}
+
+/// The app's home directory, made if it is not there yet.
+fn home(app: &App) -> Result<Mount, Error> {
+    let host = app.home.clone().unwrap_or_else(|| {
+        std::env::var_os("STATE_DIRECTORY")
+            .map_or_else(
+                || "/var/lib/softwarecontainer-launcher".into(),
+                PathBuf::from,
+            )
+            .join(&app.name)
+    });
+    std::fs::create_dir_all(&host).map_err(|source| Error::File {
+        action: "make the home directory",
+        path: host.clone(),
+        source,
+    })?;
+    Ok(Mount {
+        host,
+        container: app.home_in_container.clone(),
+        read_only: false,
+    })
+}
+
+async fn wait_for_end(events: &mut Events, container: i32, pid: i32) -> Result<u32, Error> {
+    loop {
+        match events.next().await? {
+            Event::Ended(ended)
+                if ended.container == container && i64::from(ended.pid) == i64::from(pid) =>
+            {
+                return Ok(ended.status);
+            }
+            Event::Ended(_) => {}
+            Event::AgentGone => return Err(Error::AgentGone),
+        }
+    }
+}
+
+/// A shell's view of a wait status: the exit status, or 128 and the signal.
+fn exit_status(status: u32) -> u8 {
+    let [low, high, ..] = status.to_le_bytes();
+    match low & 0x7f {
+        0 => high,
+        signal => 128 | signal,
+    }
+}
+
+fn describe(status: u32) -> String {
+    let [low, high, ..] = status.to_le_bytes();
+    match low & 0x7f {
+        0 => format!("exit status {high}"),
+        signal => format!("signal {signal}"),
+    }
+}
+
+/// Measures a step, for the log.
+struct Clock(Instant);
+
+impl Clock {
+    fn start() -> Self {
+        Self(Instant::now())
+    }
+
+    fn report(&self, name: &str, what: &str) {
+        eprintln!(
+            "{name}: {what} in {:.1} ms",
+            self.0.elapsed().as_secs_f64() * 1e3
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wait_status_becomes_what_a_shell_would_say() {
+        assert_eq!(exit_status(0), 0);
+        assert_eq!(exit_status(3 << 8), 3);
+        assert_eq!(exit_status(15), 143);
+        assert_eq!(exit_status(9 | 0x80), 137, "with a core dump");
+    }
+}
