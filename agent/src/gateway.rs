@@ -1,1 +1,3 @@
 //! Gateways: what a capability opens between a container and its host.
+
+pub mod network;

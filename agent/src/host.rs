@@ -6,4 +6,5 @@ pub mod frame_filter;
 pub mod iptables;
 pub mod netlink;
 pub mod netns;
+pub mod network;
 pub mod sysctl;

@@ -51,6 +51,14 @@ impl fmt::Display for AddressesUsedUp {
 
 impl std::error::Error for AddressesUsedUp {}
 
+/// The hardware address that goes with an IPv4 address: locally administered, unicast; the second byte tells ours from
+/// those that the kernel makes up.
+#[must_use]
+pub fn mac_of(address: Ipv4Addr) -> MacAddress {
+    let [a, b, c, d] = address.octets();
+    MacAddress([0x02, 0x5c, a, b, c, d])
+}
+
 impl AddressPlan {
     /// The addresses of container `id`: the bridge's plus `id` plus one.
     ///
@@ -71,10 +79,8 @@ impl AddressPlan {
                 Some((v6, prefix))
             }
         };
-        let [a, b, c, d] = v4.octets();
         Ok(ContainerAddresses {
-            // Locally administered, unicast; the second byte tells ours from those that the kernel makes up.
-            mac: MacAddress([0x02, 0x5c, a, b, c, d]),
+            mac: mac_of(v4),
             v4,
             prefix4: self.prefix4,
             v6,

@@ -10,7 +10,7 @@ use std::net::IpAddr;
 pub use firewall::{Classified, HostFirewall};
 use mark::Mark;
 
-use super::addresses::AddressPlan;
+use super::addresses::{AddressPlan, mac_of};
 use super::iptables::{Family, FirewallError};
 use super::netlink::{InterfaceAddress, Link, Netlink, NetlinkError};
 use super::sysctl::{self, SysctlError};
@@ -167,7 +167,7 @@ impl Bridge {
             None if !config.create => return Err(BridgeError::Missing(config.device)),
             None => {
                 let mark = Mark::current(&families(&config))?;
-                netlink.create_bridge(&config.device, &mark.to_string())?;
+                netlink.create_bridge(&config.device, mac_of(config.ip), &mark.to_string())?;
                 (true, true)
             }
             Some(link) if link.kind.as_deref() != Some("bridge") => {
@@ -300,6 +300,14 @@ fn set_up(
     }
     for address in wanted {
         netlink.add_address(&link, address)?;
+    }
+    for setting in ["accept_dad", "accept_ra"] {
+        // Nobody else can have the addresses of a bridge that we made, and no container may advertise routes. Without
+        // duplicate detection IPv6 works from the first container's first moment.
+        let name = format!("net/ipv6/conf/{}/{setting}", link.name);
+        if sysctl::exists(&name) {
+            sysctl::write(&name, "0")?;
+        }
     }
     netlink.set_up(&link, true)?;
     for (family, name) in FORWARDING {

@@ -39,15 +39,6 @@ impl Family {
     }
 }
 
-/// Whether a restore empties the tables that it names, or only the chains that it declares.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Scope {
-    /// The whole of each table named.
-    Table,
-    /// Only our chains (`--noflush`): rules of others stay.
-    Chains,
-}
-
 /// A firewall program that could not do its work.
 #[derive(Debug)]
 #[non_exhaustive]
@@ -97,19 +88,15 @@ pub struct Restore {
 }
 
 impl Restore {
-    /// Starts to load `rules`.
+    /// Starts to load `rules`. What they do not name stays as it is (`--noflush`).
     ///
     /// # Errors
     /// [`FirewallError::Run`].
-    pub fn start(family: Family, scope: Scope, rules: &str) -> Result<Self, FirewallError> {
+    pub fn start(family: Family, rules: &str) -> Result<Self, FirewallError> {
         let program = family.restore_program();
         let run = |source| FirewallError::Run { program, source };
-        let mut command = Command::new(program);
-        command.args(["-w", LOCK_TIMEOUT]);
-        if scope == Scope::Chains {
-            command.arg("--noflush");
-        }
-        let mut child = command
+        let mut child = Command::new(program)
+            .args(["-w", LOCK_TIMEOUT, "--noflush"])
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
@@ -166,8 +153,8 @@ impl Restore {
 ///
 /// # Errors
 /// [`FirewallError`]; nothing was changed then.
-pub fn restore(family: Family, scope: Scope, rules: &str) -> Result<(), FirewallError> {
-    Restore::start(family, scope, rules)?.finish()
+pub fn restore(family: Family, rules: &str) -> Result<(), FirewallError> {
+    Restore::start(family, rules)?.finish()
 }
 
 /// The rules of one family in the form of iptables-save(8).

@@ -3,12 +3,16 @@
 #![allow(dead_code)] // Each test binary uses its part.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+pub mod probe;
+
 use std::fs::File;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Output, Stdio};
+use std::time::Duration;
 
 use nix::sched::{CloneFlags, unshare};
+use softwarecontainer_agent::host::netlink::Netlink;
 use softwarecontainer_agent::host::netns;
 
 /// A network namespace, as long as this value (or a process in it) lives.
@@ -29,6 +33,11 @@ impl Namespace {
     /// The one of a running process.
     pub fn of_process(pid: u32) -> Self {
         Self(File::open(format!("/proc/{pid}/ns/net")).unwrap())
+    }
+
+    /// The same namespace again, for another thread.
+    pub fn of_same(other: &Self) -> Self {
+        Self(other.0.try_clone().unwrap())
     }
 
     pub fn fd(&self) -> BorrowedFd<'_> {
@@ -122,6 +131,15 @@ impl Namespace {
                 namespace.ip(&format!("address add {address} dev {name}{nodad}"));
             }
             namespace.ip(&format!("link set {name} up"));
+        }
+        for (namespace, name) in [(self, name), (other, other_name)] {
+            let wait = || {
+                Netlink::open()
+                    .unwrap()
+                    .wait_until_running(name, Duration::from_secs(5))
+                    .unwrap()
+            };
+            assert!(namespace.run(wait), "{name} has no carrier");
         }
     }
 }

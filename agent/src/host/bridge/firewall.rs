@@ -11,7 +11,7 @@ use softwarecontainer_capability::gateway::cgroups::ClassId;
 
 use super::generation;
 use crate::config::BridgeConfig;
-use crate::host::iptables::{self, Family, FirewallError, Scope};
+use crate::host::iptables::{self, Family, FirewallError};
 
 /// A container whose packets are classified where they leave the host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -96,7 +96,7 @@ impl HostFirewall {
                 continue;
             }
             legacy |= !saved.contains("(nf_tables)") && !saved.is_empty();
-            iptables::restore(family, Scope::Chains, &load(&chains, &saved))?;
+            iptables::restore(family, &load(&chains, &saved))?;
         }
         self.generation = if legacy { None } else { generation::current() };
         Ok(())
@@ -171,7 +171,7 @@ impl HostFirewall {
                 let mut text = String::new();
                 declare(&mut text, &chain);
                 let _ = writeln!(text, "COMMIT");
-                iptables::Restore::start(family, Scope::Chains, &text)
+                iptables::Restore::start(family, &text)
             })
             .collect::<Result<Vec<_>, _>>()?;
         for restore in running {
@@ -196,7 +196,7 @@ impl HostFirewall {
             let saved = iptables::save(family)?;
             let text = unload(&self.chains(family), &saved);
             if !text.is_empty() {
-                iptables::restore(family, Scope::Chains, &text)?;
+                iptables::restore(family, &text)?;
             }
         }
         Ok(())

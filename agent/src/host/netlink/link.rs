@@ -2,6 +2,8 @@
 
 use std::fmt;
 use std::io::Cursor;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use neli::FromBytesWithInput;
 use neli::consts::nl::NlmF;
@@ -37,6 +39,8 @@ pub struct Link {
     pub name: String,
     /// Whether it is administratively up (IFF_UP).
     pub up: bool,
+    /// Whether it carries packets (IFF_RUNNING), which the kernel decides a little later.
+    pub running: bool,
     /// Kind as in `ip link add … type KIND`; `None` for hardware and loopback.
     pub kind: Option<String>,
     /// The free text of IFLA_IFALIAS, which stays with the interface as long as it lives.
@@ -87,17 +91,27 @@ impl Netlink {
             .collect()
     }
 
-    /// Creates a bridge that is down and has no address.
+    /// Creates a bridge that is down and has no IP address. Its hardware address is given, because otherwise it
+    /// changes with the ports that come and go.
     ///
     /// # Errors
     /// [`NetlinkError`], source RTM_NEWLINK of rtnetlink(7); EEXIST if the name is taken.
-    pub fn create_bridge(&self, name: &str, alias: &str) -> Result<(), NetlinkError> {
+    pub fn create_bridge(
+        &self,
+        name: &str,
+        mac: MacAddress,
+        alias: &str,
+    ) -> Result<(), NetlinkError> {
         let attempt = format!("create bridge {name}");
         let kind = attribute(&attempt, IflaInfo::Kind, b"bridge")?;
         let info = attribute(&attempt, Ifla::Linkinfo, &[])?
             .nest(&kind)
             .map_err(|error| encoding(&attempt, &error))?;
-        let attributes = [attribute(&attempt, Ifla::Ifname, &c_string(name))?, info];
+        let attributes = [
+            attribute(&attempt, Ifla::Ifname, &c_string(name))?,
+            attribute(&attempt, Ifla::Address, &mac.0)?,
+            info,
+        ];
         let message = link_message(&attempt, 0, None, attributes)?;
         self.request(&attempt, Rtm::Newlink, NlmF::CREATE | NlmF::EXCL, message)?;
         // Creation ignores IFLA_IFALIAS, so it takes a second message.
@@ -139,7 +153,28 @@ impl Netlink {
         let message = link_message(&attempt, link.index, Some(up), [])?;
         self.request(&attempt, Rtm::Setlink, NlmF::empty(), message)
     }
+
+    /// Waits until an interface that was set up carries packets. The kernel does that work later, in another thread; what
+    /// is sent before is lost. From Linux 6.8 on the question itself makes the kernel do it at once.
+    ///
+    /// Returns false if it does not within `limit`: nothing is connected to it, for example.
+    ///
+    /// # Errors
+    /// [`NetlinkError`], source RTM_GETLINK of rtnetlink(7).
+    pub fn wait_until_running(&self, name: &str, limit: Duration) -> Result<bool, NetlinkError> {
+        let end = Instant::now() + limit;
+        while !self.link(name)?.running {
+            if Instant::now() >= end {
+                return Ok(false);
+            }
+            thread::sleep(POLL);
+        }
+        Ok(true)
+    }
 }
+
+/// How often [`Netlink::wait_until_running`] looks.
+const POLL: Duration = Duration::from_millis(1);
 
 fn link_message<const N: usize>(
     attempt: &str,
@@ -185,6 +220,7 @@ fn parse(attempt: &str, body: &Buffer) -> Result<Link, NetlinkError> {
         index: *message.ifi_index(),
         name: text(Ifla::Ifname).unwrap_or_default(),
         up: message.ifi_flags().contains(Iff::UP),
+        running: message.ifi_flags().contains(Iff::RUNNING),
         kind,
         alias: text(Ifla::Ifalias),
         master: handle

@@ -1,0 +1,145 @@
+//! What is done inside a container's network namespace, by a thread that joins it for the time.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::os::fd::BorrowedFd;
+
+use softwarecontainer_capability::gateway::network::Rule;
+
+use super::NetworkGatewayError;
+use super::rules::{self, Names};
+use crate::host::addresses::ContainerAddresses;
+use crate::host::iptables::{Family, Restore};
+use crate::host::netlink::{InterfaceAddress, Netlink};
+use crate::host::netns;
+use crate::host::network::{INTERFACE, Network, NetworkError, START_LIMIT};
+use crate::host::sysctl;
+
+/// Settings of the container's namespace, made before its interface is up. Those that this kernel lacks are skipped.
+const SETTINGS: [(&str, &str); 6] = [
+    // Apps have no raw sockets, but may ping: every group may open ICMP sockets, see icmp(7).
+    ("net/ipv4/ping_group_range", "0 2147483647"),
+    // Nobody on the bridge may change the container's routes or addresses.
+    ("net/ipv4/conf/eth0/accept_redirects", "0"),
+    ("net/ipv6/conf/eth0/accept_redirects", "0"),
+    ("net/ipv6/conf/eth0/accept_ra", "0"),
+    ("net/ipv6/conf/eth0/autoconf", "0"),
+    // The address is ours by construction, and usable at once.
+    ("net/ipv6/conf/eth0/accept_dad", "0"),
+];
+
+/// The filter tables of both families, as text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Tables {
+    v4: String,
+    v6: String,
+}
+
+impl Tables {
+    pub(super) fn new<'a>(
+        rules: impl IntoIterator<Item = &'a Rule, IntoIter: Clone>,
+        names: &Names,
+    ) -> Self {
+        let rules = rules.into_iter();
+        Self {
+            v4: rules::table(Family::V4, rules.clone(), names),
+            v6: rules::table(Family::V6, rules, names),
+        }
+    }
+
+    fn closed() -> Self {
+        Self::new([], &Names::new())
+    }
+}
+
+/// The addresses of a container and its way out.
+#[derive(Clone, Copy, Debug)]
+pub struct Route {
+    addresses: ContainerAddresses,
+    gateway: Ipv4Addr,
+    gateway6: Option<Ipv6Addr>,
+}
+
+impl Route {
+    /// That of container `id`.
+    pub(super) fn of(network: &Network, id: u32) -> Result<Self, NetworkError> {
+        let plan = network.plan();
+        Ok(Self {
+            addresses: network.addresses(id)?,
+            gateway: plan.v4,
+            gateway6: plan.v6.map(|(address, _)| address),
+        })
+    }
+}
+
+/// Loads the rules, and then, if `connect` is given, sets the interface up: there is no moment with an address and
+/// without rules.
+pub(super) fn load(
+    namespace: BorrowedFd<'_>,
+    tables: &Tables,
+    connect: Option<&Route>,
+) -> Result<(), NetworkGatewayError> {
+    netns::inside(namespace, || {
+        restore(tables)?;
+        if let Some(route) = connect {
+            set_up(route)?;
+        }
+        Ok(())
+    })?
+}
+
+/// Sets the interface down, without addresses and routes, and closes the firewall.
+pub(super) fn disconnect(namespace: BorrowedFd<'_>) -> Result<(), NetworkGatewayError> {
+    netns::inside(namespace, || {
+        let netlink = Netlink::open()?;
+        let link = netlink.link(INTERFACE)?;
+        netlink.set_up(&link, false)?;
+        for address in netlink.addresses(&link)? {
+            netlink.delete_address(&link, address)?;
+        }
+        restore(&Tables::closed())
+    })?
+}
+
+/// Both families side by side: one process each.
+fn restore(tables: &Tables) -> Result<(), NetworkGatewayError> {
+    let mut running = vec![Restore::start(Family::V4, &tables.v4)];
+    if sysctl::exists("net/ipv6") {
+        running.push(Restore::start(Family::V6, &tables.v6));
+    }
+    // Each is waited for, also if another has failed.
+    let results: Vec<_> = running.into_iter().map(|one| one?.finish()).collect();
+    results.into_iter().collect::<Result<(), _>>()?;
+    Ok(())
+}
+
+fn set_up(route: &Route) -> Result<(), NetworkGatewayError> {
+    for (name, value) in SETTINGS {
+        if sysctl::exists(name) {
+            sysctl::write(name, value)?;
+        }
+    }
+    let netlink = Netlink::open()?;
+    let link = netlink.link(INTERFACE)?;
+    let v4 = InterfaceAddress {
+        address: IpAddr::V4(route.addresses.v4),
+        prefix: route.addresses.prefix4,
+    };
+    netlink.add_address(&link, v4)?;
+    netlink.set_up(&link, true)?;
+    netlink.set_default_route(&link, IpAddr::V4(route.gateway))?;
+    if let (Some((address, prefix)), Some(gateway)) = (route.addresses.v6, route.gateway6) {
+        let v6 = InterfaceAddress {
+            address: IpAddr::V6(address),
+            prefix,
+        };
+        netlink.add_address(&link, v6)?;
+        netlink.set_default_route(&link, IpAddr::V6(gateway))?;
+    }
+    if !netlink.wait_until_running(INTERFACE, START_LIMIT)? {
+        log::warn!(
+            "the interface of the container at {} carries no packets yet",
+            route.addresses.v4
+        );
+    }
+    Ok(())
+}

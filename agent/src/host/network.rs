@@ -1,0 +1,318 @@
+//! The containers' side of the bridge: what happens on the host when a container joins, talks and leaves.
+
+use std::fmt;
+use std::net::Ipv6Addr;
+use std::os::fd::BorrowedFd;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use softwarecontainer_capability::gateway::cgroups::ClassId;
+
+use super::addresses::{AddressPlan, AddressesUsedUp, ContainerAddresses};
+use super::bridge::{Bridge, BridgeError, Classified, address_plan};
+use super::frame_filter::{self, Identity};
+use super::iptables::FirewallError;
+use super::netlink::{Netlink, NetlinkError, PortFlags};
+use super::netns::{self, NetnsError};
+use crate::config::BridgeConfig;
+
+/// Name of the network interface in every container.
+pub const INTERFACE: &str = "eth0";
+
+/// How long an interface may take to carry packets after it was set up. Usually it takes a millisecond; the kernel may
+/// put it off for a second when many interfaces change.
+pub const START_LIMIT: Duration = Duration::from_millis(1500);
+
+/// Longest name of a network interface, in bytes.
+const LONGEST_NAME: usize = 15;
+
+/// Why a container cannot be connected, or not as it should be.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum NetworkError {
+    /// No address is left.
+    Addresses(AddressesUsedUp),
+    /// The kernel refused.
+    Netlink(NetlinkError),
+    /// The container's network namespace could not be entered.
+    Namespace(NetnsError),
+    /// The firewall refused.
+    Firewall(FirewallError),
+}
+
+impl fmt::Display for NetworkError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Addresses(source) => source.fmt(f),
+            Self::Netlink(source) => source.fmt(f),
+            Self::Namespace(source) => source.fmt(f),
+            Self::Firewall(source) => source.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for NetworkError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Addresses(source) => Some(source),
+            Self::Netlink(source) => Some(source),
+            Self::Namespace(source) => Some(source),
+            Self::Firewall(source) => Some(source),
+        }
+    }
+}
+
+impl From<AddressesUsedUp> for NetworkError {
+    fn from(source: AddressesUsedUp) -> Self {
+        Self::Addresses(source)
+    }
+}
+
+impl From<NetlinkError> for NetworkError {
+    fn from(source: NetlinkError) -> Self {
+        Self::Netlink(source)
+    }
+}
+
+impl From<NetnsError> for NetworkError {
+    fn from(source: NetnsError) -> Self {
+        Self::Namespace(source)
+    }
+}
+
+impl From<FirewallError> for NetworkError {
+    fn from(source: FirewallError) -> Self {
+        Self::Firewall(source)
+    }
+}
+
+/// What a container may do on the bridge.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Port {
+    /// Nothing: the network gateway is not active.
+    Closed,
+    /// Send frames with its own addresses.
+    Open {
+        /// The bridge keeps it apart from other isolated containers.
+        isolated: bool,
+    },
+}
+
+/// The network of all containers.
+#[derive(Debug)]
+pub struct Network {
+    device: String,
+    plan: AddressPlan,
+    bridge: Mutex<Bridge>,
+}
+
+impl Network {
+    /// Makes the bridge ready (see [`Bridge::ensure`]).
+    ///
+    /// # Errors
+    /// [`BridgeError`].
+    pub fn start(config: BridgeConfig) -> Result<Self, BridgeError> {
+        Ok(Self {
+            device: config.device.clone(),
+            plan: address_plan(&config),
+            bridge: Mutex::new(Bridge::ensure(config)?),
+        })
+    }
+
+    /// Undoes what [`Network::start`] did, when the last container is gone.
+    ///
+    /// # Errors
+    /// [`BridgeError`]; as much as possible is undone.
+    pub fn stop(self) -> Result<(), BridgeError> {
+        self.bridge
+            .into_inner()
+            .unwrap_or_else(PoisonError::into_inner)
+            .undo()
+    }
+
+    /// How addresses are counted.
+    #[must_use]
+    pub fn plan(&self) -> &AddressPlan {
+        &self.plan
+    }
+
+    /// The addresses of container `id`.
+    ///
+    /// # Errors
+    /// None is left.
+    pub fn addresses(&self, id: u32) -> Result<ContainerAddresses, AddressesUsedUp> {
+        self.plan.container(id)
+    }
+
+    /// Name of the host's end of the veth pair of container `id`.
+    #[must_use]
+    pub fn veth(&self, id: u32) -> String {
+        veth_name(id, &self.device)
+    }
+
+    /// What LXC needs to know, as configuration keys and values. The interface starts down and without address.
+    ///
+    /// # Errors
+    /// No address is left.
+    pub fn lxc_items(&self, id: u32) -> Result<Vec<(&'static str, String)>, AddressesUsedUp> {
+        let addresses = self.addresses(id)?;
+        Ok(vec![
+            ("lxc.net.0.type", "veth".to_owned()),
+            ("lxc.net.0.link", self.device.clone()),
+            ("lxc.net.0.name", INTERFACE.to_owned()),
+            ("lxc.net.0.veth.pair", self.veth(id)),
+            ("lxc.net.0.hwaddr", addresses.mac.to_string()),
+        ])
+    }
+
+    /// Before a container starts: removes an interface that an earlier one with the same ID left, which would be in the way.
+    ///
+    /// # Errors
+    /// [`NetworkError::Netlink`].
+    pub fn prepare(&self, id: u32) -> Result<(), NetworkError> {
+        let netlink = Netlink::open()?;
+        if let Some(link) = netlink.find_link(&self.veth(id))? {
+            match netlink.delete_link(&link) {
+                Err(error) if error.errno() != Some(libc::ENODEV) => return Err(error.into()),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// After a container's start: closes its port of the bridge, and sets loopback up inside.
+    ///
+    /// # Errors
+    /// [`NetworkError`].
+    pub fn attach(&self, id: u32, namespace: BorrowedFd<'_>) -> Result<(), NetworkError> {
+        let addresses = self.addresses(id)?;
+        let netlink = Netlink::open()?;
+        let link = netlink.link(&self.veth(id))?;
+        netlink.set_filter(&link, &frame_filter::closed())?;
+        netlink.pin_address_to_port(&link, addresses.mac)?;
+        netlink.set_port_flags(&link, port_flags(true))?;
+        netns::inside(namespace, || {
+            let netlink = Netlink::open()?;
+            netlink.set_up(&netlink.link("lo")?, true)
+        })??;
+        Ok(())
+    }
+
+    /// Opens or closes the port of container `id`.
+    ///
+    /// # Errors
+    /// [`NetworkError`].
+    pub fn set_port(&self, id: u32, port: Port) -> Result<(), NetworkError> {
+        let netlink = Netlink::open()?;
+        let link = netlink.link(&self.veth(id))?;
+        match port {
+            Port::Closed => {
+                netlink.set_filter(&link, &frame_filter::closed())?;
+                netlink.set_port_flags(&link, port_flags(true))?;
+            }
+            Port::Open { isolated } => {
+                netlink.set_port_flags(&link, port_flags(isolated))?;
+                netlink.set_filter(
+                    &link,
+                    &frame_filter::honest(&identity(&self.addresses(id)?)),
+                )?;
+                for name in [&link.name, &self.device] {
+                    if !netlink.wait_until_running(name, START_LIMIT)? {
+                        log::warn!(
+                            "container {id}: network interface {name} carries no packets yet"
+                        );
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// After a container's end: removes its interface, which the kernel would do only some time later, and its class.
+    ///
+    /// # Errors
+    /// The first [`NetworkError`]; the other step is done nevertheless.
+    pub fn detach(&self, id: u32) -> Result<(), NetworkError> {
+        let link = self.prepare(id);
+        let class = self.set_class(id, None);
+        link.and(class)
+    }
+
+    /// Sets or ends the class of the packets of container `id`.
+    ///
+    /// # Errors
+    /// [`NetworkError`]; the class is then what it was.
+    pub fn set_class(&self, id: u32, class: Option<ClassId>) -> Result<(), NetworkError> {
+        let classified = match class {
+            None => None,
+            Some(class) => {
+                let addresses = self.addresses(id)?;
+                Some(Classified {
+                    v4: addresses.v4,
+                    v6: addresses.v6.map(|(address, _)| address),
+                    class,
+                })
+            }
+        };
+        let mut bridge = self.bridge();
+        Ok(bridge.firewall().set_class(id, classified)?)
+    }
+
+    /// Loads our rules on the host again if others have removed them.
+    ///
+    /// # Errors
+    /// [`NetworkError::Firewall`].
+    pub fn repair(&self) -> Result<(), NetworkError> {
+        Ok(self.bridge().firewall().repair()?)
+    }
+
+    /// A panic while the lock was held leaves rules that the next change writes anew.
+    fn bridge(&self) -> MutexGuard<'_, Bridge> {
+        self.bridge.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn identity(addresses: &ContainerAddresses) -> Identity {
+    let link_local: Ipv6Addr = addresses.link_local();
+    Identity {
+        mac: addresses.mac,
+        v4: addresses.v4,
+        v6: std::iter::once(link_local)
+            .chain(addresses.v6.map(|(address, _)| address))
+            .collect(),
+    }
+}
+
+/// The bridge knows for good what is behind the port, so it neither learns there nor floods it with frames for others.
+fn port_flags(isolated: bool) -> PortFlags {
+    PortFlags {
+        isolated,
+        learning: false,
+        flood: false,
+        guard: true,
+    }
+}
+
+/// Tells the container first: that part is never cut.
+fn veth_name(id: u32, device: &str) -> String {
+    let mut name = format!("sc{id}-{device}");
+    let mut end = name.len().min(LONGEST_NAME);
+    while !name.is_char_boundary(end) {
+        end -= 1;
+    }
+    name.truncate(end);
+    name
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_interface_on_the_host_tells_the_container_and_fits() {
+        assert_eq!(veth_name(0, "lxcbr0"), "sc0-lxcbr0");
+        assert_eq!(veth_name(12345, "a-long-bridge-0"), "sc12345-a-long-");
+        assert_eq!(veth_name(u32::MAX, "lxcbr0"), "sc4294967295-lx");
+        assert_eq!(veth_name(123, "brücke-des-auto"), "sc123-brücke-d");
+    }
+}

@@ -1,0 +1,567 @@
+//! The network gateway with real packets, between namespaces that stand for the host, two containers and the outside.
+//!
+//! What LXC does (the veth pair) is done by hand here, so that a test may act as root of the host inside a
+//! "container" and send what no app could: the host's side has to stop it alone.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod netns;
+
+use netns::Namespace;
+use netns::probe::Echo;
+use serde_json::{Value, json};
+use softwarecontainer_agent::config::BridgeConfig;
+use softwarecontainer_agent::gateway::network::Connection;
+use softwarecontainer_agent::host::network::Network;
+use softwarecontainer_capability::Settings;
+use softwarecontainer_capability::gateway::network::NetworkSettings;
+
+const OUTSIDE: &str = "198.51.100.2";
+const OUTSIDE6: &str = "2001:db8::2";
+const BRIDGE: &str = "10.9.3.1";
+
+struct World {
+    host: Namespace,
+    outside: Namespace,
+    network: Network,
+}
+
+impl World {
+    fn new() -> Self {
+        let host = Namespace::new();
+        let outside = Namespace::new();
+        host.connect(
+            "wan0",
+            &["198.51.100.1/24", "2001:db8::1/64"],
+            &outside,
+            "eth0",
+            &["198.51.100.2/24", "2001:db8::2/64"],
+        );
+        let config = BridgeConfig {
+            create: true,
+            device: "scbr0".to_owned(),
+            ip: BRIDGE.parse().unwrap(),
+            prefix_len: 24,
+            network: "10.9.3.0".parse().unwrap(),
+            ip6: Some(("fd00:9:3::1".parse().unwrap(), 64)),
+        };
+        let network = host.run(|| Network::start(config)).unwrap();
+        Self {
+            host,
+            outside,
+            network,
+        }
+    }
+
+    fn container(&self, id: u32) -> Container<'_> {
+        let inside = Namespace::new();
+        let items = self.network.lxc_items(id).unwrap();
+        let item = |key| {
+            items
+                .iter()
+                .find(|(name, _)| *name == key)
+                .unwrap()
+                .1
+                .clone()
+        };
+        let veth = item("lxc.net.0.veth.pair");
+        let mac = item("lxc.net.0.hwaddr");
+        self.host.connect(&veth, &[], &inside, "eth0", &[]);
+        inside.ip("link set eth0 down");
+        inside.ip("link set lo down");
+        inside.ip(&format!("link set eth0 address {mac}"));
+        self.host.ip(&format!(
+            "link set {veth} master {}",
+            item("lxc.net.0.link")
+        ));
+        self.host
+            .run(|| self.network.attach(id, inside.fd()))
+            .unwrap();
+        Container {
+            world: self,
+            id,
+            inside,
+            connection: Connection::default(),
+        }
+    }
+}
+
+struct Container<'a> {
+    world: &'a World,
+    id: u32,
+    inside: Namespace,
+    connection: Connection,
+}
+
+impl Container<'_> {
+    fn address(&self) -> String {
+        self.world
+            .network
+            .addresses(self.id)
+            .unwrap()
+            .v4
+            .to_string()
+    }
+
+    fn set(&mut self, config: &Value) -> Result<(), String> {
+        let settings = settings(config);
+        let Self {
+            world,
+            id,
+            inside,
+            connection,
+        } = self;
+        let (id, inside) = (*id, &*inside);
+        world
+            .host
+            .run(|| connection.change(&world.network, id, inside.fd(), &settings))
+            .map_err(|error| error.to_string())
+    }
+
+    fn state(&self) -> String {
+        let rules = |program| {
+            let saved = self.inside.shell(program);
+            saved
+                .lines()
+                .filter(|line| line.starts_with('-'))
+                .collect::<Vec<_>>()
+                .join("\n")
+        };
+        let addresses = self.inside.ip("-br address");
+        format!(
+            "{addresses}\n{}\n{}\n{}",
+            self.inside.ip("route"),
+            rules("iptables-save"),
+            rules("ip6tables-save")
+        )
+    }
+}
+
+fn settings(config: &Value) -> NetworkSettings {
+    let mut settings = NetworkSettings::default();
+    for element in config.as_array().unwrap() {
+        settings.merge(element.as_object().unwrap()).unwrap();
+    }
+    settings
+}
+
+fn outgoing(allow: &Value) -> Value {
+    json!([{"direction": "OUTGOING", "allow": [allow]}])
+}
+
+fn unlimited() -> Value {
+    json!([
+        {"direction": "OUTGOING", "allow": [{"host": "*"}]},
+        {"direction": "INCOMING", "allow": [{"host": "*"}]}
+    ])
+}
+
+#[test]
+fn without_the_gateway_there_is_no_address_and_only_loopback() {
+    let world = World::new();
+    let container = world.container(0);
+    let state = container.state();
+    assert!(!state.contains("10.9.3"), "{state}");
+    let _echo = Echo::start(&container.inside, 7000);
+    assert!(container.inside.ping("127.0.0.1"));
+    assert!(container.inside.tcp("127.0.0.1", 7000).is_some());
+    // Even root of the host cannot get anything out of the container's namespace.
+    container.inside.ip("link set eth0 up");
+    container.inside.ip("address add 10.9.3.2/24 dev eth0");
+    assert!(!container.inside.ping(BRIDGE));
+}
+
+#[test]
+fn what_is_allowed_passes_and_nothing_else() {
+    let world = World::new();
+    let _servers = [80, 443, 8080].map(|port| Echo::start(&world.outside, port));
+    let mut container = world.container(0);
+    container
+        .set(&outgoing(
+            &json!({"host": "*", "ports": [80, 443], "protocols": "tcp"}),
+        ))
+        .unwrap();
+    let seen = container.inside.tcp(OUTSIDE, 80).unwrap();
+    assert_eq!(
+        seen.to_string(),
+        "198.51.100.1",
+        "the outside sees the host's address"
+    );
+    let seen = container.inside.tcp(OUTSIDE6, 443).unwrap();
+    assert_eq!(
+        seen.to_string(),
+        "2001:db8::1",
+        "the outside sees the host's address"
+    );
+    for to in [OUTSIDE, OUTSIDE6] {
+        assert_eq!(container.inside.tcp(to, 8080), None, "{to}");
+        assert_eq!(container.inside.udp(to, 80), None, "{to}");
+        assert!(!container.inside.ping(to), "{to}");
+    }
+}
+
+#[test]
+fn more_rules_add_to_the_earlier_ones_and_a_repetition_changes_nothing() {
+    let world = World::new();
+    let _servers = [80, 8080].map(|port| Echo::start(&world.outside, port));
+    let mut container = world.container(0);
+    let first = outgoing(&json!({"host": OUTSIDE, "ports": 80}));
+    container.set(&first).unwrap();
+    assert!(container.inside.tcp(OUTSIDE, 80).is_some());
+    assert!(container.inside.udp(OUTSIDE, 80).is_some());
+    assert_eq!(container.inside.tcp(OUTSIDE, 8080), None);
+    let state = container.state();
+    container.set(&first).unwrap();
+    assert_eq!(container.state(), state);
+    let both = [
+        first.as_array().unwrap().clone(),
+        outgoing(&json!({"host": OUTSIDE, "ports": 8080}))
+            .as_array()
+            .unwrap()
+            .clone(),
+    ]
+    .concat();
+    container.set(&both.into()).unwrap();
+    assert!(container.inside.tcp(OUTSIDE, 80).is_some());
+    assert!(container.inside.tcp(OUTSIDE, 8080).is_some());
+    assert!(!container.inside.ping(OUTSIDE));
+}
+
+#[test]
+fn a_change_of_rules_never_opens_a_gap_nor_cuts_a_connection() {
+    let world = World::new();
+    let _servers = [80, 8080].map(|port| Echo::start(&world.outside, port));
+    let mut container = world.container(0);
+    let allowed = |host: &str| outgoing(&json!({"host": host, "ports": 80}));
+    container.set(&allowed(OUTSIDE)).unwrap();
+    let stop = std::sync::atomic::AtomicBool::new(false);
+    let inside = Namespace::of_same(&container.inside);
+    let (good, bad) = std::thread::scope(|scope| {
+        let good = scope.spawn(|| {
+            let mut results = Vec::new();
+            while !stop.load(std::sync::atomic::Ordering::Relaxed) {
+                results.push(inside.udp(OUTSIDE, 80).is_some());
+            }
+            results
+        });
+        let bad = scope.spawn(|| {
+            let mut results = Vec::new();
+            while !stop.load(std::sync::atomic::Ordering::Relaxed) {
+                results.push(inside.udp(OUTSIDE, 8080).is_some());
+            }
+            results
+        });
+        for round in 0..40 {
+            let more = [
+                allowed(OUTSIDE).as_array().unwrap().clone(),
+                allowed(&format!("192.0.2.{round}"))
+                    .as_array()
+                    .unwrap()
+                    .clone(),
+            ];
+            container.set(&more.concat().into()).unwrap();
+        }
+        stop.store(true, std::sync::atomic::Ordering::Relaxed);
+        (good.join().unwrap(), bad.join().unwrap())
+    });
+    let count = |results: &[bool]| (results.iter().filter(|ok| **ok).count(), results.len());
+    let (passed, tried) = count(&good);
+    assert!(
+        tried > 20 && passed == tried,
+        "{passed} of {tried} allowed packets passed"
+    );
+    let (passed, tried) = count(&bad);
+    assert!(
+        tried > 20 && passed == 0,
+        "{passed} of {tried} forbidden packets passed"
+    );
+}
+
+#[test]
+fn a_server_in_the_container_is_reached_on_its_allowed_port_only() {
+    let world = World::new();
+    let mut container = world.container(0);
+    container
+        .set(&json!([{"direction": "INCOMING", "allow": [{"host": "*", "ports": 9000, "protocols": "tcp"}]}]))
+        .unwrap();
+    let _servers = [9000, 9001].map(|port| Echo::start(&container.inside, port));
+    world.outside.ip("route add 10.9.3.0/24 via 198.51.100.1");
+    world.outside.ip("route add fd00:9:3::/64 via 2001:db8::1");
+    for from in [&world.outside, &world.host] {
+        for address in ["10.9.3.2", "fd00:9:3::2"] {
+            assert!(from.tcp(address, 9000).is_some(), "{address}");
+            assert_eq!(from.tcp(address, 9001), None, "{address}");
+            assert_eq!(from.udp(address, 9000), None, "{address}");
+            assert!(!from.ping(address), "{address}");
+        }
+    }
+    let _outside = Echo::start(&world.outside, 80);
+    assert_eq!(
+        container.inside.tcp(OUTSIDE, 80),
+        None,
+        "nothing goes out that nobody asked for"
+    );
+}
+
+#[test]
+fn ping_only() {
+    let world = World::new();
+    let _server = Echo::start(&world.outside, 80);
+    let mut container = world.container(0);
+    container
+        .set(&outgoing(&json!({"host": "*", "protocols": "icmp"})))
+        .unwrap();
+    for to in [OUTSIDE, OUTSIDE6] {
+        assert!(container.inside.ping(to), "{to}");
+        assert_eq!(container.inside.tcp(to, 80), None, "{to}");
+    }
+    assert_eq!(
+        container
+            .inside
+            .shell("sysctl -n net.ipv4.ping_group_range"),
+        "0\t2147483647\n"
+    );
+}
+
+#[test]
+fn two_containers_meet_only_if_both_allow_it() {
+    let world = World::new();
+    let answer = json!([{"direction": "INCOMING", "allow": [{"host": "10.9.3.2", "ports": 9000}]}]);
+    for (caller_allows, called_allows) in
+        [(false, false), (true, false), (false, true), (true, true)]
+    {
+        let (mut caller, mut called) = (world.container(0), world.container(1));
+        let nobody = json!([{"direction": "OUTGOING", "allow": []}]);
+        let call = outgoing(&json!({"host": called.address()}));
+        caller
+            .set(if caller_allows { &call } else { &nobody })
+            .unwrap();
+        called
+            .set(if called_allows { &answer } else { &nobody })
+            .unwrap();
+        let _server = Echo::start(&called.inside, 9000);
+        let reached = caller.inside.tcp(&called.address(), 9000);
+        assert_eq!(
+            reached.is_some(),
+            caller_allows && called_allows,
+            "{caller_allows} {called_allows}"
+        );
+        for id in [0, 1] {
+            world.host.run(|| world.network.detach(id)).unwrap();
+        }
+    }
+}
+
+#[test]
+fn containers_that_cannot_be_called_are_kept_apart_by_the_bridge_itself() {
+    let world = World::new();
+    let (mut first, mut second) = (world.container(0), world.container(1));
+    first.set(&outgoing(&json!({"host": "*"}))).unwrap();
+    second.set(&outgoing(&json!({"host": "*"}))).unwrap();
+    // As if both firewalls had been broken.
+    first.inside.shell("iptables -F");
+    for container in [&first, &second] {
+        for chain in ["INPUT", "OUTPUT"] {
+            container
+                .inside
+                .shell(&format!("iptables -P {chain} ACCEPT"));
+        }
+    }
+    assert!(first.inside.ping(BRIDGE));
+    assert!(!first.inside.ping(&second.address()));
+    second.set(&unlimited()).unwrap();
+    // The question that found no answer would be asked again only after a second.
+    first.inside.ip("neigh flush dev eth0");
+    assert!(first.inside.ping(&second.address()));
+}
+
+#[test]
+fn root_in_the_namespace_cannot_pose_as_another() {
+    let world = World::new();
+    let (mut villain, mut victim) = (world.container(0), world.container(1));
+    villain.set(&unlimited()).unwrap();
+    victim.set(&unlimited()).unwrap();
+    assert!(villain.inside.ping(&victim.address()));
+    world.outside.ip("route add 10.9.3.0/24 via 198.51.100.1");
+
+    // Another IPv4 address: the victim's, the bridge's, a stranger's.
+    for stolen in [
+        victim.address(),
+        BRIDGE.to_owned(),
+        "10.9.3.77".to_owned(),
+        "203.0.113.9".to_owned(),
+    ] {
+        villain
+            .inside
+            .ip(&format!("address add {stolen}/32 dev eth0"));
+        let output = villain
+            .inside
+            .try_run(&format!("ping -c 1 -W 0.3 -I {stolen} 198.51.100.1"));
+        assert!(!output.status.success(), "{stolen}");
+        villain
+            .inside
+            .ip(&format!("address del {stolen}/32 dev eth0"));
+    }
+    // Another IPv6 address.
+    villain
+        .inside
+        .ip("address add fd00:9:3::77/64 dev eth0 nodad");
+    assert!(
+        !villain
+            .inside
+            .try_run("ping -c 1 -W 0.3 -I fd00:9:3::77 fd00:9:3::1")
+            .status
+            .success()
+    );
+    assert!(
+        villain
+            .inside
+            .try_run("ping -c 1 -W 1 -I fd00:9:3::2 fd00:9:3::1")
+            .status
+            .success()
+    );
+    // The right address with another hardware address.
+    assert!(villain.inside.ping(BRIDGE));
+    villain.inside.ip("link set eth0 address 02:5c:0a:09:03:03");
+    assert!(!villain.inside.ping(BRIDGE));
+    assert!(victim.inside.ping(BRIDGE));
+}
+
+#[test]
+fn arp_of_a_container_cannot_poison_its_neighbours() {
+    let world = World::new();
+    let (mut villain, mut victim) = (world.container(0), world.container(1));
+    villain.set(&unlimited()).unwrap();
+    victim.set(&unlimited()).unwrap();
+    assert!(victim.inside.ping(BRIDGE));
+    let gateway = || victim.inside.ip("neigh show 10.9.3.1 dev eth0");
+    let before = gateway();
+    assert!(before.contains("02:5c:0a:09:03:01"), "{before}");
+    victim
+        .inside
+        .shell("sysctl -qw net.ipv4.conf.eth0.arp_accept=1");
+    villain.inside.ip("address add 10.9.3.1/32 dev eth0");
+    // Says "10.9.3.1 is at my hardware address", as a request and as an answer.
+    let claim = r#"
+import socket
+s = socket.socket(socket.AF_PACKET, socket.SOCK_RAW); s.bind(("eth0", 0x0806))
+me = bytes.fromhex("025c0a090302")
+for operation in (1, 2):
+    s.send(b"\xff"*6 + me + b"\x08\x06" + b"\x00\x01\x08\x00\x06\x04" + bytes([0, operation]) + me + bytes([10,9,3,1]) + b"\xff"*6 + bytes([10,9,3,1]))
+"#;
+    let sent = villain
+        .inside
+        .command("python3")
+        .args(["-c", claim])
+        .status()
+        .unwrap();
+    assert!(sent.success());
+    std::thread::sleep(std::time::Duration::from_millis(100));
+    assert!(gateway().contains("02:5c:0a:09:03:01"), "{}", gateway());
+}
+
+#[test]
+fn frames_for_others_do_not_come_along() {
+    let world = World::new();
+    let (mut spy, mut talker) = (world.container(0), world.container(1));
+    spy.set(&unlimited()).unwrap();
+    talker.set(&unlimited()).unwrap();
+    assert!(talker.inside.ping(BRIDGE));
+    spy.inside.ip("link set eth0 promisc on");
+    let listen = r#"
+import socket, struct, sys, time
+s = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3)); s.bind(("eth0", 3)); s.settimeout(0.1)
+print("ready", flush=True)
+end = time.time() + 1.2; seen = 0
+while time.time() < end:
+    try: frame = s.recv(2000)
+    except TimeoutError: continue
+    if b"secret-of-the-talker" in frame: seen += 1
+print(seen)
+"#;
+    let mut child = spy
+        .inside
+        .command("python3")
+        .args(["-c", listen])
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut output = std::io::BufReader::new(child.stdout.take().unwrap());
+    let mut line = String::new();
+    std::io::BufRead::read_line(&mut output, &mut line).unwrap();
+    assert_eq!(line, "ready\n");
+    let say = |to: &str| {
+        talker.inside.run(|| {
+            let socket = std::net::UdpSocket::bind("0.0.0.0:0").unwrap();
+            socket.send_to(b"secret-of-the-talker", to).unwrap();
+        });
+    };
+    say("10.9.3.1:5000");
+    // Hardware address that is behind no port: a bridge that learns would send it everywhere.
+    world
+        .host
+        .ip("neigh replace 10.9.3.99 lladdr 02:5c:0a:09:03:63 dev scbr0");
+    talker
+        .inside
+        .ip("neigh replace 10.9.3.99 lladdr 02:5c:0a:09:03:63 dev eth0");
+    say("10.9.3.99:5000");
+    world.host.run(|| {
+        let socket = std::net::UdpSocket::bind("0.0.0.0:0").unwrap();
+        socket
+            .send_to(b"secret-of-the-talker", "10.9.3.99:5000")
+            .unwrap();
+    });
+    line.clear();
+    std::io::BufRead::read_line(&mut output, &mut line).unwrap();
+    child.wait().unwrap();
+    assert_eq!(line, "0\n");
+}
+
+#[test]
+fn a_name_that_cannot_be_resolved_changes_nothing() {
+    let world = World::new();
+    let mut container = world.container(0);
+    container.set(&outgoing(&json!({"host": OUTSIDE}))).unwrap();
+    let before = container.state();
+    let error = container
+        .set(&outgoing(&json!({"host": "no-such-host.invalid"})))
+        .unwrap_err();
+    assert!(
+        error.contains("cannot resolve host name no-such-host.invalid"),
+        "{error}"
+    );
+    assert_eq!(container.state(), before);
+    assert!(container.inside.ping(OUTSIDE));
+}
+
+#[test]
+fn taking_the_gateway_back_closes_everything() {
+    let world = World::new();
+    let mut container = world.container(0);
+    let before = container.inside.ip("-br address");
+    container.set(&unlimited()).unwrap();
+    assert!(container.inside.ping(OUTSIDE));
+    container.set(&json!([])).unwrap();
+    assert_eq!(container.inside.ip("-br address"), before);
+    assert_eq!(container.inside.ip("route"), "");
+    container.set(&unlimited()).unwrap();
+    assert!(container.inside.ping(OUTSIDE));
+}
+
+#[test]
+fn nothing_is_left_of_a_container_that_ended_and_its_id_is_usable_at_once() {
+    let world = World::new();
+    let links = || {
+        let links = world.host.ip("-br link");
+        let names = links.lines().filter_map(|line| line.split(' ').next());
+        names.map(str::to_owned).collect::<Vec<_>>()
+    };
+    let before = links();
+    for _ in 0..3 {
+        let mut container = world.container(0);
+        container.set(&unlimited()).unwrap();
+        assert!(container.inside.ping(BRIDGE));
+        world.host.run(|| world.network.detach(0)).unwrap();
+        assert_eq!(links(), before);
+    }
+}
