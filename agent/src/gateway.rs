@@ -1,3 +1,4 @@
 //! Gateways: what a capability opens between a container and its host.
 
+#[cfg(feature = "gateway-network")]
 pub mod network;

@@ -9,7 +9,7 @@ use std::net::Ipv4Addr;
 use netns::Namespace;
 use softwarecontainer_agent::config::BridgeConfig;
 use softwarecontainer_agent::host::bridge::{Bridge, BridgeError, Classified};
-use softwarecontainer_capability::gateway::cgroups::ClassId;
+use softwarecontainer_capability::class_id::ClassId;
 
 fn config() -> BridgeConfig {
     BridgeConfig {

@@ -54,6 +54,7 @@ macro_rules! gateways {
         }
 
         impl GatewaySettings {
+            #[allow(unused_variables, reason = "in a build without any gateway")]
             fn merge_into(&mut self, id: &str, elements: &[Value]) -> Result<(), ConfigError> {
                 match id {
                     $(#[cfg(feature = $feature)]
@@ -128,6 +129,7 @@ impl GatewaySettings {
     }
 }
 
+#[allow(dead_code, reason = "in a build without any gateway")]
 fn merge_all<S: Settings>(settings: &mut S, elements: &[Value]) -> Result<(), ConfigError> {
     if elements.is_empty() {
         return Err(ConfigError::new(Problem::Empty));

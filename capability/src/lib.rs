@@ -3,6 +3,7 @@
 //! Nothing here touches the system but the reading of manifest files, so that the validator and the fuzz
 //! targets use exactly the code that the agent uses.
 
+pub mod class_id;
 pub mod element;
 pub mod error;
 pub mod gateway;

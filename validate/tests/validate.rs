@@ -37,6 +37,15 @@ const GOOD: &str = r#"{"version": "1", "capabilities": [
     {"name": "org.example.b"}]}"#;
 
 #[test]
+fn the_shipped_manifests_have_no_mistake() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let arguments = ["--strict", "-d", "manifests/default", "manifests/examples"];
+    let (status, stdout, stderr) = validate(&arguments, root);
+    assert_eq!((status, stderr.as_str()), (0, ""));
+    assert!(stdout.ends_with("no mistakes\n"), "{stdout}");
+}
+
+#[test]
 fn good_manifests_pass_and_are_counted() {
     let dir = directory(&[("m/a.json", GOOD), ("m/README", "no manifest")]);
     assert_eq!(

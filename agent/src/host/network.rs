@@ -6,7 +6,7 @@ use std::os::fd::BorrowedFd;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use softwarecontainer_capability::gateway::cgroups::ClassId;
+use softwarecontainer_capability::class_id::ClassId;
 
 use super::addresses::{AddressPlan, AddressesUsedUp, ContainerAddresses};
 use super::bridge::{Bridge, BridgeError, Classified, address_plan};

@@ -1,9 +1,8 @@
 //! Cgroups gateway: limits and shares of a container, and the class of its network packets.
 
-mod class_id;
 mod quantity;
 
-pub use class_id::ClassId;
+pub use crate::class_id::ClassId;
 pub use quantity::Bytes;
 
 use super::{Element, Settings};

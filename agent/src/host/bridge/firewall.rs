@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use softwarecontainer_capability::gateway::cgroups::ClassId;
+use softwarecontainer_capability::class_id::ClassId;
 
 use super::generation;
 use crate::config::BridgeConfig;
