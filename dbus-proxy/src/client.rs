@@ -1,0 +1,172 @@
+//! The agent's side: starts a proxy, tells it what to serve, keeps it alive.
+//!
+//! A thread per proxy reads what it says and starts it again when it dies: with the same listening sockets, so
+//! that clients who connect meanwhile only wait. The proxy ends when the control socket closes, which it also
+//! does when the agent is killed.
+
+mod process;
+mod supervisor;
+
+use std::fmt;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::PathBuf;
+use std::sync::{Arc, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use crate::address::SocketAddress;
+use crate::control::Bus;
+use crate::rule::RuleSet;
+use supervisor::Shared;
+
+/// Longest time that new rules may take to be in force, a restart of the proxy included.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// A bus of the host, and the user to be on it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BusAccess {
+    /// Where it listens.
+    pub address: SocketAddress,
+    /// A user that it lets in.
+    pub uid: u32,
+}
+
+/// How to start a proxy.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The executable.
+    pub program: PathBuf,
+    /// Whose proxy it is, for the log.
+    pub name: String,
+    /// The session bus, unless there is none.
+    pub session: Option<BusAccess>,
+    /// The system bus. Its user is the one that the proxy runs as.
+    pub system: BusAccess,
+    /// The group that the proxy runs as.
+    pub gid: u32,
+}
+
+/// What to serve on one bus.
+#[derive(Clone, Debug)]
+pub struct Service {
+    /// A listening stream socket, which stays the agent's, too.
+    pub listener: Arc<OwnedFd>,
+    /// What passes.
+    pub rules: RuleSet,
+}
+
+/// What to serve on the session and the system bus.
+pub type Services = [Option<Service>; 2];
+
+/// Why a proxy does not do what it shall.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum ClientError {
+    /// It cannot be started.
+    Start {
+        /// The executable.
+        program: PathBuf,
+        /// What the system says.
+        error: io::Error,
+    },
+    /// It did not take the new rules in time, and the old ones hold.
+    NoAnswer {
+        /// What it said last, if anything.
+        last: Option<String>,
+    },
+}
+
+impl fmt::Display for ClientError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Start { program, error } => {
+                write!(
+                    f,
+                    "cannot start the D-Bus proxy {}: {error}",
+                    program.display()
+                )
+            }
+            Self::NoAnswer { last: None } => f.write_str("the D-Bus proxy does not answer"),
+            Self::NoAnswer { last: Some(text) } => {
+                write!(f, "the D-Bus proxy does not answer: {text}")
+            }
+        }
+    }
+}
+
+impl std::error::Error for ClientError {}
+
+/// A running proxy. Dropping it ends the proxy.
+#[derive(Debug)]
+pub struct Proxy {
+    shared: Arc<Shared>,
+    supervisor: Option<JoinHandle<()>>,
+}
+
+impl Proxy {
+    /// Starts a proxy that serves nothing yet.
+    ///
+    /// # Errors
+    /// [`ClientError::Start`]
+    pub fn start(options: Options) -> Result<Self, ClientError> {
+        let (shared, supervisor) = supervisor::start(options)?;
+        Ok(Self {
+            shared,
+            supervisor: Some(supervisor),
+        })
+    }
+
+    /// Makes the proxy serve exactly this, and returns when it does. Connections stay open where a bus is
+    /// still served. If it fails, what was served before is served on.
+    ///
+    /// # Errors
+    /// [`ClientError::NoAnswer`]
+    pub fn serve(&self, services: Services) -> Result<(), ClientError> {
+        let deadline = Instant::now() + PATIENCE;
+        let mut state = self.shared.lock();
+        let before = std::mem::replace(&mut state.services, services);
+        let number = state.tell();
+        while state.acknowledged < number {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                state.services = before;
+                state.restart();
+                return Err(ClientError::NoAnswer {
+                    last: state.last_error.take(),
+                });
+            }
+            let woken = self.shared.changed.wait_timeout(state, left);
+            state = woken.unwrap_or_else(PoisonError::into_inner).0;
+        }
+        Ok(())
+    }
+
+    /// The process ID at present; none between two lives.
+    #[must_use]
+    pub fn pid(&self) -> Option<u32> {
+        self.shared.lock().pid
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        self.shared.lock().stop();
+        self.shared.changed.notify_all();
+        if let Some(supervisor) = self.supervisor.take() {
+            // It does not panic, and if it did, it would have nothing to tell.
+            let _ = supervisor.join();
+        }
+    }
+}
+
+impl Service {
+    fn listener(&self) -> std::os::fd::BorrowedFd<'_> {
+        self.listener.as_fd()
+    }
+}
+
+/// The service of one bus.
+fn service(services: &Services, bus: Bus) -> Option<&Service> {
+    services.get(bus.index())?.as_ref()
+}

@@ -1,0 +1,63 @@
+//! One life of a proxy process.
+
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::MetadataExt;
+use std::os::unix::net::UnixStream;
+use std::os::unix::process::CommandExt;
+use std::process::{Child, Command, Stdio};
+
+use super::{ClientError, Options};
+use crate::address::SocketAddress;
+use crate::control::Bus;
+
+/// Starts the process and returns it with our end of its control socket.
+pub(super) fn spawn(options: &Options) -> Result<(Child, UnixStream), ClientError> {
+    let failed = |error: io::Error| ClientError::Start {
+        program: options.program.clone(),
+        error,
+    };
+    let (ours, theirs) = UnixStream::pair().map_err(failed)?;
+    let mut command = Command::new(&options.program);
+    command
+        .arg("--uid")
+        .arg(options.system.uid.to_string())
+        .arg("--gid")
+        .arg(options.gid.to_string())
+        .arg("--system-bus")
+        .arg(options.system.address.to_string());
+    if let Some(session) = &options.session {
+        command
+            .arg("--session-uid")
+            .arg(session.uid.to_string())
+            .arg("--session-bus")
+            .arg(session.address.to_string());
+    }
+    command
+        .env_clear()
+        .current_dir("/")
+        .stdin(Stdio::from(OwnedFd::from(theirs)))
+        .stdout(Stdio::null())
+        // A signal from the agent's terminal is the agent's affair.
+        .process_group(0);
+    let child = command.spawn().map_err(failed)?;
+    Ok((child, ours))
+}
+
+/// Which socket is at the address of a bus. A proxy sees the one that was there when it started.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct SocketIdentity(Option<(u64, u64, i64, i64)>);
+
+impl SocketIdentity {
+    pub(super) fn now(options: &Options, bus: Bus) -> Self {
+        let access = match bus {
+            Bus::Session => options.session.as_ref(),
+            Bus::System => Some(&options.system),
+        };
+        let Some(SocketAddress::Path(path)) = access.map(|access| &access.address) else {
+            return Self(None);
+        };
+        let data = std::fs::metadata(path).ok();
+        Self(data.map(|data| (data.dev(), data.ino(), data.ctime(), data.ctime_nsec())))
+    }
+}

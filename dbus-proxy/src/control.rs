@@ -1,0 +1,241 @@
+//! What the agent and the proxy say to each other over their private socket.
+//!
+//! Lines of text. From the agent: `bus NAME COUNT`, followed by COUNT lines of rules that replace those of the bus,
+//! and with a listening socket attached if the proxy shall listen; `off NAME`; `sync NUMBER`.
+//! From the proxy: `done NUMBER`, when everything before that `sync` has taken effect; `log TEXT`;
+//! `lost NAME`, when that bus could not be reached; `error TEXT` before it ends.
+
+mod lines;
+
+pub use lines::{LineError, Lines};
+
+use std::fmt;
+
+use crate::rule::{Direction, Pattern, Rule};
+
+/// One of the two buses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Bus {
+    /// The session bus.
+    Session,
+    /// The system bus.
+    System,
+}
+
+impl Bus {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Session, Self::System];
+
+    /// 0 or 1.
+    #[must_use]
+    pub fn index(self) -> usize {
+        match self {
+            Self::Session => 0,
+            Self::System => 1,
+        }
+    }
+
+    fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|bus| bus.to_string() == name)
+    }
+}
+
+impl fmt::Display for Bus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Session => "session",
+            Self::System => "system",
+        })
+    }
+}
+
+/// A line from the agent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Command {
+    /// Serve this bus with the rules in that many lines that follow.
+    Bus(Bus, usize),
+    /// Serve it no longer.
+    Off(Bus),
+    /// Say when this point is reached.
+    Sync(u64),
+}
+
+/// A line from the proxy.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// Everything up to that [`Command::Sync`] is in force.
+    Done(u64),
+    /// Something for the agent's log.
+    Log(String),
+    /// A bus could not be reached.
+    Lost(Bus),
+    /// The proxy ends.
+    Error(String),
+}
+
+impl fmt::Display for Command {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Bus(bus, rules) => writeln!(f, "bus {bus} {rules}"),
+            Self::Off(bus) => writeln!(f, "off {bus}"),
+            Self::Sync(number) => writeln!(f, "sync {number}"),
+        }
+    }
+}
+
+impl fmt::Display for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Done(number) => writeln!(f, "done {number}"),
+            Self::Log(text) => writeln!(f, "log {}", escape(text)),
+            Self::Lost(bus) => writeln!(f, "lost {bus}"),
+            Self::Error(text) => writeln!(f, "error {}", escape(text)),
+        }
+    }
+}
+
+impl Command {
+    /// Reads a line without its end.
+    #[must_use]
+    pub fn parse(line: &str) -> Option<Self> {
+        let mut words = line.split(' ');
+        let command = match (words.next()?, words.next()?) {
+            ("bus", name) => Self::Bus(Bus::from_name(name)?, words.next()?.parse().ok()?),
+            ("off", name) => Self::Off(Bus::from_name(name)?),
+            ("sync", number) => Self::Sync(number.parse().ok()?),
+            _ => return None,
+        };
+        words.next().is_none().then_some(command)
+    }
+}
+
+impl Event {
+    /// Reads a line without its end.
+    #[must_use]
+    pub fn parse(line: &str) -> Option<Self> {
+        let (word, rest) = line.split_once(' ')?;
+        match word {
+            "done" => Some(Self::Done(rest.parse().ok()?)),
+            "log" => Some(Self::Log(unescape(rest)?)),
+            "lost" => Some(Self::Lost(Bus::from_name(rest)?)),
+            "error" => Some(Self::Error(unescape(rest)?)),
+            _ => None,
+        }
+    }
+}
+
+/// A rule as a line.
+#[must_use]
+pub fn rule_line(rule: &Rule) -> String {
+    let direction = match rule.direction {
+        None => "*",
+        Some(Direction::Outgoing) => "outgoing",
+        Some(Direction::Incoming) => "incoming",
+    };
+    let [interface, path, member] =
+        [&rule.interface, &rule.path, &rule.member].map(|pattern| escape(pattern.as_str()));
+    format!("{direction}\t{interface}\t{path}\t{member}\n")
+}
+
+/// Reads a rule from a line without its end.
+#[must_use]
+pub fn parse_rule(line: &str) -> Option<Rule> {
+    let mut fields = line.split('\t');
+    let direction = match fields.next()? {
+        "*" => None,
+        "outgoing" => Some(Direction::Outgoing),
+        "incoming" => Some(Direction::Incoming),
+        _ => return None,
+    };
+    let mut pattern = || Some(Pattern::new(&unescape(fields.next()?)?));
+    let rule = Rule {
+        direction,
+        interface: pattern()?,
+        path: pattern()?,
+        member: pattern()?,
+    };
+    fields.next().is_none().then_some(rule)
+}
+
+/// Writes characters that would end a field or a line as `\xx`, as well as everything else below a space.
+fn escape(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        if c == '\\' || c.is_ascii_control() {
+            out.push_str(&format!("\\{:02x}", u32::from(c)));
+        } else {
+            out.push(c);
+        }
+    }
+    out
+}
+
+fn unescape(text: &str) -> Option<String> {
+    let mut parts = text.split('\\');
+    let mut out = parts.next()?.to_owned();
+    for part in parts {
+        let code = u8::from_str_radix(part.get(..2)?, 16).ok()?;
+        out.push(char::from(code));
+        out.push_str(part.get(2..)?);
+    }
+    Some(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn commands_and_events_survive_the_wire() {
+        for command in [
+            Command::Bus(Bus::Session, 3),
+            Command::Off(Bus::System),
+            Command::Sync(7),
+        ] {
+            let line = command.to_string();
+            assert_eq!(Command::parse(line.trim_end()), Some(command));
+        }
+        for event in [
+            Event::Done(1),
+            Event::Log("a\nb \\ c".into()),
+            Event::Lost(Bus::Session),
+            Event::Error("x".into()),
+        ] {
+            let line = event.to_string();
+            assert_eq!(line.matches('\n').count(), 1);
+            assert_eq!(Event::parse(line.trim_end_matches('\n')), Some(event));
+        }
+        for line in [
+            "",
+            "bus",
+            "bus x 1",
+            "bus session",
+            "bus session -1",
+            "sync x",
+            "off session 1",
+        ] {
+            assert_eq!(Command::parse(line), None, "{line}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn rules_survive_the_wire(
+            direction in 0..3_u8,
+            interface in any::<String>(),
+            path in any::<String>(),
+            member in any::<String>(),
+        ) {
+            let rule = Rule {
+                direction: [None, Some(Direction::Incoming), Some(Direction::Outgoing)][usize::from(direction)],
+                interface: Pattern::new(&interface),
+                path: Pattern::new(&path),
+                member: Pattern::new(&member),
+            };
+            let line = rule_line(&rule);
+            prop_assert_eq!(line.matches('\n').count(), 1);
+            prop_assert_eq!(parse_rule(&line[..line.len() - 1]), Some(rule));
+        }
+    }
+}

@@ -1,0 +1,83 @@
+//! Lines from a stream of bytes.
+
+use std::fmt;
+
+/// Collects bytes and hands out lines.
+#[derive(Debug)]
+pub struct Lines {
+    bytes: Vec<u8>,
+    used: usize,
+    limit: usize,
+}
+
+/// A line that is too long or not UTF-8.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LineError;
+
+impl fmt::Display for LineError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a line of the control protocol is too long or not text")
+    }
+}
+
+impl std::error::Error for LineError {}
+
+impl Lines {
+    /// `limit`: bytes that may wait for the end of their line.
+    #[must_use]
+    pub fn new(limit: usize) -> Self {
+        Self {
+            bytes: Vec::new(),
+            used: 0,
+            limit,
+        }
+    }
+
+    /// Adds bytes.
+    pub fn feed(&mut self, bytes: &[u8]) {
+        self.bytes.drain(..self.used);
+        self.used = 0;
+        self.bytes.extend_from_slice(bytes);
+    }
+
+    /// The next line without its end.
+    ///
+    /// # Errors
+    /// [`LineError`]; the stream is then useless.
+    pub fn next_line(&mut self) -> Result<Option<&str>, LineError> {
+        let start = self.used;
+        let rest = self.bytes.get(start..).unwrap_or_default();
+        let Some(length) = rest.iter().position(|&byte| byte == b'\n') else {
+            if rest.len() > self.limit {
+                return Err(LineError);
+            }
+            if rest.is_empty() {
+                // Rules come seldom; what they have taken is given back.
+                self.bytes = Vec::new();
+                self.used = 0;
+            }
+            return Ok(None);
+        };
+        self.used += length + 1;
+        let line = self.bytes.get(start..start + length).unwrap_or_default();
+        std::str::from_utf8(line).map(Some).map_err(|_| LineError)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_put_together_from_pieces() {
+        let mut lines = Lines::new(10);
+        lines.feed(b"on");
+        assert_eq!(lines.next_line(), Ok(None));
+        lines.feed(b"e\ntwo\n");
+        assert_eq!(lines.next_line(), Ok(Some("one")));
+        assert_eq!(lines.next_line(), Ok(Some("two")));
+        assert_eq!(lines.next_line(), Ok(None));
+        lines.feed(b"12345678901");
+        assert_eq!(lines.next_line(), Err(LineError));
+    }
+}

@@ -1,0 +1,349 @@
+//! One client in the container and its connection to the bus.
+
+mod side;
+
+pub(crate) use side::{Interest, Side};
+
+use std::fmt;
+use std::os::fd::OwnedFd;
+use std::time::Instant;
+
+use rustix::io::Errno;
+
+use crate::control::Bus;
+use crate::filter::Filter;
+use crate::flow::{Flow, FlowError, Sink};
+use crate::limits;
+use crate::rule::{Direction, RuleSet};
+use crate::sasl::{AuthError, ClientAuth, Progress, ServerAuth, greeting};
+use crate::sys;
+
+/// What links need of the process they are in.
+pub(crate) trait Host {
+    /// The rules of a bus.
+    fn rules(&self, bus: Bus) -> &RuleSet;
+    /// A new connection to the bus, and the user it was made as.
+    fn connect(&mut self, bus: Bus) -> Result<OwnedFd, Errno>;
+    /// The user that connections to the bus are made as.
+    fn uid(&self, bus: Bus) -> u32;
+}
+
+/// Why a link ends before its client does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum LinkError {
+    /// The client does not authenticate properly.
+    Client(AuthError),
+    /// The bus does not.
+    Bus(AuthError),
+    /// The client sends what is no message.
+    FromClient(FlowError),
+    /// The bus does.
+    FromBus(FlowError),
+    /// Descriptors came during the authentication.
+    EarlyDescriptors,
+    /// The bus cannot be connected to.
+    Connect(Errno),
+    /// recvmsg(2) or sendmsg(2) failed.
+    Socket(Errno),
+    /// Something took too long.
+    TimeOut(&'static str),
+}
+
+impl fmt::Display for LinkError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Client(error) => write!(f, "authentication of a client: {error}"),
+            Self::Bus(error) => write!(f, "authentication to the bus: {error}"),
+            Self::FromClient(error) => write!(f, "data of a client: {error}"),
+            Self::FromBus(error) => write!(f, "data of the bus: {error}"),
+            Self::EarlyDescriptors => {
+                f.write_str("file descriptors before the authentication ended")
+            }
+            Self::Connect(error) => write!(f, "connecting to the bus: {error}"),
+            Self::Socket(error) => write!(f, "socket of a client: {error}"),
+            Self::TimeOut(what) => write!(f, "{what} took too long"),
+        }
+    }
+}
+
+impl std::error::Error for LinkError {}
+
+#[derive(Debug)]
+enum Phase {
+    /// The client authenticates.
+    Auth(ServerAuth),
+    /// The bus is not connected yet, because its backlog is full.
+    Connecting {
+        give_up: Instant,
+    },
+    /// The bus's answers to our authentication are awaited; messages for it are sent already.
+    Greeting(ClientAuth),
+    Open,
+    /// One side has gone; the other one gets what is left.
+    Closing,
+}
+
+/// Which of the two sockets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum End {
+    App,
+    Host,
+}
+
+/// A pair of connections.
+#[derive(Debug)]
+pub(crate) struct Link {
+    bus: Bus,
+    phase: Phase,
+    pub(crate) app: Side,
+    pub(crate) host: Side,
+    to_host: Flow,
+    to_app: Flow,
+    filter: Filter,
+    deadline: Option<Instant>,
+}
+
+impl Link {
+    pub(crate) fn new(bus: Bus, client: OwnedFd, guid: &str, now: Instant) -> Self {
+        Self {
+            bus,
+            phase: Phase::Auth(ServerAuth::new(guid)),
+            app: Side::new(Some(client)),
+            host: Side::new(None),
+            to_host: Flow::new(Direction::Outgoing),
+            to_app: Flow::new(Direction::Incoming),
+            filter: Filter::default(),
+            deadline: Some(now + limits::AUTH_TIME),
+        }
+    }
+
+    pub(crate) fn bus(&self) -> Bus {
+        self.bus
+    }
+
+    pub(crate) fn authenticates(&self) -> bool {
+        matches!(self.phase, Phase::Auth(_))
+    }
+
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        self.deadline
+    }
+
+    /// Whether nothing is left to be done.
+    pub(crate) fn is_over(&self) -> bool {
+        let drained = |side: &Side| side.ended || side.out.is_empty();
+        matches!(self.phase, Phase::Closing) && drained(&self.app) && drained(&self.host)
+    }
+
+    /// What to wait for on one socket. A side is read from only while the other takes what is read, and
+    /// while it takes the answers that reading may cause.
+    pub(crate) fn interest(&self, end: End) -> Interest {
+        let (this, other) = match end {
+            End::App => (&self.app, &self.host),
+            End::Host => (&self.host, &self.app),
+        };
+        let moving = match self.phase {
+            Phase::Auth(_) => true,
+            Phase::Connecting { .. } | Phase::Closing => false,
+            Phase::Greeting(_) | Phase::Open => other.out.is_empty(),
+        };
+        Interest {
+            read: moving && this.out.queued() < limits::WAITING_REPLIES,
+            write: !this.out.is_empty(),
+        }
+    }
+
+    /// Handles what epoll(7) said about one socket. `note` takes texts about refused messages.
+    pub(crate) fn ready(
+        &mut self,
+        end: End,
+        ready: Interest,
+        buffer: &mut [u8],
+        host: &mut dyn Host,
+        note: &mut dyn FnMut(&dyn Fn() -> String),
+    ) -> Result<(), LinkError> {
+        let wanted = self.interest(end);
+        if ready.write && wanted.write {
+            self.side(end).flush();
+        }
+        if ready.read && wanted.read {
+            self.read(end, buffer, host, note)?;
+        }
+        Ok(())
+    }
+
+    /// Handles a deadline that has passed.
+    pub(crate) fn expired(&mut self, now: Instant, host: &mut dyn Host) -> Result<(), LinkError> {
+        match self.phase {
+            Phase::Auth(_) => Err(LinkError::TimeOut("authentication of a client")),
+            Phase::Greeting(_) => Err(LinkError::TimeOut("authentication to the bus")),
+            Phase::Connecting { give_up } if now >= give_up => {
+                Err(LinkError::Connect(Errno::AGAIN))
+            }
+            Phase::Connecting { .. } => self.connect(now, host),
+            Phase::Open => {
+                self.deadline = None;
+                Ok(())
+            }
+            Phase::Closing => Err(LinkError::TimeOut("closing")),
+        }
+    }
+
+    fn side(&mut self, end: End) -> &mut Side {
+        match end {
+            End::App => &mut self.app,
+            End::Host => &mut self.host,
+        }
+    }
+
+    fn read(
+        &mut self,
+        end: End,
+        buffer: &mut [u8],
+        host: &mut dyn Host,
+        note: &mut dyn FnMut(&dyn Fn() -> String),
+    ) -> Result<(), LinkError> {
+        let mut fds = Vec::new();
+        let Some(socket) = &self.side(end).socket else {
+            return Ok(());
+        };
+        let count = match sys::receive(socket, buffer, &mut fds) {
+            Err(Errno::AGAIN | Errno::INTR) => return Ok(()),
+            // The other end closed with data of ours unread; that is an end like any other.
+            Err(Errno::CONNRESET) | Ok(0) => {
+                self.end_of(end);
+                return Ok(());
+            }
+            Err(error) => return Err(LinkError::Socket(error)),
+            Ok(count) => count,
+        };
+        let data = buffer.get(..count).unwrap_or_default();
+        match end {
+            End::App => self.take_from_app(data, fds, host, note),
+            End::Host => self.take_from_host(data, fds, host, note),
+        }
+    }
+
+    fn end_of(&mut self, end: End) {
+        self.side(end).end();
+        self.phase = Phase::Closing;
+        self.deadline = Some(Instant::now() + limits::LINGER_TIME);
+    }
+
+    fn take_from_app(
+        &mut self,
+        mut data: &[u8],
+        fds: Vec<OwnedFd>,
+        host: &mut dyn Host,
+        note: &mut dyn FnMut(&dyn Fn() -> String),
+    ) -> Result<(), LinkError> {
+        if let Phase::Auth(auth) = &mut self.phase {
+            let mut reply = Vec::new();
+            let progress = auth.feed(data, &mut reply).map_err(LinkError::Client)?;
+            let unix_fds = auth.unix_fds();
+            self.app.send(&reply, Vec::new());
+            let Progress::Done(used) = progress else {
+                return if fds.is_empty() {
+                    Ok(())
+                } else {
+                    Err(LinkError::EarlyDescriptors)
+                };
+            };
+            data = data.get(used..).unwrap_or_default();
+            // Only now: a client that does not authenticate must not use up the bus's connections.
+            self.host.unix_fds = unix_fds;
+            self.host
+                .send(&greeting(host.uid(self.bus), unix_fds), Vec::new());
+            let now = Instant::now();
+            let give_up = now + limits::CONNECT_TIME;
+            self.phase = Phase::Connecting { give_up };
+            self.connect(now, host)?;
+        }
+        let mut ways = Ways {
+            to: &mut self.host,
+            back: &mut self.app,
+            back_is_free: self.to_app.between_messages(),
+            note,
+        };
+        self.to_host
+            .feed(data, fds, &mut self.filter, host.rules(self.bus), &mut ways)
+            .map_err(LinkError::FromClient)?;
+        if self.to_host.between_messages() {
+            self.host.release();
+        }
+        Ok(())
+    }
+
+    fn connect(&mut self, now: Instant, host: &mut dyn Host) -> Result<(), LinkError> {
+        match host.connect(self.bus) {
+            Ok(socket) => {
+                self.host.socket = Some(socket);
+                self.host.flush();
+                self.phase = Phase::Greeting(ClientAuth::new(self.host.unix_fds));
+                self.deadline = Some(now + limits::AUTH_TIME);
+                Ok(())
+            }
+            Err(Errno::AGAIN) => {
+                self.deadline = Some(now + limits::CONNECT_RETRY);
+                Ok(())
+            }
+            Err(error) => Err(LinkError::Connect(error)),
+        }
+    }
+
+    fn take_from_host(
+        &mut self,
+        mut data: &[u8],
+        fds: Vec<OwnedFd>,
+        host: &mut dyn Host,
+        note: &mut dyn FnMut(&dyn Fn() -> String),
+    ) -> Result<(), LinkError> {
+        if let Phase::Greeting(auth) = &mut self.phase {
+            let Progress::Done(used) = auth.feed(data).map_err(LinkError::Bus)? else {
+                return Ok(());
+            };
+            self.phase = Phase::Open;
+            self.deadline = None;
+            data = data.get(used..).unwrap_or_default();
+        }
+        let mut ways = Ways {
+            to: &mut self.app,
+            back: &mut self.host,
+            back_is_free: self.to_host.between_messages(),
+            note,
+        };
+        self.to_app
+            .feed(data, fds, &mut self.filter, host.rules(self.bus), &mut ways)
+            .map_err(LinkError::FromBus)?;
+        if self.to_app.between_messages() {
+            self.app.release();
+        }
+        Ok(())
+    }
+}
+
+/// Where a flow's output goes.
+struct Ways<'a> {
+    to: &'a mut Side,
+    back: &'a mut Side,
+    back_is_free: bool,
+    note: &'a mut dyn FnMut(&dyn Fn() -> String),
+}
+
+impl Sink for Ways<'_> {
+    fn forward(&mut self, bytes: &[u8], fds: Vec<OwnedFd>) {
+        self.to.send(bytes, fds);
+    }
+
+    fn answer(&mut self, message: Vec<u8>) {
+        if self.back_is_free {
+            self.back.send(&message, Vec::new());
+        } else {
+            self.back.out.hold(&message);
+        }
+    }
+
+    fn note(&mut self, what: &dyn Fn() -> String) {
+        (self.note)(what);
+    }
+}

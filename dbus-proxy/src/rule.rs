@@ -1,0 +1,148 @@
+//! Rules: which messages a container may send and receive on one bus.
+
+mod pattern;
+
+pub use pattern::Pattern;
+
+/// Which way a message goes, seen from the container.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Direction {
+    /// From the container to the bus.
+    Outgoing,
+    /// From the bus to the container.
+    Incoming,
+}
+
+/// Messages that are allowed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rule {
+    /// The direction; `None` is both.
+    pub direction: Option<Direction>,
+    /// Interface. A message without one matches only `*`.
+    pub interface: Pattern,
+    /// Object path.
+    pub path: Pattern,
+    /// Method or signal.
+    pub member: Pattern,
+}
+
+/// What rules look at.
+#[derive(Clone, Copy, Debug)]
+pub struct Subject<'a> {
+    /// Which way the message goes.
+    pub direction: Direction,
+    /// Its interface, if it names one.
+    pub interface: Option<&'a str>,
+    /// Its object path.
+    pub path: &'a str,
+    /// Its method or signal.
+    pub member: &'a str,
+}
+
+impl Rule {
+    fn matches(&self, subject: &Subject<'_>) -> bool {
+        self.direction
+            .is_none_or(|direction| direction == subject.direction)
+            && match subject.interface {
+                Some(interface) => self.interface.matches(interface),
+                None => self.interface.is_any(),
+            }
+            && self.member.matches(subject.member)
+            && self.path.matches(subject.path)
+    }
+}
+
+/// The rules of one bus; a message passes if one of them matches.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RuleSet(Vec<Rule>);
+
+impl RuleSet {
+    /// Whether some rule matches.
+    #[must_use]
+    pub fn allows(&self, subject: &Subject<'_>) -> bool {
+        self.0.iter().any(|rule| rule.matches(subject))
+    }
+
+    /// Whether some rule names this outgoing interface and member in full, without a wildcard.
+    #[must_use]
+    pub fn names(&self, interface: &str, member: &str) -> bool {
+        self.0.iter().any(|rule| {
+            rule.direction != Some(Direction::Incoming)
+                && rule.interface.is_exactly(interface)
+                && rule.member.is_exactly(member)
+        })
+    }
+
+    /// The rules.
+    pub fn iter(&self) -> std::slice::Iter<'_, Rule> {
+        self.0.iter()
+    }
+}
+
+impl FromIterator<Rule> for RuleSet {
+    fn from_iter<I: IntoIterator<Item = Rule>>(rules: I) -> Self {
+        Self(rules.into_iter().collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rule(direction: Option<Direction>, interface: &str, path: &str, member: &str) -> Rule {
+        Rule {
+            direction,
+            interface: Pattern::new(interface),
+            path: Pattern::new(path),
+            member: Pattern::new(member),
+        }
+    }
+
+    fn subject<'a>(
+        direction: Direction,
+        interface: Option<&'a str>,
+        path: &'a str,
+        member: &'a str,
+    ) -> Subject<'a> {
+        Subject {
+            direction,
+            interface,
+            path,
+            member,
+        }
+    }
+
+    #[test]
+    fn every_part_of_a_rule_must_match() {
+        let rules: RuleSet = [rule(Some(Direction::Outgoing), "org.a.B", "/a/*", "Get*")]
+            .into_iter()
+            .collect();
+        use Direction::{Incoming, Outgoing};
+        assert!(rules.allows(&subject(Outgoing, Some("org.a.B"), "/a/b", "GetX")));
+        assert!(!rules.allows(&subject(Incoming, Some("org.a.B"), "/a/b", "GetX")));
+        assert!(!rules.allows(&subject(Outgoing, Some("org.a.C"), "/a/b", "GetX")));
+        assert!(!rules.allows(&subject(Outgoing, Some("org.a.B"), "/b", "GetX")));
+        assert!(!rules.allows(&subject(Outgoing, Some("org.a.B"), "/a/b", "SetX")));
+    }
+
+    #[test]
+    fn a_message_without_interface_matches_only_the_star() {
+        let message = subject(Direction::Outgoing, None, "/", "M");
+        for (interface, allowed) in [
+            ("*", true),
+            ("**", true),
+            ("?*", false),
+            ("org.*", false),
+            ("", false),
+        ] {
+            let rules: RuleSet = [rule(None, interface, "*", "*")].into_iter().collect();
+            assert_eq!(rules.allows(&message), allowed, "{interface}");
+        }
+    }
+
+    #[test]
+    fn no_rule_allows_nothing() {
+        let message = subject(Direction::Incoming, Some("a.b"), "/", "M");
+        assert!(!RuleSet::default().allows(&message));
+    }
+}

@@ -1,0 +1,190 @@
+//! The server's end of the control socket.
+
+use std::os::fd::OwnedFd;
+
+use rustix::event::epoll::{self, EventData, EventFlags};
+use rustix::io::Errno;
+
+use super::{Place, Server, ServerError};
+use crate::control::{Bus, Command, Event, Lines, parse_rule};
+use crate::limits;
+use crate::link::Interest;
+use crate::outbox::Outbox;
+use crate::rule::{Rule, RuleSet};
+use crate::sys;
+
+/// The socket, and what was read of a command.
+pub(super) struct Control {
+    socket: OwnedFd,
+    lines: Lines,
+    out: Outbox,
+    waits_to_write: bool,
+    /// Listening sockets that came and wait for their command.
+    fds: Vec<OwnedFd>,
+    /// The bus whose rules come, how many more, and those that have come.
+    rules: Option<(Bus, usize, Vec<Rule>)>,
+}
+
+impl Control {
+    pub(super) fn new(socket: OwnedFd) -> Self {
+        Self {
+            socket,
+            lines: Lines::new(limits::CONTROL_LINE),
+            out: Outbox::default(),
+            waits_to_write: false,
+            fds: Vec::new(),
+            rules: None,
+        }
+    }
+
+    /// The next thing to be done.
+    fn next(&mut self) -> Result<Option<Order>, ServerError> {
+        loop {
+            if let Some((bus, 0, rules)) = &mut self.rules {
+                let order = Order::Rules(*bus, std::mem::take(rules).into_iter().collect());
+                self.rules = None;
+                return Ok(Some(order));
+            }
+            let Some(line) = self.lines.next_line().map_err(|_| ServerError::Command)? else {
+                return Ok(None);
+            };
+            if let Some((_, left, rules)) = &mut self.rules {
+                rules.push(parse_rule(line).ok_or(ServerError::Command)?);
+                *left -= 1;
+                continue;
+            }
+            match Command::parse(line).ok_or(ServerError::Command)? {
+                Command::Bus(bus, count) => self.rules = Some((bus, count, Vec::new())),
+                Command::Off(bus) => return Ok(Some(Order::Off(bus))),
+                Command::Sync(number) => return Ok(Some(Order::Sync(number))),
+            }
+        }
+    }
+}
+
+enum Order {
+    Rules(Bus, RuleSet),
+    Off(Bus),
+    Sync(u64),
+}
+
+impl Server {
+    /// Tells the agent which layers of the sandbox are missing, once it listens.
+    pub fn announce(&mut self, missing: Vec<String>) {
+        for text in missing {
+            let event = Event::Log(format!("without a layer of protection: {text}"));
+            // The agent has gone; reading will say so.
+            let _ = self.tell(&event);
+        }
+    }
+
+    /// Whether the agent is still there.
+    pub(super) fn serve_control(&mut self, ready: Interest) -> Result<bool, ServerError> {
+        if ready.write {
+            self.control
+                .out
+                .flush(&self.control.socket)
+                .map_err(ServerError::Control)?;
+            self.watch_control()?;
+        }
+        if !ready.read {
+            return Ok(true);
+        }
+        let control = &mut self.control;
+        match sys::receive(&control.socket, &mut self.buffer, &mut control.fds) {
+            Ok(0) | Err(Errno::CONNRESET) => return Ok(false),
+            Ok(count) => control
+                .lines
+                .feed(self.buffer.get(..count).unwrap_or_default()),
+            Err(Errno::AGAIN | Errno::INTR) => return Ok(true),
+            Err(error) => return Err(ServerError::Control(error)),
+        }
+        while let Some(order) = self.control.next()? {
+            match order {
+                Order::Rules(bus, rules) => self.set_rules(bus, rules)?,
+                Order::Off(bus) => self.stop_bus(bus),
+                Order::Sync(number) => self.tell(&Event::Done(number))?,
+            }
+        }
+        Ok(true)
+    }
+
+    fn set_rules(&mut self, bus: Bus, rules: RuleSet) -> Result<(), ServerError> {
+        if let Some(place) = self.buses.rules.get_mut(bus.index()) {
+            *place = rules;
+        }
+        // Descriptors come in the order of their commands, one for each bus that starts to be served.
+        if !self.control.fds.is_empty()
+            && self.listeners.get(bus.index()).is_some_and(Option::is_none)
+        {
+            let listener = self.control.fds.remove(0);
+            if let Some(place) = self.listeners.get_mut(bus.index()) {
+                *place = Some(listener);
+            }
+            if self.listening_paused.is_none() {
+                self.watch_listener(bus)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn stop_bus(&mut self, bus: Bus) {
+        if let Some(listener) = self.listeners.get_mut(bus.index()).and_then(Option::take) {
+            // The agent holds the socket, too, so closing it here does not take it out of the set.
+            let _ = epoll::delete(&self.epoll, &listener);
+        }
+        if let Some(rules) = self.buses.rules.get_mut(bus.index()) {
+            *rules = RuleSet::default();
+        }
+        for key in self.links.keys() {
+            if self.links.get(key).is_some_and(|link| link.bus() == bus) {
+                self.links.remove(key);
+            }
+        }
+    }
+
+    fn tell(&mut self, event: &Event) -> Result<(), ServerError> {
+        let control = &mut self.control;
+        let text = event.to_string();
+        match control
+            .out
+            .send(Some(&control.socket), text.as_bytes(), Vec::new())
+        {
+            // The agent has gone; reading will say so.
+            Ok(()) | Err(Errno::PIPE | Errno::CONNRESET) => self.watch_control(),
+            Err(error) => Err(ServerError::Control(error)),
+        }
+    }
+
+    fn watch_control(&mut self) -> Result<(), ServerError> {
+        let control = &mut self.control;
+        let waits = !control.out.is_empty();
+        if waits == control.waits_to_write {
+            return Ok(());
+        }
+        control.waits_to_write = waits;
+        let mut flags = EventFlags::IN;
+        flags.set(EventFlags::OUT, waits);
+        let token = EventData::new_u64(Place::Control.token());
+        epoll::modify(&self.epoll, &control.socket, token, flags).map_err(ServerError::Epoll)
+    }
+
+    /// Hands notes to the agent, unless it is behind with reading.
+    pub(super) fn tell_notes(&mut self) -> Result<(), ServerError> {
+        for text in self.notes.take() {
+            if self.control.out.is_empty() {
+                self.tell(&Event::Log(text))?;
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn report_lost(&mut self) -> Result<(), ServerError> {
+        for bus in std::mem::take(&mut self.buses.lost) {
+            if self.control.out.is_empty() {
+                self.tell(&Event::Lost(bus))?;
+            }
+        }
+        Ok(())
+    }
+}
