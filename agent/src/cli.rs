@@ -151,18 +151,23 @@ mod tests {
     }
 
     #[test]
-    fn the_help_names_every_option() {
-        for option in [
-            "-c, --config",
-            "-m, --manifest-dir",
-            "-d, --default-manifest-dir",
-            "-t, --timeout",
-            "-b, --session-bus",
-            "-u, --user",
-            "-h, --help",
-            "-V, --version",
+    fn help_and_manual_page_name_every_option() {
+        let manual = include_str!("../../man/softwarecontainer-agent.8.scd");
+        for (short, long) in [
+            ('c', "config"),
+            ('m', "manifest-dir"),
+            ('d', "default-manifest-dir"),
+            ('t', "timeout"),
+            ('b', "session-bus"),
+            ('u', "user"),
+            ('h', "help"),
+            ('V', "version"),
         ] {
-            assert!(HELP.contains(option), "{option}");
+            assert!(HELP.contains(&format!("-{short}, --{long} ")), "{long}");
+            assert!(
+                manual.contains(&format!("*-{short}*, *--{long}*")),
+                "{long}"
+            );
         }
     }
 

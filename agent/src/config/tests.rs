@@ -50,15 +50,25 @@ fn the_defaults_are_the_documented_ones() {
     assert_eq!(config.bridge.network, Ipv4Addr::new(10, 0, 3, 0));
 }
 
-#[test]
-fn every_key_is_read() {
-    let config = parse(
-        "use-session-bus = true\nshutdown-timeout = 5\nshared-mounts-dir = /run/sc/\n\
+const ALL_KEYS: &str = "use-session-bus = true\nshutdown-timeout = 5\nshared-mounts-dir = /run/sc/\n\
          deprecated-lxc-config-path = /l.conf\nservice-manifest-dir = /m\ndefault-service-manifest-dir = /d.json\n\
          create-bridge = false\nbridge-device = br-sc\nbridge-ip = 172.16.5.1\nbridge-netmask = 255.255.0.0\n\
-         bridge-netmask-bitlength = 16\nbridge-netaddr = 172.16.0.0\nbridge-ip6 = fd00:3::1/64\nlxc-path = /var/lib/x\nuser-namespace = required\n",
-    )
-    .unwrap();
+         bridge-netmask-bitlength = 16\nbridge-netaddr = 172.16.0.0\nbridge-ip6 = fd00:3::1/64\nlxc-path = /var/lib/x\nuser-namespace = required\n";
+
+#[test]
+fn every_key_is_documented() {
+    let manual = include_str!("../../../man/softwarecontainer-config.5.scd");
+    let book = include_str!("../../../docs/src/configuration.md");
+    for line in ALL_KEYS.lines() {
+        let key = line.split(' ').next().unwrap();
+        assert!(manual.contains(&format!("\n*{key}* (")), "{key}");
+        assert!(book.contains(&format!("\n| `{key}` |")), "{key}");
+    }
+}
+
+#[test]
+fn every_key_is_read() {
+    let config = parse(ALL_KEYS).unwrap();
     let expected = Config {
         use_session_bus: true,
         shutdown_timeout: Duration::from_secs(5),
