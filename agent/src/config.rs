@@ -113,11 +113,11 @@ impl Config {
     /// # Errors
     /// A line, group, key or value that cannot be used.
     pub fn parse(file: &Path, source: &[u8]) -> Result<Self, ConfigError> {
-        let entries = keyfile::parse(source).map_err(|error| ConfigError::Syntax {
+        let key_file = keyfile::parse(source).map_err(|error| ConfigError::Syntax {
             file: file.to_owned(),
             error,
         })?;
-        let mut reader = Reader::new(file, &entries)?;
+        let mut reader = Reader::new(file, &key_file)?;
         let mut config = Self::default();
         reader.bool("use-session-bus", &mut config.use_session_bus)?;
         reader.seconds("shutdown-timeout", &mut config.shutdown_timeout)?;

@@ -5,6 +5,24 @@
 
 use std::fmt;
 
+/// The contents of a key file.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct KeyFile {
+    /// Groups, also those without keys, in the order of the text; one that comes again is here again.
+    pub groups: Vec<Group>,
+    /// Keys of all groups, in the order of the text.
+    pub entries: Vec<Entry>,
+}
+
+/// The start of a group.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Group {
+    /// Its name, without brackets.
+    pub name: String,
+    /// Line, counted from 1.
+    pub line: usize,
+}
+
 /// A key with its value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
@@ -52,11 +70,11 @@ impl fmt::Display for Problem {
     }
 }
 
-/// Reads all entries, in the order of the text.
+/// Reads a key file.
 ///
 /// # Errors
 /// The first line that is no key-file syntax.
-pub fn parse(source: &[u8]) -> Result<Vec<Entry>, SyntaxError> {
+pub fn parse(source: &[u8]) -> Result<KeyFile, SyntaxError> {
     let text = std::str::from_utf8(source).map_err(|e| SyntaxError {
         line: 1 + source
             .iter()
@@ -65,8 +83,7 @@ pub fn parse(source: &[u8]) -> Result<Vec<Entry>, SyntaxError> {
             .count(),
         problem: Problem::NotUtf8,
     })?;
-    let mut group: Option<&str> = None;
-    let mut entries = Vec::new();
+    let mut file = KeyFile::default();
     for (index, line) in text.lines().enumerate() {
         let number = index + 1;
         let line = line.trim_matches(is_space);
@@ -78,7 +95,11 @@ pub fn parse(source: &[u8]) -> Result<Vec<Entry>, SyntaxError> {
             problem,
         };
         if let Some(rest) = line.strip_prefix('[') {
-            group = Some(group_name(rest).ok_or_else(|| error(Problem::BadGroup))?);
+            let name = group_name(rest).ok_or_else(|| error(Problem::BadGroup))?;
+            file.groups.push(Group {
+                name: name.to_owned(),
+                line: number,
+            });
             continue;
         }
         let (key, value) = line
@@ -88,15 +109,15 @@ pub fn parse(source: &[u8]) -> Result<Vec<Entry>, SyntaxError> {
         if key.is_empty() {
             return Err(error(Problem::NoKeyValue));
         }
-        let group = group.ok_or_else(|| error(Problem::NoGroup))?;
-        entries.push(Entry {
-            group: group.to_owned(),
+        let group = file.groups.last().ok_or_else(|| error(Problem::NoGroup))?;
+        file.entries.push(Entry {
+            group: group.name.clone(),
             key: key.to_owned(),
             value: value.trim_start_matches(is_space).to_owned(),
             line: number,
         });
     }
-    Ok(entries)
+    Ok(file)
 }
 
 /// What GLib counts as space; not all that Unicode does.
@@ -155,12 +176,22 @@ mod tests {
             entry("B b", "z", "", 8),
             entry("A", "x", "2", 10),
         ];
-        assert_eq!(parse(source), Ok(expected));
+        let file = parse(source).unwrap();
+        assert_eq!(file.entries, expected);
+        let groups: Vec<(&str, usize)> = file
+            .groups
+            .iter()
+            .map(|g| (g.name.as_str(), g.line))
+            .collect();
+        assert_eq!(groups, [("A", 3), ("B b", 7), ("A", 9)]);
     }
 
     #[test]
     fn a_hash_after_a_value_belongs_to_it_as_in_glib() {
-        assert_eq!(parse(b"[A]\nx = 1 # one").unwrap()[0].value, "1 # one");
+        assert_eq!(
+            parse(b"[A]\nx = 1 # one").unwrap().entries[0].value,
+            "1 # one"
+        );
     }
 
     #[test]
@@ -196,7 +227,7 @@ mod tests {
         fn any_bytes_are_entries_or_an_error_with_a_line_of_the_text(source: Vec<u8>) {
             let lines = source.iter().filter(|&&b| b == b'\n').count() + 1;
             match parse(&source) {
-                Ok(entries) => prop_assert!(entries.iter().all(|e| e.line <= lines)),
+                Ok(file) => prop_assert!(file.entries.iter().all(|e| e.line <= lines)),
                 Err(error) => prop_assert!(error.line <= lines),
             }
         }
@@ -204,7 +235,7 @@ mod tests {
         #[test]
         fn what_is_written_is_read(values in prop::collection::vec("[!-~]([ -~]*[!-~])?", 1..9)) {
             let source = values.iter().fold("[G]\n".to_owned(), |text, value| text + " k = " + value + " \n");
-            let read: Vec<String> = parse(source.as_bytes()).unwrap().into_iter().map(|e| e.value).collect();
+            let read: Vec<String> = parse(source.as_bytes()).unwrap().entries.into_iter().map(|e| e.value).collect();
             prop_assert_eq!(read, values);
         }
     }

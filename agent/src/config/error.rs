@@ -27,12 +27,10 @@ pub enum ConfigError {
     UnknownGroup {
         /// The file.
         file: PathBuf,
-        /// Line of the first key in the group.
+        /// Line of the group, counted from 1.
         line: usize,
         /// The group.
         group: String,
-        /// The key.
-        key: String,
     },
     /// No such key exists in the group.
     UnknownKey {
@@ -78,17 +76,8 @@ impl fmt::Display for ConfigError {
                     error.problem
                 )
             }
-            Self::UnknownGroup {
-                file,
-                line,
-                group,
-                key,
-            } => {
-                write!(
-                    f,
-                    "{}:{line}: [{group}] {key}: unknown group",
-                    file.display()
-                )
+            Self::UnknownGroup { file, line, group } => {
+                write!(f, "{}:{line}: [{group}]: unknown group", file.display())
             }
             Self::UnknownKey {
                 file,

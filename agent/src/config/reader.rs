@@ -1,7 +1,7 @@
 //! Typed access to the entries of a key file, with errors that name file, line, group and key.
 
 use super::error::{ConfigError, GROUP};
-use crate::keyfile::{Entry, unescape};
+use crate::keyfile::{Entry, Group, KeyFile, unescape};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
@@ -14,19 +14,16 @@ pub(super) struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    pub fn new(file: &'a Path, entries: &'a [Entry]) -> Result<Self, ConfigError> {
-        match entries.iter().find(|entry| entry.group != GROUP) {
-            Some(Entry {
-                group, key, line, ..
-            }) => Err(ConfigError::UnknownGroup {
+    pub fn new(file: &'a Path, key_file: &'a KeyFile) -> Result<Self, ConfigError> {
+        match key_file.groups.iter().find(|group| group.name != GROUP) {
+            Some(Group { name, line }) => Err(ConfigError::UnknownGroup {
                 file: file.to_owned(),
                 line: *line,
-                group: group.clone(),
-                key: key.clone(),
+                group: name.clone(),
             }),
             None => Ok(Self {
                 file,
-                entries,
+                entries: &key_file.entries,
                 known: Vec::new(),
             }),
         }

@@ -101,7 +101,11 @@ fn errors_name_file_line_group_and_key() {
             "\nbridge = x",
             "/c:3: [SoftwareContainer] bridge: unknown key",
         ),
-        ("[Other]\nx = 1", "/c:3: [Other] x: unknown group"),
+        ("[Other]\nx = 1", "/c:2: [Other]: unknown group"),
+        (
+            "[softwarecontainer]",
+            "/c:2: [softwarecontainer]: unknown group",
+        ),
         (
             "nonsense",
             "/c:2: the line is neither \"key = value\", nor a [group], nor a # comment",
