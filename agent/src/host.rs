@@ -2,6 +2,7 @@
 
 pub mod addresses;
 pub mod bridge;
+pub mod cgroup;
 pub mod frame_filter;
 pub mod iptables;
 pub mod netlink;

@@ -258,6 +258,12 @@ impl Network {
         Ok(bridge.firewall().set_class(id, classified)?)
     }
 
+    /// The class of the packets of container `id`.
+    #[must_use]
+    pub fn class(&self, id: u32) -> Option<ClassId> {
+        self.bridge().firewall().class(id).map(|one| one.class)
+    }
+
     /// Loads our rules on the host again if others have removed them.
     ///
     /// # Errors

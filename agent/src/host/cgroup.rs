@@ -1,0 +1,178 @@
+//! Finds the cgroup of a process, in the v1, hybrid and unified layouts, and reads and writes its files.
+
+mod layout;
+
+use std::fmt;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+pub use layout::Version;
+use layout::{Membership, Mounts};
+
+/// A cgroup that cannot be found, or a file of it that cannot be read or written.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum CgroupError {
+    /// A file of `/proc` that tells where cgroups are, or a file of a cgroup.
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The kernel did not take a value.
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// The value.
+        value: String,
+        /// Why; EBUSY for a limit below what is used already.
+        source: io::Error,
+    },
+    /// Neither a v1 hierarchy of that controller nor the unified hierarchy is mounted.
+    NoHierarchy(String),
+    /// A limit would be below what is used already.
+    BelowUse {
+        /// The file.
+        path: PathBuf,
+        /// The limit, in bytes.
+        limit: u64,
+        /// What is used, in bytes, after everything that can be given up was.
+        used: u64,
+    },
+}
+
+impl fmt::Display for CgroupError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Read { path, source } => write!(f, "cannot read {}: {source}", path.display()),
+            Self::Write {
+                path,
+                value,
+                source,
+            } => {
+                write!(f, "cannot write {value:?} to {}: {source}", path.display())?;
+                if source.raw_os_error() == Some(libc::EBUSY) {
+                    write!(f, " (the container already uses more)")?;
+                }
+                Ok(())
+            }
+            Self::NoHierarchy(controller) => {
+                write!(f, "this host has no cgroup controller {controller}")
+            }
+            Self::BelowUse { path, limit, used } => write!(
+                f,
+                "cannot set {} to {limit}: the container already uses {used} bytes",
+                path.display()
+            ),
+        }
+    }
+}
+
+impl std::error::Error for CgroupError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Read { source, .. } | Self::Write { source, .. } => Some(source),
+            Self::NoHierarchy(_) | Self::BelowUse { .. } => None,
+        }
+    }
+}
+
+/// Where a process is in each hierarchy.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cgroups {
+    mounts: Mounts,
+    membership: Membership,
+}
+
+impl Cgroups {
+    /// The cgroups of process `pid`, see cgroups(7).
+    ///
+    /// # Errors
+    /// [`CgroupError::Read`].
+    pub fn of_process(pid: u32) -> Result<Self, CgroupError> {
+        Ok(Self {
+            mounts: Mounts::parse(&read(Path::new("/proc/self/mountinfo"))?),
+            membership: Membership::parse(&read(Path::new(&format!("/proc/{pid}/cgroup")))?),
+        })
+    }
+
+    /// Which kind of hierarchy `controller` belongs to on this host: v1 if it is mounted as such.
+    #[must_use]
+    pub fn version(&self, controller: &str) -> Option<Version> {
+        self.mounts.version(controller)
+    }
+
+    /// The directory that has the files of `controller`.
+    ///
+    /// # Errors
+    /// [`CgroupError::NoHierarchy`].
+    pub fn directory(&self, controller: &str) -> Result<PathBuf, CgroupError> {
+        self.mounts
+            .directory(controller, &self.membership)
+            .ok_or_else(|| CgroupError::NoHierarchy(controller.to_owned()))
+    }
+}
+
+/// Reads a file of a cgroup, without the line end.
+///
+/// # Errors
+/// [`CgroupError::Read`].
+pub fn read(path: &Path) -> Result<String, CgroupError> {
+    match fs::read_to_string(path) {
+        Ok(text) => Ok(text.trim_end().to_owned()),
+        Err(source) => Err(CgroupError::Read {
+            path: path.to_owned(),
+            source,
+        }),
+    }
+}
+
+/// Writes a file of a cgroup, in one write(2); it must exist.
+///
+/// # Errors
+/// [`CgroupError::Write`].
+pub fn write(path: &Path, value: &str) -> Result<(), CgroupError> {
+    let written = fs::OpenOptions::new()
+        .write(true)
+        .open(path)
+        .and_then(|mut file| io::Write::write_all(&mut file, value.as_bytes()));
+    written.map_err(|source| CgroupError::Write {
+        path: path.to_owned(),
+        value: value.to_owned(),
+        source,
+    })
+}
+
+/// Sets `memory.max`, the limit of cgroup v2, in `directory`. The kernel itself would take any limit and kill processes
+/// until it holds, so it is asked first, through `memory.high`, to free what it can.
+///
+/// # Errors
+/// [`CgroupError::BelowUse`] if that is not enough; the limit is then as before.
+pub fn limit_memory(directory: &Path, limit: u64) -> Result<(), CgroupError> {
+    let current = directory.join("memory.current");
+    if used(&current)? > limit {
+        let high = directory.join("memory.high");
+        let before = read(&high)?;
+        write(&high, &limit.to_string())?;
+        let left = used(&current);
+        write(&high, &before)?;
+        let left = left?;
+        if left > limit {
+            return Err(CgroupError::BelowUse {
+                path: directory.join("memory.max"),
+                limit,
+                used: left,
+            });
+        }
+    }
+    write(&directory.join("memory.max"), &limit.to_string())
+}
+
+fn used(path: &Path) -> Result<u64, CgroupError> {
+    read(path)?.parse().map_err(|error| CgroupError::Read {
+        path: path.to_owned(),
+        source: io::Error::new(io::ErrorKind::InvalidData, error),
+    })
+}
