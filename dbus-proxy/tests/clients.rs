@@ -65,6 +65,9 @@ fn client(address: &str, what: &str) -> Result<String, String> {
 fn on_each_bus(test: impl Fn(&Bus)) {
     test(&Bus::system());
     test(&Bus::open());
+    if let Some(broker) = Bus::broker() {
+        test(&broker);
+    }
 }
 
 #[test]
@@ -101,6 +104,28 @@ fn every_client_gets_its_answers_and_refusals() {
         );
         assert_eq!(client(&address, "echo").unwrap(), "hello");
         assert_eq!(client(&address, "echo_async").unwrap(), "True");
+    });
+}
+
+#[test]
+fn a_zbus_client_gets_its_answers_and_refusals() {
+    let bus = Bus::system();
+    let _service = Service::start(&bus.address);
+    let setup = Setup::new(&bus, echo_rules());
+    smol::block_on(async {
+        let client = support::zbus_client::connect(&setup.system.path).await;
+        let call = |member: &'static str| {
+            let client = &client;
+            async move {
+                client
+                    .call_method(Some(NAME), PATH, Some(INTERFACE), member, &"hello")
+                    .await
+            }
+        };
+        let reply = call("Echo").await.unwrap();
+        assert_eq!(reply.body().deserialize::<String>().unwrap(), "hello");
+        let error = call("EchoToo").await.unwrap_err();
+        assert!(error.to_string().contains(DENIED), "{error}");
     });
 }
 

@@ -3,16 +3,9 @@
 use std::io::{BufRead, BufReader};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdin, Command, Stdio};
 
 use tempfile::TempDir;
-
-/// Which implementation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Program {
-    Daemon,
-    Broker,
-}
 
 /// A bus of our own, ended when dropped.
 pub struct Bus {
@@ -20,6 +13,8 @@ pub struct Bus {
     /// A user that it lets in.
     pub uid: u32,
     child: Child,
+    /// Its end tells broker.py to end.
+    stdin: Option<ChildStdin>,
     _directory: TempDir,
 }
 
@@ -42,6 +37,40 @@ impl Bus {
     /// One with the policies of a system bus.
     pub fn system() -> Self {
         Self::start("system", SYSTEM, 0)
+    }
+
+    /// dbus-broker, where it is installed.
+    pub fn broker() -> Option<Self> {
+        let directory = tempfile::tempdir().unwrap();
+        std::fs::set_permissions(directory.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
+        let socket = directory.path().join("bus");
+        if Command::new("dbus-broker")
+            .arg("--version")
+            .output()
+            .is_err()
+        {
+            assert!(
+                std::env::var_os("SOFTWARECONTAINER_NEED_ALL").is_none(),
+                "no dbus-broker"
+            );
+            eprintln!("dbus-broker is not installed; its part of the test is left out");
+            return None;
+        }
+        let mut command = super::python("broker.py");
+        command.arg(&socket).stdin(Stdio::piped());
+        let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.as_mut().unwrap())
+            .read_line(&mut line)
+            .unwrap();
+        assert_eq!(line, "ready\n");
+        Some(Self {
+            address: format!("unix:path={}", socket.display()),
+            uid: 0,
+            stdin: child.stdin.take(),
+            child,
+            _directory: directory,
+        })
     }
 
     /// One that lets in only its owner, like a session bus.
@@ -80,8 +109,13 @@ impl Bus {
             address: format!("unix:path={}", socket.display()),
             uid,
             child,
+            stdin: None,
             _directory: directory,
         }
+    }
+
+    pub fn path(&self) -> std::path::PathBuf {
+        self.address.strip_prefix("unix:path=").unwrap().into()
     }
 
     pub fn pid(&self) -> u32 {
@@ -91,7 +125,9 @@ impl Bus {
 
 impl Drop for Bus {
     fn drop(&mut self) {
-        let _ = self.child.kill();
+        if self.stdin.take().is_none() {
+            let _ = self.child.kill();
+        }
         let _ = self.child.wait();
     }
 }

@@ -4,6 +4,7 @@
 pub mod bus;
 pub mod raw;
 pub mod service;
+pub mod zbus_client;
 
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixListener;
@@ -55,7 +56,7 @@ pub struct Endpoint {
 }
 
 impl Endpoint {
-    fn new(path: PathBuf) -> Self {
+    pub fn new(path: PathBuf) -> Self {
         let listener = UnixListener::bind(&path).unwrap();
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o666)).unwrap();
         Self {
@@ -178,4 +179,32 @@ impl log::Log for Logger {
         eprintln!("{}: {}", record.level(), record.args());
     }
     fn flush(&self) {}
+}
+
+/// What a process holds.
+#[derive(Clone, Copy, Debug)]
+pub struct Resources {
+    pub files: usize,
+    /// Anonymous memory in KiB.
+    pub memory: u64,
+}
+
+pub fn resources(pid: u32) -> Resources {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let line = status
+        .lines()
+        .find(|line| line.starts_with("RssAnon:"))
+        .unwrap();
+    Resources {
+        files: std::fs::read_dir(format!("/proc/{pid}/fd"))
+            .unwrap()
+            .count(),
+        memory: line.split_whitespace().nth(1).unwrap().parse().unwrap(),
+    }
+}
+
+/// Kills a process that a test has started.
+pub fn kill(pid: u32) {
+    let pid = rustix::process::Pid::from_raw(pid.try_into().unwrap()).unwrap();
+    rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
 }

@@ -1,10 +1,12 @@
 //! A client that sends bytes.
 
 use std::io::{ErrorKind, Read, Write};
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::Duration;
 
+use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags};
 use softwarecontainer_dbus_proxy::wire::{self, Endian, Header, NewMessage, Parsed};
 
 /// A connection and the bytes that came over it and are not yet used.
@@ -116,6 +118,11 @@ impl Raw {
         true
     }
 
+    /// Whether it is answered rather than closed.
+    pub fn has_answer(&mut self) -> bool {
+        self.read()
+    }
+
     /// Makes sure that everything sent before has been handled, and returns what came meanwhile.
     pub fn settle(&mut self, serial: u32) -> Vec<Message> {
         self.send(&driver_call(serial, "GetId", None));
@@ -214,4 +221,23 @@ pub fn signal(
         text: Some("argument"),
     }
     .bytes(Endian::Little)
+}
+
+/// Sends bytes with many descriptors of one file.
+pub fn send_fds(
+    stream: &UnixStream,
+    bytes: &[u8],
+    file: &OwnedFd,
+    count: usize,
+) -> Result<usize, rustix::io::Errno> {
+    let mut space = [std::mem::MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(253))];
+    let mut control = SendAncillaryBuffer::new(&mut space);
+    let fds = vec![file.as_fd(); count];
+    assert!(control.push(SendAncillaryMessage::ScmRights(&fds)));
+    rustix::net::sendmsg(
+        stream,
+        &[std::io::IoSlice::new(bytes)],
+        &mut control,
+        SendFlags::NOSIGNAL,
+    )
 }

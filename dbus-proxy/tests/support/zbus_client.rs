@@ -6,5 +6,8 @@ use zbus::Connection;
 
 pub async fn connect(path: &Path) -> Connection {
     let address = format!("unix:path={}", path.display());
-    zbus::connection::Builder::address(address.as_str()).build().await.unwrap()
+    zbus::connection::Builder::address(address.as_str())
+        .build()
+        .await
+        .unwrap()
 }
