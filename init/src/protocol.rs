@@ -1,0 +1,205 @@
+//! What the agent and a container's init say to each other.
+//!
+//! Both ends hold one `SOCK_SEQPACKET` connection (unix(7)); a packet is one [`Message`] of
+//! [`Message::SIZE`] bytes. [`Kind::Spawn`] carries two descriptors (`SCM_RIGHTS`): a file holding a [`Command`], and
+//! the standard output and error of the new process. The agent must treat what it reads as hostile: an app that
+//! took over its init can send anything.
+
+use std::ffi::CString;
+
+/// The path of the init in a container's root tree.
+pub const INIT_PATH: &str = "/sbin/softwarecontainer-init";
+
+/// What a packet means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Kind {
+    /// Agent to init: start a process.
+    Spawn,
+    /// Agent to init: send SIGTERM to every process and end once all have ended.
+    Terminate,
+    /// New process to agent, before its exec: it exists; the sender's credentials tell its process ID.
+    Started,
+    /// Init or new process to agent: it could not be started; the value is an errno.
+    Failed,
+    /// New process to agent: its working directory cannot be entered; the value is an errno.
+    NoDirectory,
+    /// Init to agent: the process has ended; the value is its wait status (waitpid(2)).
+    Exited,
+}
+
+/// One packet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Message {
+    /// What it means.
+    pub kind: Kind,
+    /// The number the agent gave to the process.
+    pub process: u32,
+    /// An errno or a wait status, 0 for other kinds.
+    pub value: i32,
+}
+
+impl Message {
+    /// The size of a packet in bytes.
+    pub const SIZE: usize = 12;
+
+    /// The packet's bytes.
+    pub fn encode(&self) -> [u8; Self::SIZE] {
+        let kind: u32 = match self.kind {
+            Kind::Spawn => 1,
+            Kind::Terminate => 2,
+            Kind::Started => 3,
+            Kind::Failed => 4,
+            Kind::NoDirectory => 5,
+            Kind::Exited => 6,
+        };
+        let mut bytes = [0; Self::SIZE];
+        bytes[..4].copy_from_slice(&kind.to_ne_bytes());
+        bytes[4..8].copy_from_slice(&self.process.to_ne_bytes());
+        bytes[8..].copy_from_slice(&self.value.to_ne_bytes());
+        bytes
+    }
+
+    /// The packet in `bytes`; `None` if it has another size or an unknown kind.
+    pub fn decode(bytes: &[u8]) -> Option<Self> {
+        let bytes: &[u8; Self::SIZE] = bytes.try_into().ok()?;
+        let word = |at: usize| [bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]];
+        let kind = match u32::from_ne_bytes(word(0)) {
+            1 => Kind::Spawn,
+            2 => Kind::Terminate,
+            3 => Kind::Started,
+            4 => Kind::Failed,
+            5 => Kind::NoDirectory,
+            6 => Kind::Exited,
+            _ => return None,
+        };
+        Some(Self {
+            kind,
+            process: u32::from_ne_bytes(word(4)),
+            value: i32::from_ne_bytes(word(8)),
+        })
+    }
+}
+
+/// What [`Kind::Spawn`] is to start.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Command {
+    /// The working directory, empty to stay in `/`.
+    pub directory: CString,
+    /// The program and its arguments; the program is looked up in the `PATH` of [`Self::environment`].
+    pub arguments: Vec<CString>,
+    /// `NAME=value` strings, the whole environment of the process.
+    pub environment: Vec<CString>,
+}
+
+impl Command {
+    /// The bytes of the file that goes with [`Kind::Spawn`].
+    pub fn encode(&self) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        bytes.extend_from_slice(self.directory.as_bytes_with_nul());
+        for list in [&self.arguments, &self.environment] {
+            for text in list.iter() {
+                bytes.push(1);
+                bytes.extend_from_slice(text.as_bytes_with_nul());
+            }
+            bytes.push(0);
+        }
+        bytes
+    }
+
+    /// The command in `bytes`; `None` if they are not one whole command with a program.
+    pub fn decode(bytes: &[u8]) -> Option<Self> {
+        let mut rest = bytes;
+        let directory = text(&mut rest)?;
+        let arguments = list(&mut rest)?;
+        let environment = list(&mut rest)?;
+        (rest.is_empty() && !arguments.is_empty()).then_some(Self {
+            directory,
+            arguments,
+            environment,
+        })
+    }
+}
+
+fn text(rest: &mut &[u8]) -> Option<CString> {
+    let end = rest.iter().position(|&byte| byte == 0)?;
+    let (head, tail) = rest.split_at(end + 1);
+    *rest = tail;
+    CString::from_vec_with_nul(head.to_vec()).ok()
+}
+
+fn list(rest: &mut &[u8]) -> Option<Vec<CString>> {
+    let mut texts = Vec::new();
+    loop {
+        let (&mark, tail) = rest.split_first()?;
+        *rest = tail;
+        match mark {
+            0 => return Some(texts),
+            1 => texts.push(text(rest)?),
+            _ => return None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn strings(texts: &[&str]) -> Vec<CString> {
+        texts
+            .iter()
+            .map(|&text| CString::new(text).unwrap())
+            .collect()
+    }
+
+    #[test]
+    fn a_message_survives_the_wire() {
+        for kind in [
+            Kind::Spawn,
+            Kind::Terminate,
+            Kind::Started,
+            Kind::Failed,
+            Kind::NoDirectory,
+            Kind::Exited,
+        ] {
+            let message = Message {
+                kind,
+                process: u32::MAX,
+                value: -7,
+            };
+            assert_eq!(Message::decode(&message.encode()), Some(message));
+        }
+    }
+
+    #[test]
+    fn a_packet_of_another_size_or_kind_is_no_message() {
+        assert_eq!(Message::decode(&[]), None);
+        assert_eq!(Message::decode(&[1; 11]), None);
+        assert_eq!(Message::decode(&[0; 13]), None);
+        assert_eq!(Message::decode(&[0; 12]), None);
+    }
+
+    #[test]
+    fn a_command_survives_the_wire_also_with_empty_strings() {
+        let command = Command {
+            directory: CString::default(),
+            arguments: strings(&["", "a b", ""]),
+            environment: strings(&["A=1", ""]),
+        };
+        assert_eq!(Command::decode(&command.encode()), Some(command));
+    }
+
+    #[test]
+    fn a_cut_command_or_one_without_program_is_refused() {
+        let command = Command {
+            directory: c"/".into(),
+            arguments: strings(&["x"]),
+            environment: strings(&["A=1"]),
+        };
+        let bytes = command.encode();
+        for end in 0..bytes.len() {
+            assert_eq!(Command::decode(&bytes[..end]), None, "{end} bytes");
+        }
+        assert_eq!(Command::decode(&[0, 0, 0]), None);
+    }
+}
