@@ -1,3 +1,224 @@
-//! Containers.
+//! One container: made, used and removed by blocking calls, one at a time.
 
+pub mod error;
+pub mod init_link;
+mod lifecycle;
+mod lxc_config;
 pub mod options;
+pub mod processes;
+pub mod rootfs;
+pub mod stale;
+
+use std::{
+    collections::BTreeMap,
+    ffi::CString,
+    os::fd::{AsFd as _, OwnedFd},
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use softwarecontainer_capability::{gateway::GatewaySettings, manifest::GatewayConfig};
+use softwarecontainer_init::Command;
+use softwarecontainer_lxc as lxc;
+
+pub use error::ContainerError;
+pub use lifecycle::Host;
+
+use crate::{
+    command_line,
+    gateway::{self, Gateways, Target},
+    host::{container_path::Owner, namespace::Namespaces, output_file},
+};
+use init_link::InitLink;
+use processes::{Number, Processes};
+use rootfs::Rootfs;
+
+/// How long the container's init may take to answer.
+const INIT_LIMIT: Duration = Duration::from_secs(10);
+/// Where programs are looked up unless a variable says otherwise.
+const DEFAULT_PATH: &str = "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin";
+
+/// What may be done with a container.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum State {
+    /// Everything but Resume.
+    Ready,
+    /// Only Resume and Destroy.
+    Suspended,
+    /// Only Destroy: an earlier call failed in LXC, or the container has ended by itself.
+    Invalid,
+}
+
+/// A container that was created and not yet destroyed.
+pub struct Container {
+    id: i32,
+    name: String,
+    lxc: lxc::Container,
+    init: u32,
+    init_pidfd: OwnedFd,
+    link: InitLink,
+    namespaces: Option<Namespaces>,
+    rootfs: Rootfs,
+    owner: Owner,
+    state: State,
+    settings: GatewaySettings,
+    capabilities_set: bool,
+    gateways: Gateways,
+    host: Arc<Host>,
+}
+
+/// What `Execute` is to start.
+#[derive(Debug, Clone)]
+pub struct Execution {
+    /// The command line, split like a shell does.
+    pub command_line: String,
+    /// The working directory in the container, empty for its root.
+    pub working_directory: String,
+    /// The host file for standard output and error, empty for none.
+    pub output_file: PathBuf,
+    /// Variables that win over those of the gateways.
+    pub environment: BTreeMap<String, String>,
+}
+
+impl Container {
+    /// The processes that were started in it.
+    pub fn processes(&self) -> &Arc<Processes> {
+        self.link.processes()
+    }
+
+    /// Applies the configurations of capabilities on top of those applied before; all or nothing.
+    ///
+    /// # Errors
+    /// [`ContainerError`]; the container then is as before.
+    pub fn set_capabilities(&mut self, configs: &[GatewayConfig]) -> Result<(), ContainerError> {
+        self.require_ready("set capabilities")?;
+        let mut settings = self.settings.clone();
+        settings.add(configs)?;
+        let Self {
+            gateways,
+            namespaces: Some(namespaces),
+            ..
+        } = self
+        else {
+            return Err(ContainerError::Gone { id: self.id });
+        };
+        let target = Target {
+            id: self.id,
+            name: &self.name,
+            init: self.init,
+            namespaces,
+            gateways: self.rootfs.gateways(),
+            devices: self.rootfs.devices(),
+            owner: self.owner,
+            lxc: &self.lxc,
+            config: &self.host.config,
+        };
+        gateways.change(&target, &self.settings, &settings)?;
+        self.settings = settings;
+        self.capabilities_set = true;
+        Ok(())
+    }
+
+    /// Whether capabilities, and with them the default ones, have been applied.
+    pub fn has_capabilities(&self) -> bool {
+        self.capabilities_set
+    }
+
+    /// Mounts a host path in the container.
+    ///
+    /// # Errors
+    /// [`ContainerError`] naming the path.
+    pub fn bind_mount(
+        &mut self,
+        host: &Path,
+        container: &Path,
+        read_only: bool,
+    ) -> Result<(), ContainerError> {
+        self.require_ready("bind-mount")?;
+        let Some(namespaces) = &self.namespaces else {
+            return Err(ContainerError::Gone { id: self.id });
+        };
+        let target = Target {
+            id: self.id,
+            name: &self.name,
+            init: self.init,
+            namespaces,
+            gateways: self.rootfs.gateways(),
+            devices: self.rootfs.devices(),
+            owner: self.owner,
+            lxc: &self.lxc,
+            config: &self.host.config,
+        };
+        target
+            .bind_mount(host, container, read_only)
+            .map_err(|cause| ContainerError::BindMount {
+                id: self.id,
+                cause: Box::new(cause),
+            })
+    }
+
+    /// Starts a process; its number and its process ID on the host.
+    ///
+    /// # Errors
+    /// [`ContainerError`] naming what is wrong with the command, the output file or the working directory.
+    pub fn execute(&mut self, execution: &Execution) -> Result<(Number, u32), ContainerError> {
+        self.require_ready("execute")?;
+        let arguments = command_line::split(&execution.command_line).map_err(|error| {
+            ContainerError::CommandLine {
+                text: execution.command_line.clone(),
+                error,
+            }
+        })?;
+        let mut environment = BTreeMap::from([("PATH".to_owned(), DEFAULT_PATH.to_owned())]);
+        environment.extend(gateway::environment(&self.settings));
+        for (name, value) in &execution.environment {
+            if name.is_empty() || name.contains('=') {
+                return Err(ContainerError::Variable { name: name.clone() });
+            }
+            environment.insert(name.clone(), value.clone());
+        }
+        let variables = environment
+            .iter()
+            .map(|(name, value)| c_string(&format!("{name}={value}")));
+        let command = Command {
+            directory: c_string(&execution.working_directory)?,
+            arguments: arguments
+                .iter()
+                .map(|text| c_string(text))
+                .collect::<Result<_, _>>()?,
+            environment: variables.collect::<Result<_, _>>()?,
+        };
+        let output = output_file::open(&execution.output_file)?;
+        self.link
+            .spawn(&command, output.as_fd(), INIT_LIMIT)
+            .map_err(|error| {
+                ContainerError::spawn(self.id, &arguments, &execution.working_directory, error)
+            })
+    }
+
+    /// Checks that it is neither suspended nor invalid.
+    ///
+    /// # Errors
+    /// [`ContainerError::State`] with `action`.
+    pub fn check_ready(&self, action: &'static str) -> Result<(), ContainerError> {
+        self.require_ready(action)
+    }
+
+    fn require_ready(&self, action: &'static str) -> Result<(), ContainerError> {
+        match self.state {
+            State::Ready => Ok(()),
+            state => Err(ContainerError::State {
+                id: self.id,
+                action,
+                state,
+            }),
+        }
+    }
+}
+
+fn c_string(text: &str) -> Result<CString, ContainerError> {
+    CString::new(text).map_err(|_| ContainerError::Nul {
+        text: text.to_owned(),
+    })
+}

@@ -3,9 +3,15 @@
 pub mod addresses;
 pub mod bridge;
 pub mod cgroup;
+pub mod container_path;
 pub mod frame_filter;
 pub mod iptables;
+pub mod mount;
+pub mod namespace;
 pub mod netlink;
 pub mod netns;
 pub mod network;
+pub mod output_file;
+pub mod sys;
 pub mod sysctl;
+pub mod user_namespace;

@@ -2,10 +2,15 @@
 //!
 //! Calls flow one way: bus → agent → container → gateway → host.
 
+pub mod agent;
+pub mod bus;
 pub mod cli;
 pub mod command_line;
 pub mod config;
 pub mod container;
+pub mod daemon;
 pub mod gateway;
 pub mod host;
 pub mod keyfile;
+pub mod logging;
+pub mod runtime;

@@ -1,2 +1,42 @@
-//! `softwarecontainer-agent`.
-fn main() {}
+//! `softwarecontainer-agent`: see softwarecontainer-agent(8).
+
+use std::{io::Write as _, process::ExitCode};
+
+use softwarecontainer_agent::{
+    cli::{self, Command},
+    config::Config,
+    daemon, logging,
+};
+
+fn main() -> ExitCode {
+    let options = match cli::parse(std::env::args_os().skip(1)) {
+        Ok(Command::Run(options)) => options,
+        Ok(Command::Help) => return print(cli::HELP),
+        Ok(Command::Version) => return print(cli::VERSION),
+        Err(error) => return fail(&error),
+    };
+    logging::start();
+    let (config, notices) = match Config::load(&options) {
+        Ok(loaded) => loaded,
+        Err(error) => return fail(&error),
+    };
+    for notice in notices {
+        log::warn!("{notice}");
+    }
+    match daemon::run(config) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => fail(&error),
+    }
+}
+
+fn print(text: &str) -> ExitCode {
+    match std::io::stdout().write_all(text.as_bytes()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(_) => ExitCode::FAILURE,
+    }
+}
+
+fn fail(error: &dyn std::error::Error) -> ExitCode {
+    eprintln!("softwarecontainer-agent: {error}");
+    ExitCode::FAILURE
+}

@@ -1,0 +1,285 @@
+//! The agent: all containers by their IDs, and the calls on them.
+//!
+//! Calls on one container come one after the other; those on different ones do not wait for each other. What blocks runs on worker threads.
+
+mod error;
+
+use std::{
+    collections::BTreeMap,
+    path::PathBuf,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use smol::{
+    lock::{Mutex as AsyncMutex, OnceCell},
+    unblock,
+};
+use softwarecontainer_capability::Store;
+
+pub use error::AgentError;
+
+use crate::container::{
+    Container, Execution, Host,
+    options::{self, ContainerOptions},
+    processes::{Number, Processes},
+};
+
+type Shared = Arc<AsyncMutex<Option<Container>>>;
+
+/// All containers, and what they share.
+pub struct Agent {
+    store: Store,
+    host: OnceCell<Result<Arc<Host>, String>>,
+    containers: Mutex<BTreeMap<i32, Slot>>,
+}
+
+/// What an ID stands for.
+#[derive(Clone)]
+enum Slot {
+    /// A `Create` is under way.
+    Creating,
+    /// A container; `None` inside once it is destroyed.
+    Created(Shared),
+}
+
+/// A process that `Execute` has started, whose reply is still to be sent.
+pub struct Started {
+    /// Its process ID on the host.
+    pub pid: i32,
+    processes: Arc<Processes>,
+    number: Number,
+}
+
+impl Started {
+    /// Tells that the reply is on its way, so that the end of the process may be told.
+    pub fn announced(&self) {
+        self.processes.announced(self.number);
+    }
+}
+
+impl Agent {
+    /// An agent without containers that offers the capabilities of `store`.
+    pub fn new(store: Store) -> Self {
+        Self {
+            store,
+            host: OnceCell::new(),
+            containers: Mutex::default(),
+        }
+    }
+
+    /// Gives the agent what containers need of the host, or why they cannot have it; calls of `Create` wait for this.
+    pub async fn set_host(&self, host: Result<Arc<Host>, String>) {
+        // A second call would be a mistake in main; the first one counts.
+        let _ = self.host.set(host).await;
+    }
+
+    fn slots(&self) -> MutexGuard<'_, BTreeMap<i32, Slot>> {
+        self.containers
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The IDs of all containers.
+    pub fn list(&self) -> Vec<i32> {
+        let created = |(id, slot): (&i32, &Slot)| matches!(slot, Slot::Created(_)).then_some(*id);
+        self.slots().iter().filter_map(created).collect()
+    }
+
+    /// The names of the capabilities that can be asked for.
+    pub fn capabilities(&self) -> Vec<String> {
+        self.store.names().map(str::to_owned).collect()
+    }
+
+    /// Makes and starts a container; its ID.
+    ///
+    /// # Errors
+    /// [`AgentError`]; no ID is used up then.
+    pub async fn create(&self, config: &str) -> Result<i32, AgentError> {
+        let (options, unknown) = options::parse(config)?;
+        for key in unknown {
+            log::warn!("container options: unknown key {key:?} ignored");
+        }
+        let host = self
+            .host
+            .wait()
+            .await
+            .clone()
+            .map_err(AgentError::NotReady)?;
+        let id = self.reserve();
+        let mut reservation = Reservation {
+            agent: self,
+            id,
+            done: false,
+        };
+        let container = create(host, id, options).await?;
+        let shared = Arc::new(AsyncMutex::new(Some(container)));
+        self.slots().insert(id, Slot::Created(shared));
+        reservation.done = true;
+        Ok(id)
+    }
+
+    /// The lowest free ID, taken.
+    fn reserve(&self) -> i32 {
+        let mut slots = self.slots();
+        let id = (0..).find(|id| !slots.contains_key(id)).unwrap_or(i32::MAX);
+        slots.insert(id, Slot::Creating);
+        id
+    }
+
+    fn find(&self, id: i32) -> Result<Shared, AgentError> {
+        match self.slots().get(&id) {
+            Some(Slot::Created(container)) => Ok(container.clone()),
+            _ => Err(AgentError::NoContainer { id }),
+        }
+    }
+
+    /// Does `work` on container `id` in a worker thread, after the calls on it that came before.
+    async fn with<T, F>(&self, id: i32, work: F) -> Result<T, AgentError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut Container) -> Result<T, AgentError> + Send + 'static,
+    {
+        let mut container = self.find(id)?.lock_arc().await;
+        unblock(move || match container.as_mut() {
+            Some(container) => work(container),
+            None => Err(AgentError::NoContainer { id }),
+        })
+        .await
+    }
+
+    /// Ends every process of a container, and removes everything that it used.
+    ///
+    /// # Errors
+    /// [`AgentError`]; the container then can only be destroyed again.
+    pub async fn destroy(&self, id: i32) -> Result<(), AgentError> {
+        let shared = self.find(id)?;
+        let mut guard = shared.lock_arc().await;
+        unblock(move || match guard.as_mut() {
+            Some(container) => {
+                container.destroy()?;
+                *guard = None;
+                Ok(())
+            }
+            None => Err(AgentError::NoContainer { id }),
+        })
+        .await?;
+        self.slots().remove(&id);
+        Ok(())
+    }
+
+    /// Freezes a container.
+    ///
+    /// # Errors
+    /// [`AgentError`].
+    pub async fn suspend(&self, id: i32) -> Result<(), AgentError> {
+        self.with(id, |container| Ok(container.suspend()?)).await
+    }
+
+    /// Thaws a container.
+    ///
+    /// # Errors
+    /// [`AgentError`].
+    pub async fn resume(&self, id: i32) -> Result<(), AgentError> {
+        self.with(id, |container| Ok(container.resume()?)).await
+    }
+
+    /// Mounts a host path in a container.
+    ///
+    /// # Errors
+    /// [`AgentError`].
+    pub async fn bind_mount(
+        &self,
+        id: i32,
+        host: PathBuf,
+        container: PathBuf,
+        read_only: bool,
+    ) -> Result<(), AgentError> {
+        let work = move |it: &mut Container| Ok(it.bind_mount(&host, &container, read_only)?);
+        self.with(id, work).await
+    }
+
+    /// Applies the default capabilities and the named ones.
+    ///
+    /// # Errors
+    /// [`AgentError`]; the container then is as before.
+    pub async fn set_capabilities(&self, id: i32, names: &[String]) -> Result<(), AgentError> {
+        if names.is_empty() {
+            return self
+                .with(id, |container| {
+                    Ok(container.check_ready("set capabilities")?)
+                })
+                .await;
+        }
+        let configs = self.store.select(names);
+        self.with(id, move |container| {
+            container.check_ready("set capabilities")?;
+            Ok(container.set_capabilities(&configs?)?)
+        })
+        .await
+    }
+
+    /// Starts a process in a container; applies the default capabilities first if none were ever set.
+    ///
+    /// # Errors
+    /// [`AgentError`].
+    pub async fn execute(&self, id: i32, execution: Execution) -> Result<Started, AgentError> {
+        let defaults = self.store.select(&[]);
+        self.with(id, move |container| {
+            container.check_ready("execute")?;
+            if !container.has_capabilities() {
+                container.set_capabilities(&defaults?)?;
+            }
+            let (number, pid) = container.execute(&execution)?;
+            let pid = i32::try_from(pid).unwrap_or_default();
+            let processes = container.processes().clone();
+            Ok(Started {
+                pid,
+                processes,
+                number,
+            })
+        })
+        .await
+    }
+
+    /// Destroys every container, all at the same time; for the agent's end.
+    pub async fn destroy_all(&self) {
+        let executor = smol::Executor::new();
+        let tasks: Vec<_> = self
+            .list()
+            .into_iter()
+            .map(|id| executor.spawn(async move { (id, self.destroy(id).await) }))
+            .collect();
+        executor
+            .run(async {
+                for task in tasks {
+                    if let (id, Err(error)) = task.await {
+                        log::error!("destroying container {id}: {error}");
+                    }
+                }
+            })
+            .await;
+    }
+}
+
+async fn create(
+    host: Arc<Host>,
+    id: i32,
+    options: ContainerOptions,
+) -> Result<Container, AgentError> {
+    Ok(unblock(move || Container::create(host, id, &options)).await?)
+}
+
+/// A reserved ID, given back unless the container comes to be.
+struct Reservation<'a> {
+    agent: &'a Agent,
+    id: i32,
+    done: bool,
+}
+
+impl Drop for Reservation<'_> {
+    fn drop(&mut self) {
+        if !self.done {
+            self.agent.slots().remove(&self.id);
+        }
+    }
+}

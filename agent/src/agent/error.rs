@@ -1,0 +1,58 @@
+//! What a call on the agent fails with: the text of the D-Bus error.
+
+use std::fmt;
+
+use softwarecontainer_capability::UnknownCapability;
+
+use crate::container::{ContainerError, options::OptionsError};
+
+/// A failed call.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum AgentError {
+    /// No container has that ID.
+    NoContainer {
+        /// The ID.
+        id: i32,
+    },
+    /// The agent could not prepare what containers need.
+    NotReady(String),
+    /// The argument of `Create` is malformed.
+    Options(OptionsError),
+    /// No manifest has a capability of that name.
+    Capability(UnknownCapability),
+    /// An operation on a container failed.
+    Container(ContainerError),
+}
+
+impl fmt::Display for AgentError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoContainer { id } => write!(f, "there is no container with ID {id}"),
+            Self::NotReady(why) => write!(f, "the agent cannot make containers: {why}"),
+            Self::Options(error) => error.fmt(f),
+            Self::Capability(error) => error.fmt(f),
+            Self::Container(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for AgentError {}
+
+impl From<OptionsError> for AgentError {
+    fn from(error: OptionsError) -> Self {
+        Self::Options(error)
+    }
+}
+
+impl From<UnknownCapability> for AgentError {
+    fn from(error: UnknownCapability) -> Self {
+        Self::Capability(error)
+    }
+}
+
+impl From<ContainerError> for AgentError {
+    fn from(error: ContainerError) -> Self {
+        Self::Container(error)
+    }
+}

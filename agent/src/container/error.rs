@@ -1,0 +1,245 @@
+//! What can go wrong with a container.
+
+use std::{fmt, io, path::PathBuf};
+
+use softwarecontainer_capability::error::ConfigError;
+use softwarecontainer_lxc as lxc;
+
+use super::{State, init_link::SpawnError, processes::StartFailure};
+use crate::{
+    command_line::SplitError,
+    gateway::{Cause, GatewayError},
+    host::{mount::MountError, namespace::NamespaceError, output_file::OutputFileError},
+};
+
+/// A failed operation on a container.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum ContainerError {
+    /// The container's state does not allow it.
+    State {
+        /// The container's ID.
+        id: i32,
+        /// What was asked for.
+        action: &'static str,
+        /// Its state.
+        state: State,
+    },
+    /// The container has ended.
+    Gone {
+        /// The container's ID.
+        id: i32,
+    },
+    /// liblxc failed.
+    Lxc {
+        /// The call's error.
+        error: lxc::Error,
+        /// What liblxc logged.
+        log: String,
+    },
+    /// liblxc did not do something in time.
+    Late {
+        /// The container's ID.
+        id: i32,
+        /// What was waited for.
+        action: &'static str,
+    },
+    /// A mount or directory of the container could not be made or removed.
+    Mount(MountError),
+    /// The namespaces could not be used.
+    Namespace(NamespaceError),
+    /// The container's init did not come up.
+    Init {
+        /// The container's ID.
+        id: i32,
+        /// Why.
+        source: io::Error,
+        /// What liblxc logged.
+        log: String,
+    },
+    /// User namespaces are required and cannot be had.
+    NoUserNamespace {
+        /// Why.
+        why: String,
+    },
+    /// A capability's gateway configuration is malformed.
+    Config(ConfigError),
+    /// A gateway could not apply its configuration.
+    Gateway(GatewayError),
+    /// A bind mount failed.
+    BindMount {
+        /// The container's ID.
+        id: i32,
+        /// Why.
+        cause: Box<Cause>,
+    },
+    /// The command line cannot be split.
+    CommandLine {
+        /// The command line.
+        text: String,
+        /// Why.
+        error: SplitError,
+    },
+    /// A string holds a NUL byte.
+    Nul {
+        /// The string.
+        text: String,
+    },
+    /// A variable's name is empty or holds `=`.
+    Variable {
+        /// The name.
+        name: String,
+    },
+    /// The output file cannot be used.
+    Output(OutputFileError),
+    /// A process could not be started.
+    Spawn {
+        /// The container's ID.
+        id: i32,
+        /// The program.
+        program: String,
+        /// The step that failed, with its object.
+        what: String,
+        /// Why.
+        source: io::Error,
+    },
+    /// A file of the container could not be removed.
+    Remove {
+        /// The file or directory.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// Several things went wrong while everything else was removed.
+    Several(Vec<ContainerError>),
+}
+
+impl ContainerError {
+    pub(super) fn spawn(id: i32, arguments: &[String], directory: &str, error: SpawnError) -> Self {
+        let (what, source) = match error {
+            SpawnError::Send(source) => {
+                ("the container's init cannot be reached".to_owned(), source)
+            }
+            SpawnError::Start(StartFailure::InitGone) => return Self::Gone { id },
+            SpawnError::Start(StartFailure::Failed(errno)) => (
+                "it could not be started".to_owned(),
+                io::Error::from_raw_os_error(errno),
+            ),
+            SpawnError::Start(StartFailure::NoDirectory(errno)) => (
+                format!("cannot enter working directory {directory:?}"),
+                io::Error::from_raw_os_error(errno),
+            ),
+        };
+        Self::Spawn {
+            id,
+            program: arguments.first().cloned().unwrap_or_default(),
+            what,
+            source,
+        }
+    }
+}
+
+impl fmt::Display for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Ready => "ready",
+            Self::Suspended => "suspended",
+            Self::Invalid => "invalid (it can only be destroyed)",
+        })
+    }
+}
+
+impl fmt::Display for ContainerError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::State { id, action, state } => {
+                write!(f, "container {id}: cannot {action}: it is {state}")
+            }
+            Self::Gone { id } => write!(f, "container {id} has ended; it can only be destroyed"),
+            Self::Lxc { error, log } => write!(f, "{error}{}", logged(log)),
+            Self::Late { id, action } => write!(f, "container {id}: {action} did not end in time"),
+            Self::Mount(error) => error.fmt(f),
+            Self::Namespace(error) => error.fmt(f),
+            Self::Init { id, source, log } => {
+                write!(
+                    f,
+                    "container {id}: its init did not come up: {source}{}",
+                    logged(log)
+                )
+            }
+            Self::NoUserNamespace { why } => {
+                write!(f, "the configuration requires user namespaces: {why}")
+            }
+            Self::Config(error) => error.fmt(f),
+            Self::Gateway(error) => error.fmt(f),
+            Self::BindMount { id, cause } => write!(f, "container {id}: bind mount: {cause}"),
+            Self::CommandLine { text, error } => write!(f, "command line {text:?}: {error}"),
+            Self::Nul { text } => write!(f, "{text:?} contains a NUL byte"),
+            Self::Variable { name } => {
+                write!(
+                    f,
+                    "environment variable name {name:?} is empty or contains \"=\""
+                )
+            }
+            Self::Output(error) => error.fmt(f),
+            Self::Spawn {
+                id,
+                program,
+                what,
+                source,
+            } => {
+                write!(f, "container {id}: {program:?}: {what}: {source}")
+            }
+            Self::Remove { path, source } => {
+                write!(f, "cannot remove {}: {source}", path.display())
+            }
+            Self::Several(errors) => {
+                for (index, error) in errors.iter().enumerate() {
+                    let separator = if index == 0 { "" } else { "; " };
+                    write!(f, "{separator}{error}")?;
+                }
+                Ok(())
+            }
+        }
+    }
+}
+
+fn logged(log: &str) -> String {
+    if log.is_empty() {
+        String::new()
+    } else {
+        format!(" (LXC log: {log})")
+    }
+}
+
+impl std::error::Error for ContainerError {}
+
+impl From<MountError> for ContainerError {
+    fn from(error: MountError) -> Self {
+        Self::Mount(error)
+    }
+}
+
+impl From<NamespaceError> for ContainerError {
+    fn from(error: NamespaceError) -> Self {
+        Self::Namespace(error)
+    }
+}
+
+impl From<ConfigError> for ContainerError {
+    fn from(error: ConfigError) -> Self {
+        Self::Config(error)
+    }
+}
+
+impl From<GatewayError> for ContainerError {
+    fn from(error: GatewayError) -> Self {
+        Self::Gateway(error)
+    }
+}
+
+impl From<OutputFileError> for ContainerError {
+    fn from(error: OutputFileError) -> Self {
+        Self::Output(error)
+    }
+}

@@ -1,0 +1,314 @@
+//! The agent's end of the connection to a container's init.
+
+use std::{
+    fs::{self, File, Permissions},
+    io::{self, IoSlice, IoSliceMut, Write as _},
+    os::{
+        fd::{AsRawFd as _, BorrowedFd, OwnedFd},
+        unix::fs::PermissionsExt as _,
+    },
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use nix::{
+    cmsg_space,
+    errno::Errno,
+    poll::{PollFd, PollFlags, PollTimeout, poll},
+    sys::socket::{
+        AddressFamily, Backlog, ControlMessage, ControlMessageOwned, MsgFlags, SockFlag, SockType,
+        UnixAddr, UnixCredentials, accept4, bind, getsockopt, listen, recvmsg, send, sendmsg,
+        setsockopt, socket,
+        sockopt::{PassCred, PeerCredentials},
+    },
+};
+use smol::{Async, Executor};
+use softwarecontainer_init::{Command, Kind, Message};
+use std::os::fd::AsFd as _;
+
+use super::processes::{Number, Processes, StartFailure};
+
+/// How many packets are handled before other tasks get their turn.
+const BURST: usize = 32;
+
+/// The socket that a container's init connects to, before it does.
+#[derive(Debug)]
+pub struct Listener {
+    socket: OwnedFd,
+    path: PathBuf,
+}
+
+impl Listener {
+    /// Binds the socket at `path`; only `owner` (and root) may connect.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn bind(path: &Path, owner: u32) -> io::Result<Self> {
+        let flags = SockFlag::SOCK_CLOEXEC;
+        let socket = socket(AddressFamily::Unix, SockType::SeqPacket, flags, None)?;
+        // Set before anybody connects, so that no packet can come without credentials.
+        setsockopt(&socket, PassCred, &true)?;
+        bind(socket.as_raw_fd(), &UnixAddr::new(path)?)?;
+        fs::set_permissions(path, Permissions::from_mode(0o600))?;
+        std::os::unix::fs::lchown(path, Some(owner), Some(owner))?;
+        listen(&socket, Backlog::new(1)?)?;
+        Ok(Self {
+            socket,
+            path: path.to_owned(),
+        })
+    }
+
+    /// Accepts the connection of process `init`, within `limit`, and closes the socket for everybody else.
+    ///
+    /// # Errors
+    /// The system's; `TimedOut` when it does not come in time, `PermissionDenied` when another process comes.
+    pub fn accept(self, init: u32, limit: Duration) -> io::Result<OwnedFd> {
+        wait_for(self.socket.as_fd(), PollFlags::POLLIN, limit)?;
+        let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
+        let raw = accept4(self.socket.as_raw_fd(), flags)?;
+        let connection = crate::host::sys::own(raw);
+        let peer = getsockopt(&connection, PeerCredentials)?;
+        if u32::try_from(peer.pid()) != Ok(init) {
+            return Err(io::Error::new(
+                io::ErrorKind::PermissionDenied,
+                format!(
+                    "process {} connected instead of the container's init {init}",
+                    peer.pid()
+                ),
+            ));
+        }
+        Ok(connection)
+    }
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        // It may be gone together with its directory.
+        let _ = fs::remove_file(&self.path);
+    }
+}
+
+/// Waits until a descriptor is ready.
+fn wait_for(fd: BorrowedFd<'_>, flags: PollFlags, limit: Duration) -> io::Result<()> {
+    let deadline = Instant::now() + limit;
+    loop {
+        let left = deadline.saturating_duration_since(Instant::now());
+        let timeout = PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX);
+        match poll(&mut [PollFd::new(fd, flags)], timeout) {
+            Ok(0) => return Err(io::ErrorKind::TimedOut.into()),
+            Ok(_) => return Ok(()),
+            Err(Errno::EINTR) => {}
+            Err(errno) => return Err(errno.into()),
+        }
+    }
+}
+
+/// The connection to a container's init.
+#[derive(Debug)]
+pub struct InitLink {
+    connection: Arc<Async<OwnedFd>>,
+    processes: Arc<Processes>,
+    /// Closed once the init is gone.
+    gone: smol::channel::Receiver<()>,
+}
+
+impl InitLink {
+    /// Takes over `connection`, and hears what the init says in a task on `executor` for as long as the init lives.
+    ///
+    /// # Errors
+    /// The system's, when the connection cannot be watched.
+    pub fn new(
+        connection: OwnedFd,
+        processes: Arc<Processes>,
+        executor: &Executor<'static>,
+    ) -> io::Result<Self> {
+        let connection = Arc::new(Async::new_nonblocking(connection)?);
+        let (alive, gone) = smol::channel::bounded(1);
+        let task = hear(connection.clone(), processes.clone());
+        executor
+            .spawn(async move {
+                task.await;
+                drop(alive);
+            })
+            .detach();
+        Ok(Self {
+            connection,
+            processes,
+            gone,
+        })
+    }
+
+    /// The processes started over this connection.
+    pub fn processes(&self) -> &Arc<Processes> {
+        &self.processes
+    }
+
+    /// Starts `command` with its output going to `output`; its number and process ID on the host. Blocks `limit` at most.
+    ///
+    /// # Errors
+    /// [`SpawnError`].
+    pub fn spawn(
+        &self,
+        command: &Command,
+        output: BorrowedFd<'_>,
+        limit: Duration,
+    ) -> Result<(Number, u32), SpawnError> {
+        let request = request_file(command).map_err(SpawnError::Send)?;
+        let (number, outcome) = self.processes.expect();
+        let message = Message {
+            kind: Kind::Spawn,
+            process: number,
+            value: 0,
+        };
+        let descriptors = [request.as_raw_fd(), output.as_raw_fd()];
+        let sent = self.send(message, &descriptors, limit);
+        if let Err(error) = sent {
+            self.processes
+                .refused(number, StartFailure::Failed(libc::EIO));
+            return Err(SpawnError::Send(error));
+        }
+        match outcome.recv_timeout(limit) {
+            Ok(Ok(pid)) => Ok((number, pid)),
+            Ok(Err(failure)) => Err(SpawnError::Start(failure)),
+            Err(_) => {
+                // If it starts after all, nobody will know it: that must not be forgotten silently.
+                self.processes
+                    .refused(number, StartFailure::Failed(libc::ETIMEDOUT));
+                Err(SpawnError::Start(StartFailure::Failed(libc::ETIMEDOUT)))
+            }
+        }
+    }
+
+    /// Asks the init to end every process and then itself; returns whether it was gone within `limit`.
+    pub fn terminate(&self, limit: Duration) -> bool {
+        let message = Message {
+            kind: Kind::Terminate,
+            process: 0,
+            value: 0,
+        };
+        // An init that cannot be told any more is gone or stuck; the wait below finds out which.
+        let _ = self.send(message, &[], limit);
+        self.wait_gone(limit)
+    }
+
+    /// Waits until the init is gone and every end of a process is told, `limit` at most.
+    pub fn wait_gone(&self, limit: Duration) -> bool {
+        smol::block_on(smol::future::or(
+            async {
+                // Nothing is ever sent: this returns when the hearing task has ended.
+                let _ = self.gone.recv().await;
+                true
+            },
+            async {
+                smol::Timer::after(limit).await;
+                false
+            },
+        ))
+    }
+
+    fn send(&self, message: Message, descriptors: &[i32], limit: Duration) -> io::Result<()> {
+        let fd = self.connection.as_fd();
+        let flags = MsgFlags::MSG_NOSIGNAL | MsgFlags::MSG_DONTWAIT;
+        let bytes = message.encode();
+        loop {
+            let sent = if descriptors.is_empty() {
+                send(fd.as_raw_fd(), &bytes, flags)
+            } else {
+                let parts = [IoSlice::new(&bytes)];
+                let rights = [ControlMessage::ScmRights(descriptors)];
+                sendmsg::<()>(fd.as_raw_fd(), &parts, &rights, flags, None)
+            };
+            match sent {
+                Ok(_) => return Ok(()),
+                Err(Errno::EINTR) => {}
+                Err(Errno::EAGAIN) => wait_for(fd, PollFlags::POLLOUT, limit)?,
+                Err(errno) => return Err(errno.into()),
+            }
+        }
+    }
+}
+
+/// Why a process could not be started.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum SpawnError {
+    /// The request could not be handed to the init.
+    Send(io::Error),
+    /// The init or the new process said why.
+    Start(StartFailure),
+}
+
+fn request_file(command: &Command) -> io::Result<File> {
+    let flags = rustix::fs::MemfdFlags::CLOEXEC;
+    let mut file = File::from(rustix::fs::memfd_create(c"spawn", flags)?);
+    file.write_all(&command.encode())?;
+    Ok(file)
+}
+
+/// Hears an init until it is gone or breaks the protocol.
+async fn hear(connection: Arc<Async<OwnedFd>>, processes: Arc<Processes>) {
+    'connected: loop {
+        for _ in 0..BURST {
+            let packet = match connection.read_with(receive).await {
+                Ok(Some(packet)) => packet,
+                Ok(None) => break 'connected,
+                Err(error) => {
+                    log::warn!("connection to a container's init failed: {error}");
+                    break 'connected;
+                }
+            };
+            if !handle(packet, &processes) {
+                log::warn!(
+                    "a container's init sent what no init sends; not listening to it any more"
+                );
+                break 'connected;
+            }
+        }
+        smol::future::yield_now().await;
+    }
+    processes.all_gone();
+}
+
+fn handle((message, sender): (Message, u32), processes: &Processes) -> bool {
+    let (number, value) = (message.process, message.value);
+    match message.kind {
+        Kind::Started => processes.started(number, sender),
+        Kind::Failed => processes.refused(number, StartFailure::Failed(value)),
+        Kind::NoDirectory => processes.refused(number, StartFailure::NoDirectory(value)),
+        Kind::Exited => {
+            processes.ended(number, value);
+            true
+        }
+        _ => false,
+    }
+}
+
+/// One packet with the process ID of its sender; `None` at the end. There is no room for descriptors, so the kernel drops any.
+fn receive(connection: &OwnedFd) -> io::Result<Option<(Message, u32)>> {
+    let mut bytes = [0; Message::SIZE + 1];
+    let mut space = cmsg_space!(UnixCredentials);
+    let (size, sender) = {
+        let mut parts = [IoSliceMut::new(&mut bytes)];
+        let flags = MsgFlags::MSG_CMSG_CLOEXEC;
+        let packet = recvmsg::<()>(connection.as_raw_fd(), &mut parts, Some(&mut space), flags)?;
+        let credentials = packet.cmsgs().ok().and_then(|mut all| {
+            all.find_map(|message| match message {
+                ControlMessageOwned::ScmCredentials(credentials) => Some(credentials),
+                _ => None,
+            })
+        });
+        (packet.bytes, credentials)
+    };
+    if size == 0 {
+        return Ok(None);
+    }
+    let sender = sender.and_then(|sender| u32::try_from(sender.pid()).ok());
+    match (
+        Message::decode(bytes.get(..size).unwrap_or_default()),
+        sender,
+    ) {
+        (Some(message), Some(sender)) => Ok(Some((message, sender))),
+        _ => Err(io::ErrorKind::InvalidData.into()),
+    }
+}

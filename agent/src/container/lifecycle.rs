@@ -1,0 +1,347 @@
+//! How containers come, sleep and go.
+
+use std::{
+    fs, io,
+    os::fd::OwnedFd,
+    path::{Path, PathBuf},
+    sync::{Arc, mpsc},
+    thread,
+    time::Duration,
+};
+
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+use smol::Executor;
+use softwarecontainer_capability::gateway::GatewaySettings;
+use softwarecontainer_lxc as lxc;
+
+use super::{
+    Container, ContainerError, INIT_LIMIT, State,
+    init_link::{InitLink, Listener},
+    lxc_config::{self, FIRST_ID, ID_RANGE},
+    options::ContainerOptions,
+    processes::{Ended, Processes},
+    rootfs::{self, Rootfs, Template},
+};
+use crate::{
+    config::Config,
+    gateway::Gateways,
+    host::{container_path::Owner, namespace::Namespaces, user_namespace},
+};
+
+/// How long liblxc may take to freeze or thaw a container, or to clean up after its init has ended.
+const LXC_LIMIT: Duration = Duration::from_secs(5);
+/// The init's socket in the container's gateways directory; there only until the init has connected.
+const INIT_SOCKET: &str = ".init";
+/// How much of liblxc's log an error message quotes, in bytes.
+const LOG_EXCERPT: usize = 600;
+
+/// What all containers share.
+#[derive(Debug)]
+pub struct Host {
+    /// The agent's configuration.
+    pub config: Config,
+    /// The shared part of the root tree.
+    pub template: Template,
+    /// Where LXC keeps its containers.
+    pub lxc_path: PathBuf,
+    /// Whether the host has the unified cgroup hierarchy only.
+    pub unified_cgroups: bool,
+    /// Why containers cannot have user namespaces, if so.
+    pub no_user_namespaces: Option<String>,
+    /// The seccomp profile, if one is installed.
+    pub seccomp_profile: Option<PathBuf>,
+    /// The agent's executor.
+    pub executor: Arc<Executor<'static>>,
+    /// Where ends of processes are told.
+    pub ended: smol::channel::Sender<Ended>,
+}
+
+/// The LXC name of container `id`.
+pub fn lxc_name(id: i32) -> String {
+    format!("SC-{id}")
+}
+
+impl Container {
+    /// Makes and starts container `id`; its init runs when this returns.
+    ///
+    /// # Errors
+    /// [`ContainerError`]; nothing stays behind then.
+    pub fn create(
+        host: Arc<Host>,
+        id: i32,
+        options: &ContainerOptions,
+    ) -> Result<Self, ContainerError> {
+        let name = lxc_name(id);
+        let id_base = host.id_base(id)?;
+        let owner = Owner(id_base.unwrap_or(0));
+        let directory = host.config.shared_mounts_dir.join(&name);
+        let rootfs = Rootfs::mount(&directory, &host.template, options.write_buffer_size, owner)?;
+        let made = Self::start(host.clone(), id, name.clone(), id_base, rootfs);
+        if made.is_err() {
+            for error in [
+                remove_lxc_directory(&host.lxc_path, &name).err(),
+                rootfs::remove(&directory).err().map(ContainerError::from),
+            ]
+            .into_iter()
+            .flatten()
+            {
+                log::error!("container {id}: after a failed create: {error}");
+            }
+        }
+        made
+    }
+
+    fn start(
+        host: Arc<Host>,
+        id: i32,
+        name: String,
+        id_base: Option<u32>,
+        rootfs: Rootfs,
+    ) -> Result<Self, ContainerError> {
+        let owner = Owner(id_base.unwrap_or(0));
+        let log = rootfs.directory().join("lxc.log");
+        let failed = |error| ContainerError::Lxc {
+            error,
+            log: excerpt(&log),
+        };
+        let init_failed = |source| ContainerError::Init {
+            id,
+            source,
+            log: excerpt(&log),
+        };
+        let lxc = lxc::Container::new(&name, Some(&host.lxc_path)).map_err(failed)?;
+        let (root, gateways) = (rootfs.root(), rootfs.gateways());
+        let inputs = lxc_config::Inputs {
+            root: &root,
+            gateways: &gateways,
+            system_directories: &host.template.system_directories,
+            id_base,
+            unified_cgroups: host.unified_cgroups,
+            seccomp_profile: host.seccomp_profile.as_deref(),
+            log: &log,
+            init_socket: INIT_SOCKET,
+        };
+        for (key, value) in lxc_config::items(&inputs) {
+            lxc.set(key, &value).map_err(failed)?;
+        }
+        if let Some(extra) = &host.config.extra_lxc_config {
+            lxc.load_config(extra).map_err(failed)?;
+        }
+        lxc.save_config().map_err(failed)?;
+        let listener = Listener::bind(&gateways.join(INIT_SOCKET), owner.0).map_err(init_failed)?;
+        lxc.start().map_err(failed)?;
+        let running = Running(Some(lxc));
+        let init = running
+            .init_pid()
+            .ok_or_else(|| init_failed(io::ErrorKind::NotFound.into()))?;
+        let init_pidfd = pidfd(init).map_err(init_failed)?;
+        let connection = listener.accept(init, INIT_LIMIT).map_err(init_failed)?;
+        let namespaces = Namespaces::of_process(init, id_base.is_some())?;
+        let processes = Arc::new(Processes::new(id, host.ended.clone()));
+        let link = InitLink::new(connection, processes, &host.executor).map_err(init_failed)?;
+        let lxc = running.keep().ok_or(ContainerError::Gone { id })?;
+        Ok(Self {
+            id,
+            name,
+            lxc,
+            init,
+            init_pidfd,
+            link,
+            namespaces: Some(namespaces),
+            rootfs,
+            owner,
+            state: State::Ready,
+            settings: GatewaySettings::default(),
+            capabilities_set: false,
+            gateways: Gateways::default(),
+            host,
+        })
+    }
+
+    /// Freezes every process.
+    ///
+    /// # Errors
+    /// [`ContainerError`]: it is not ready, or it could not be frozen and now is invalid.
+    pub fn suspend(&mut self) -> Result<(), ContainerError> {
+        self.require_ready("suspend")?;
+        let frozen = self.within_limit("suspend", lxc::Container::freeze);
+        if frozen.is_err() {
+            // Half frozen is worse than not frozen: Destroy needs processes that can end.
+            let _ = self.within_limit("thaw", lxc::Container::unfreeze);
+        }
+        self.enter(frozen, State::Suspended)
+    }
+
+    /// Thaws a suspended container.
+    ///
+    /// # Errors
+    /// [`ContainerError`]: it is not suspended, or it could not be thawed and now is invalid.
+    pub fn resume(&mut self) -> Result<(), ContainerError> {
+        if self.state != State::Suspended {
+            return Err(ContainerError::State {
+                id: self.id,
+                action: "resume",
+                state: self.state,
+            });
+        }
+        let thawed = self.within_limit("resume", lxc::Container::unfreeze);
+        self.enter(thawed, State::Ready)
+    }
+
+    fn enter(
+        &mut self,
+        result: Result<(), ContainerError>,
+        state: State,
+    ) -> Result<(), ContainerError> {
+        self.state = if result.is_ok() {
+            state
+        } else {
+            State::Invalid
+        };
+        result
+    }
+
+    /// Calls liblxc in a thread that is left alone when it does not come back in time.
+    fn within_limit(
+        &self,
+        action: &'static str,
+        call: fn(&lxc::Container) -> lxc::Result<()>,
+    ) -> Result<(), ContainerError> {
+        let failed = |error| ContainerError::Lxc {
+            error,
+            log: String::new(),
+        };
+        let handle = lxc::Container::new(&self.name, Some(&self.host.lxc_path)).map_err(failed)?;
+        let (sender, receiver) = mpsc::channel();
+        let late = || ContainerError::Late {
+            id: self.id,
+            action,
+        };
+        thread::Builder::new()
+            .name(action.to_owned())
+            .spawn(move || sender.send(call(&handle)))
+            .map_err(|_| late())?;
+        receiver
+            .recv_timeout(LXC_LIMIT)
+            .map_err(|_| late())?
+            .map_err(failed)
+    }
+
+    /// Ends every process and removes everything the container used. Carries on after a failure and reports all of them.
+    ///
+    /// # Errors
+    /// [`ContainerError`]; the container is invalid then, and this may be called again.
+    pub fn destroy(&mut self) -> Result<(), ContainerError> {
+        let mut errors = Vec::new();
+        if self.state == State::Suspended
+            && let Err(error) = self.within_limit("thaw", lxc::Container::unfreeze)
+        {
+            errors.push(error);
+        }
+        self.state = State::Invalid;
+        self.end_processes(&mut errors);
+        // Its descriptors would keep the container's mounts busy.
+        self.namespaces = None;
+        if let Err(error) = rootfs::remove(self.rootfs.directory()) {
+            errors.push(error.into());
+        }
+        if let Err(error) = remove_lxc_directory(&self.host.lxc_path, &self.name) {
+            errors.push(error);
+        }
+        match errors.pop() {
+            None => Ok(()),
+            Some(error) if errors.is_empty() => Err(error),
+            Some(error) => {
+                errors.push(error);
+                Err(ContainerError::Several(errors))
+            }
+        }
+    }
+
+    fn end_processes(&self, errors: &mut Vec<ContainerError>) {
+        if !self.link.terminate(self.host.config.shutdown_timeout) {
+            // The kernel ends every process of a PID namespace together with its init.
+            let killed = pidfd_send_signal(&self.init_pidfd, Signal::KILL);
+            if killed.is_ok() && !self.link.wait_gone(LXC_LIMIT) {
+                errors.push(ContainerError::Late {
+                    id: self.id,
+                    action: "the end of its processes",
+                });
+            }
+        }
+        let seconds = i32::try_from(LXC_LIMIT.as_secs()).unwrap_or(i32::MAX);
+        if let Err(error) = self.lxc.wait(lxc::State::Stopped, seconds) {
+            errors.push(ContainerError::Lxc {
+                error,
+                log: excerpt(&self.rootfs.directory().join("lxc.log")),
+            });
+        }
+    }
+}
+
+/// A started container that is stopped again unless everything else works out.
+struct Running(Option<lxc::Container>);
+
+impl Running {
+    fn init_pid(&self) -> Option<u32> {
+        self.0.as_ref()?.init_pid()
+    }
+
+    fn keep(mut self) -> Option<lxc::Container> {
+        self.0.take()
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if let Some(Err(error)) = self.0.as_ref().map(lxc::Container::stop) {
+            log::error!("after a failed create: {error}");
+        }
+    }
+}
+
+impl Host {
+    /// The first host ID of container `id`, `None` if it is to have no user namespace.
+    fn id_base(&self, id: i32) -> Result<Option<u32>, ContainerError> {
+        user_namespace::decide(
+            self.config.user_namespace,
+            self.no_user_namespaces.as_deref(),
+        )
+        .map_err(|why| ContainerError::NoUserNamespace { why })
+        .map(|wanted| {
+            wanted
+                .then(|| u32::try_from(id).ok())
+                .flatten()
+                .and_then(|id| id.checked_mul(ID_RANGE)?.checked_add(FIRST_ID))
+        })
+    }
+}
+
+fn pidfd(pid: u32) -> io::Result<OwnedFd> {
+    let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
+    let pid = pid.ok_or(io::ErrorKind::NotFound)?;
+    Ok(pidfd_open(pid, PidfdFlags::empty())?)
+}
+
+/// Removes LXC's directory of a container: its configuration.
+///
+/// # Errors
+/// [`ContainerError::Remove`].
+pub(super) fn remove_lxc_directory(lxc_path: &Path, name: &str) -> Result<(), ContainerError> {
+    let path = lxc_path.join(name);
+    match fs::remove_dir_all(&path) {
+        Err(source) if source.kind() != io::ErrorKind::NotFound => {
+            Err(ContainerError::Remove { path, source })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The end of LXC's log, on one line.
+fn excerpt(log: &Path) -> String {
+    let text = fs::read(log).unwrap_or_default();
+    let tail = text
+        .get(text.len().saturating_sub(LOG_EXCERPT)..)
+        .unwrap_or_default();
+    String::from_utf8_lossy(tail).trim().replace('\n', " | ")
+}

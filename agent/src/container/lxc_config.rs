@@ -1,0 +1,212 @@
+//! The LXC configuration of a container (lxc.container.conf(5)).
+
+use std::path::{Path, PathBuf};
+
+use softwarecontainer_init::INIT_PATH;
+
+/// How many user and group IDs a container has.
+pub const ID_RANGE: u32 = 65536;
+/// The first host ID of container 0, as systemd's and others' container ranges have it.
+pub const FIRST_ID: u32 = 0x8_0000;
+/// How many processes and threads a container may have unless a capability says more.
+const PROCESS_LIMIT: u32 = 1024;
+/// The kernel capabilities (capabilities(7)) that apps may have in their user namespace. What could undo the sandbox is not among them.
+const KEPT_CAPABILITIES: &str =
+    "chown dac_override fowner fsetid kill setgid setuid net_bind_service";
+/// Devices that every container has: null, zero, full, random, urandom, tty, ptmx and pseudo terminals.
+const DEVICES: [&str; 8] = [
+    "c 1:3 rwm",
+    "c 1:5 rwm",
+    "c 1:7 rwm",
+    "c 1:8 rwm",
+    "c 1:9 rwm",
+    "c 5:0 rwm",
+    "c 5:2 rwm",
+    "c 136:* rwm",
+];
+/// Files that tell of the host or change it, hidden by an empty file or directory.
+const MASKED_FILES: [&str; 8] = [
+    "proc/kcore",
+    "proc/keys",
+    "proc/timer_list",
+    "proc/sched_debug",
+    "proc/sysrq-trigger",
+    "proc/kmsg",
+    "proc/latency_stats",
+    "proc/key-users",
+];
+
+/// What the configuration depends on.
+#[derive(Debug)]
+pub struct Inputs<'a> {
+    /// Where the root tree is mounted.
+    pub root: &'a Path,
+    /// The host's side of `/gateways`.
+    pub gateways: &'a Path,
+    /// Host directories that are mounted read-only at the same place.
+    pub system_directories: &'a [PathBuf],
+    /// The first host user and group ID of the container, if it has a user namespace.
+    pub id_base: Option<u32>,
+    /// Whether the host has the unified cgroup hierarchy only.
+    pub unified_cgroups: bool,
+    /// The seccomp profile, if there is one.
+    pub seccomp_profile: Option<&'a Path>,
+    /// Where LXC writes why a start failed.
+    pub log: &'a Path,
+    /// The name of the init's socket in `/gateways`.
+    pub init_socket: &'a str,
+}
+
+/// The configuration's items, in order.
+pub fn items(inputs: &Inputs<'_>) -> Vec<(&'static str, String)> {
+    let mut items = vec![
+        ("lxc.log.file", inputs.log.display().to_string()),
+        ("lxc.log.level", "ERROR".to_owned()),
+        ("lxc.rootfs.path", format!("dir:{}", inputs.root.display())),
+        ("lxc.uts.name", "contained".to_owned()),
+        (
+            "lxc.init.cmd",
+            format!("{INIT_PATH} /gateways/{}", inputs.init_socket),
+        ),
+        ("lxc.pty.max", "16".to_owned()),
+        ("lxc.tty.max", "0".to_owned()),
+        ("lxc.console.path", "none".to_owned()),
+        ("lxc.autodev", "1".to_owned()),
+        ("lxc.mount.auto", "proc:mixed sys:ro".to_owned()),
+        ("lxc.cap.keep", KEPT_CAPABILITIES.to_owned()),
+        ("lxc.no_new_privs", "1".to_owned()),
+        ("lxc.prlimit.core", "unlimited".to_owned()),
+        ("lxc.prlimit.nofile", "1024:4096".to_owned()),
+        ("lxc.net.0.type", "empty".to_owned()),
+        (
+            "lxc.environment",
+            "PATH=/bin:/sbin:/usr/bin:/usr/sbin".to_owned(),
+        ),
+    ];
+    mounts(inputs, &mut items);
+    cgroups(inputs, &mut items);
+    if let Some(base) = inputs.id_base {
+        items.push(("lxc.idmap", format!("u 0 {base} {ID_RANGE}")));
+        items.push(("lxc.idmap", format!("g 0 {base} {ID_RANGE}")));
+    }
+    if let Some(profile) = inputs.seccomp_profile {
+        items.push(("lxc.seccomp.profile", profile.display().to_string()));
+    }
+    items
+}
+
+fn mounts(inputs: &Inputs<'_>, items: &mut Vec<(&'static str, String)>) {
+    let mut entry = |source: &Path, target: &Path, options: &str| {
+        let text = format!("{} {} none {options} 0 0", escaped(source), escaped(target));
+        items.push(("lxc.mount.entry", text));
+    };
+    for directory in inputs.system_directories {
+        let target = directory.strip_prefix("/").unwrap_or(directory);
+        entry(directory, target, "bind,ro,nosuid,nodev");
+    }
+    entry(
+        inputs.gateways,
+        Path::new("gateways"),
+        "bind,ro,nosuid,nodev,noexec",
+    );
+    for file in MASKED_FILES {
+        entry(Path::new("/dev/null"), Path::new(file), "bind,optional");
+    }
+}
+
+/// As fstab(5) wants blanks written.
+fn escaped(path: &Path) -> String {
+    path.display()
+        .to_string()
+        .replace('\\', "\\134")
+        .replace(' ', "\\040")
+        .replace('\t', "\\011")
+}
+
+fn cgroups(inputs: &Inputs<'_>, items: &mut Vec<(&'static str, String)>) {
+    let (deny, allow, processes) = if inputs.unified_cgroups {
+        (
+            "lxc.cgroup2.devices.deny",
+            "lxc.cgroup2.devices.allow",
+            "lxc.cgroup2.pids.max",
+        )
+    } else {
+        (
+            "lxc.cgroup.devices.deny",
+            "lxc.cgroup.devices.allow",
+            "lxc.cgroup.pids.max",
+        )
+    };
+    items.push((deny, "a".to_owned()));
+    items.extend(DEVICES.map(|device| (allow, device.to_owned())));
+    items.push((processes, PROCESS_LIMIT.to_string()));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn inputs(system_directories: &[PathBuf]) -> Inputs<'_> {
+        Inputs {
+            root: Path::new("/run/sc/SC-0/rootfs"),
+            gateways: Path::new("/run/sc/SC-0/gateways"),
+            system_directories,
+            id_base: Some(FIRST_ID),
+            unified_cgroups: true,
+            seccomp_profile: None,
+            log: Path::new("/run/sc/SC-0/lxc.log"),
+            init_socket: ".init",
+        }
+    }
+
+    #[test]
+    fn apps_get_no_kernel_capability_that_could_undo_the_sandbox() {
+        for dangerous in [
+            "sys_admin",
+            "net_admin",
+            "net_raw",
+            "sys_ptrace",
+            "sys_module",
+            "mknod",
+            "mac_admin",
+            "setpcap",
+        ] {
+            assert!(
+                !KEPT_CAPABILITIES.split(' ').any(|kept| kept == dangerous),
+                "{dangerous}"
+            );
+        }
+    }
+
+    #[test]
+    fn device_rules_are_written_for_the_hierarchy_that_the_host_has() {
+        let mut v1 = inputs(&[]);
+        v1.unified_cgroups = false;
+        assert!(
+            items(&v1)
+                .iter()
+                .any(|(key, value)| *key == "lxc.cgroup.devices.deny" && value == "a")
+        );
+        assert!(
+            !items(&v1)
+                .iter()
+                .any(|(key, _)| key.starts_with("lxc.cgroup2."))
+        );
+        assert!(
+            !items(&inputs(&[]))
+                .iter()
+                .any(|(key, _)| key.starts_with("lxc.cgroup."))
+        );
+    }
+
+    #[test]
+    fn blanks_in_paths_survive_the_mount_table() {
+        let directories = [PathBuf::from("/opt/my apps")];
+        let wanted = "/opt/my\\040apps opt/my\\040apps none bind,ro,nosuid,nodev 0 0";
+        assert!(
+            items(&inputs(&directories))
+                .iter()
+                .any(|(_, value)| value == wanted)
+        );
+    }
+}

@@ -1,0 +1,232 @@
+//! The processes that `Execute` has started in one container, and what is told of them.
+
+use std::{
+    collections::HashMap,
+    sync::{Mutex, MutexGuard, PoisonError, mpsc},
+};
+
+/// The wait status (waitpid(2)) of a process that SIGKILL ended, as those do whose container's init is gone.
+const KILLED: i32 = libc::SIGKILL;
+
+/// A process of `Execute` that has ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ended {
+    /// The container it ran in.
+    pub container: i32,
+    /// Its process ID on the host.
+    pub pid: u32,
+    /// Its wait status (waitpid(2)).
+    pub status: i32,
+}
+
+/// Why a process did not start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum StartFailure {
+    /// The container's init could not make it; an errno.
+    Failed(i32),
+    /// Its working directory cannot be entered; an errno.
+    NoDirectory(i32),
+    /// The container's init has ended.
+    InitGone,
+}
+
+/// The agent's number of a process, unique in its container.
+pub type Number = u32;
+
+/// How a start ended: with the process ID on the host, or not at all.
+pub type Start = Result<u32, StartFailure>;
+
+#[derive(Debug)]
+struct Running {
+    pid: u32,
+    /// The caller of `Execute` has been sent its reply.
+    announced: bool,
+    status: Option<i32>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    next: Number,
+    starting: HashMap<Number, mpsc::Sender<Start>>,
+    running: HashMap<Number, Running>,
+    gone: bool,
+}
+
+/// All processes of one container, shared by the calls that start them and the task that hears of their end.
+#[derive(Debug)]
+pub struct Processes {
+    container: i32,
+    ended: smol::channel::Sender<Ended>,
+    state: Mutex<State>,
+}
+
+impl Processes {
+    /// No processes yet; every end is sent to `ended`.
+    pub fn new(container: i32, ended: smol::channel::Sender<Ended>) -> Self {
+        Self {
+            container,
+            ended,
+            state: Mutex::default(),
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A number for a new process, and where the outcome of its start will arrive.
+    pub fn expect(&self) -> (Number, mpsc::Receiver<Start>) {
+        let (sender, receiver) = mpsc::channel();
+        let mut state = self.state();
+        let number = state.next;
+        state.next = number.wrapping_add(1);
+        if state.gone {
+            // A receiver that has stopped listening is no concern of ours, here and below.
+            let _ = sender.send(Err(StartFailure::InitGone));
+        } else {
+            state.starting.insert(number, sender);
+        }
+        (number, receiver)
+    }
+
+    /// Process `number` runs as `pid`. False if it was not expected.
+    pub fn started(&self, number: Number, pid: u32) -> bool {
+        let mut state = self.state();
+        let Some(sender) = state.starting.remove(&number) else {
+            return false;
+        };
+        state.running.insert(
+            number,
+            Running {
+                pid,
+                announced: false,
+                status: None,
+            },
+        );
+        let _ = sender.send(Ok(pid));
+        true
+    }
+
+    /// Process `number` did not start. False if it was not expected.
+    pub fn refused(&self, number: Number, why: StartFailure) -> bool {
+        match self.state().starting.remove(&number) {
+            Some(sender) => {
+                let _ = sender.send(Err(why));
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// Process `number` has ended. A process that was refused ends too and is of no interest.
+    pub fn ended(&self, number: Number, status: i32) {
+        let mut state = self.state();
+        if let Some(running) = state.running.get_mut(&number) {
+            running.status = Some(status);
+            self.tell(&mut state, number);
+        }
+    }
+
+    /// The reply with the process ID of `number` is on its way, so that its end may be told from now on.
+    pub fn announced(&self, number: Number) {
+        let mut state = self.state();
+        if let Some(running) = state.running.get_mut(&number) {
+            running.announced = true;
+            self.tell(&mut state, number);
+        }
+    }
+
+    /// The container's init is gone, and with it every process.
+    pub fn all_gone(&self) {
+        let mut state = self.state();
+        state.gone = true;
+        for (_, sender) in state.starting.drain() {
+            let _ = sender.send(Err(StartFailure::InitGone));
+        }
+        let numbers: Vec<Number> = state.running.keys().copied().collect();
+        for number in numbers {
+            if let Some(running) = state.running.get_mut(&number) {
+                running.status.get_or_insert(KILLED);
+                self.tell(&mut state, number);
+            }
+        }
+    }
+
+    /// How many processes run.
+    pub fn count(&self) -> usize {
+        self.state().running.len()
+    }
+
+    fn tell(&self, state: &mut State, number: Number) {
+        let Some(Running {
+            pid,
+            announced: true,
+            status: Some(status),
+        }) = state.running.get(&number)
+        else {
+            return;
+        };
+        let event = Ended {
+            container: self.container,
+            pid: *pid,
+            status: *status,
+        };
+        state.running.remove(&number);
+        // The channel has no limit, and is closed only when the agent stops.
+        let _ = self.ended.try_send(event);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn processes() -> (Processes, smol::channel::Receiver<Ended>) {
+        let (sender, receiver) = smol::channel::unbounded();
+        (Processes::new(3, sender), receiver)
+    }
+
+    #[test]
+    fn an_end_is_told_after_the_reply_and_once() {
+        let (processes, told) = processes();
+        let (number, outcome) = processes.expect();
+        assert!(processes.started(number, 77));
+        assert_eq!(outcome.recv().unwrap(), Ok(77));
+        processes.ended(number, 256);
+        assert!(told.try_recv().is_err());
+        processes.announced(number);
+        let end = Ended {
+            container: 3,
+            pid: 77,
+            status: 256,
+        };
+        assert_eq!(told.try_recv().unwrap(), end);
+        processes.all_gone();
+        assert!(told.try_recv().is_err());
+    }
+
+    #[test]
+    fn the_end_of_the_init_ends_every_process_and_refuses_new_ones() {
+        let (processes, told) = processes();
+        let (first, _outcome) = processes.expect();
+        processes.started(first, 5);
+        processes.announced(first);
+        let (_second, outcome) = processes.expect();
+        processes.all_gone();
+        assert_eq!(outcome.recv().unwrap(), Err(StartFailure::InitGone));
+        assert_eq!(told.try_recv().unwrap().status, KILLED);
+        let (_third, outcome) = processes.expect();
+        assert_eq!(outcome.recv().unwrap(), Err(StartFailure::InitGone));
+        assert_eq!(processes.count(), 0);
+    }
+
+    #[test]
+    fn what_nobody_asked_for_is_not_believed() {
+        let (processes, told) = processes();
+        assert!(!processes.started(9, 1));
+        assert!(!processes.refused(9, StartFailure::Failed(1)));
+        processes.ended(9, 0);
+        assert!(told.try_recv().is_err());
+    }
+}

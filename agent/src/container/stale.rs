@@ -1,0 +1,93 @@
+//! What an earlier agent left behind: containers named `SC-<number>`, and nothing else.
+
+use std::{fs, io, path::Path};
+
+use softwarecontainer_lxc as lxc;
+
+use super::{ContainerError, lifecycle::remove_lxc_directory, rootfs};
+
+/// Whether `name` is one that an agent gives to its containers.
+fn is_ours(name: &str) -> bool {
+    name.strip_prefix("SC-").is_some_and(|number| {
+        !number.is_empty()
+            && number.bytes().all(|byte| byte.is_ascii_digit())
+            && (number == "0" || !number.starts_with('0'))
+    })
+}
+
+/// Destroys every container that an earlier agent left in `lxc_path` and under `shared_mounts_dir`.
+///
+/// # Errors
+/// Every failure, one by one; the rest is removed all the same.
+pub fn remove_all(lxc_path: &Path, shared_mounts_dir: &Path) -> Vec<ContainerError> {
+    let mut errors = Vec::new();
+    for name in names_in(lxc_path) {
+        log::info!("removing container {name}, left by an earlier agent");
+        if let Err(error) = stop(lxc_path, &name) {
+            errors.push(error);
+            continue;
+        }
+        if let Err(error) = remove_lxc_directory(lxc_path, &name) {
+            errors.push(error);
+        }
+    }
+    for name in names_in(shared_mounts_dir) {
+        if let Err(error) = rootfs::remove(&shared_mounts_dir.join(name)) {
+            errors.push(error.into());
+        }
+    }
+    errors
+}
+
+fn names_in(directory: &Path) -> Vec<String> {
+    let entries = match fs::read_dir(directory) {
+        Ok(entries) => entries,
+        Err(error) => {
+            if error.kind() != io::ErrorKind::NotFound {
+                log::warn!(
+                    "cannot look for old containers in {}: {error}",
+                    directory.display()
+                );
+            }
+            return Vec::new();
+        }
+    };
+    entries
+        .flatten()
+        .filter_map(|entry| entry.file_name().into_string().ok())
+        .filter(|name| is_ours(name))
+        .collect()
+}
+
+fn stop(lxc_path: &Path, name: &str) -> Result<(), ContainerError> {
+    let failed = |error| ContainerError::Lxc {
+        error,
+        log: String::new(),
+    };
+    let container = lxc::Container::new(name, Some(lxc_path)).map_err(failed)?;
+    if !container.is_running() {
+        return Ok(());
+    }
+    // Processes that are frozen cannot be ended on every hierarchy. One that is not frozen makes this fail, which does not matter.
+    if container.state().as_deref() == Some("FROZEN") {
+        let _ = container.unfreeze();
+    }
+    container.stop().map_err(failed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_names_that_an_agent_gives_are_ours() {
+        for name in ["SC-0", "SC-17"] {
+            assert!(is_ours(name), "{name}");
+        }
+        for name in [
+            "SC-", "SC-x", "SC-1a", "sc-1", "SC-01", "XSC-1", "SC-1/..", "template",
+        ] {
+            assert!(!is_ours(name), "{name}");
+        }
+    }
+}

@@ -1,0 +1,243 @@
+//! The agent as a process: start, readiness, watchdog, clean stop.
+
+use std::{
+    fmt, io,
+    os::fd::{AsFd as _, OwnedFd},
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use nix::sys::{
+    signal::{SigSet, Signal},
+    signalfd::{SfdFlags, SignalFd},
+};
+use sd_notify::NotifyState;
+use smol::{Async, Executor, Timer, unblock};
+use softwarecontainer_capability::{ManifestError, Store};
+use softwarecontainer_lxc as lxc;
+
+use crate::{
+    agent::Agent,
+    bus,
+    config::{self, Config, ConfigError},
+    container::{Host, processes::Ended, rootfs::Template, stale},
+    host::user_namespace,
+};
+
+/// The variable that names the init's program file, for an agent that is run from a build tree.
+const INIT_VARIABLE: &str = "SOFTWARECONTAINER_INIT";
+/// LXC's containers if liblxc does not say where.
+const FALLBACK_LXC_PATH: &str = "/var/lib/lxc";
+
+/// Why the agent could not start or go on.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum DaemonError {
+    /// The configuration cannot be used.
+    Config(ConfigError),
+    /// A manifest cannot be used.
+    Manifest(ManifestError),
+    /// Signals or timers could not be set up.
+    System(io::Error),
+    /// A directory could not be made.
+    Directory {
+        /// The directory.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The bus could not be used.
+    Bus(zbus::Error),
+    /// The connection to the bus, and with it the agent's name, is lost.
+    BusLost,
+}
+
+impl fmt::Display for DaemonError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Config(error) => error.fmt(f),
+            Self::Manifest(error) => error.fmt(f),
+            Self::System(error) => write!(f, "cannot set up signals: {error}"),
+            Self::Directory { path, source } => {
+                write!(f, "cannot make directory {}: {source}", path.display())
+            }
+            Self::Bus(zbus::Error::NameTaken) => {
+                write!(f, "another process owns the bus name {}", bus::NAME)
+            }
+            Self::Bus(error) => write!(f, "D-Bus: {error}"),
+            Self::BusLost => write!(f, "the bus name {} is lost", bus::NAME),
+        }
+    }
+}
+
+impl std::error::Error for DaemonError {}
+
+/// Runs the agent until SIGTERM or SIGINT; every container is destroyed then.
+///
+/// # Errors
+/// [`DaemonError`]; containers are destroyed then, too.
+pub fn run(config: Config) -> Result<(), DaemonError> {
+    // Blocked before any thread starts, so that the signals reach no other.
+    let signals = stop_signals().map_err(DaemonError::System)?;
+    let store =
+        Store::load(&config.manifests, &config.default_manifests).map_err(DaemonError::Manifest)?;
+    for warning in store.warnings() {
+        log::warn!("{warning}");
+    }
+    make_shared_mounts_dir(&config.shared_mounts_dir)?;
+    let executor = Arc::new(Executor::new());
+    let stop = smol::block_on(executor.run(serve(config, store, signals, executor.clone())));
+    // The worker threads end with the process.
+    stop
+}
+
+async fn serve(
+    config: Config,
+    store: Store,
+    signals: OwnedFd,
+    executor: Arc<Executor<'static>>,
+) -> Result<(), DaemonError> {
+    let (ended_sender, ended) = smol::channel::unbounded();
+    let agent = Arc::new(Agent::new(store));
+    let session = config.use_session_bus;
+    // Slow parts of the start go on beside the bus's; calls of Create wait for them.
+    let preparing = executor.spawn({
+        let (agent, executor) = (agent.clone(), executor.clone());
+        async move {
+            let host = unblock(move || prepare(config, executor, ended_sender)).await;
+            if let Err(error) = &host {
+                log::error!("{error}");
+            }
+            agent.set_host(host.map(Arc::new)).await;
+        }
+    });
+    let connection = bus::serve(session, agent.clone(), executor.clone())
+        .await
+        .map_err(DaemonError::Bus)?;
+    let telling = executor.spawn(bus::tell_ends(connection.clone(), ended));
+    preparing.await;
+    notify(&[NotifyState::Ready]);
+    let watchdog = executor.spawn(feed_watchdog());
+    let result = smol::future::or(stop_requested(signals), bus_lost(&connection)).await;
+    notify(&[NotifyState::Stopping]);
+    agent.destroy_all().await;
+    drop((telling, watchdog));
+    result
+}
+
+/// Removes what an earlier agent left, and prepares what containers need.
+fn prepare(
+    config: Config,
+    executor: Arc<Executor<'static>>,
+    ended: smol::channel::Sender<Ended>,
+) -> Result<Host, String> {
+    let lxc_path = config
+        .lxc_path
+        .clone()
+        .or_else(lxc::default_path)
+        .unwrap_or_else(|| FALLBACK_LXC_PATH.into());
+    for error in stale::remove_all(&lxc_path, &config.shared_mounts_dir) {
+        log::error!("removing what an earlier agent left: {error}");
+    }
+    let init = init_program();
+    let template_dir = config.shared_mounts_dir.join("template");
+    let template = Template::prepare(&template_dir, &config::prefix(), &init)
+        .map_err(|error| error.to_string())?;
+    let no_user_namespaces = user_namespace::obstacle();
+    if let Some(why) = &no_user_namespaces {
+        log::warn!("containers share the host's user namespace: {why}");
+    }
+    let seccomp_profile = config::prefix().join("share/softwarecontainer/seccomp.profile");
+    Ok(Host {
+        template,
+        lxc_path,
+        unified_cgroups: Path::new("/sys/fs/cgroup/cgroup.controllers").exists(),
+        no_user_namespaces,
+        seccomp_profile: seccomp_profile.exists().then_some(seccomp_profile),
+        executor,
+        ended,
+        config,
+    })
+}
+
+/// The init's program file: named by a variable, beside the agent's own, or where it is installed.
+fn init_program() -> PathBuf {
+    const NAME: &str = "softwarecontainer-init";
+    if let Some(path) = std::env::var_os(INIT_VARIABLE) {
+        return path.into();
+    }
+    let beside = std::env::current_exe()
+        .ok()
+        .map(|own| own.with_file_name(NAME));
+    beside.filter(|path| path.exists()).unwrap_or_else(|| {
+        config::prefix()
+            .join("libexec/softwarecontainer")
+            .join(NAME)
+    })
+}
+
+fn make_shared_mounts_dir(path: &Path) -> Result<(), DaemonError> {
+    use std::os::unix::fs::DirBuilderExt as _;
+    // Containers' roots must be reachable for their user IDs, but nobody needs to list them.
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o711)
+        .create(path)
+        .map_err(|source| DaemonError::Directory {
+            path: path.to_owned(),
+            source,
+        })
+}
+
+fn stop_signals() -> io::Result<OwnedFd> {
+    let set = SigSet::from_iter([Signal::SIGTERM, Signal::SIGINT]);
+    set.thread_block()?;
+    let signals = SignalFd::with_flags(&set, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)?;
+    signals.as_fd().try_clone_to_owned()
+}
+
+async fn stop_requested(signals: OwnedFd) -> Result<(), DaemonError> {
+    let signals = Async::new_nonblocking(signals).map_err(DaemonError::System)?;
+    signals.readable().await.map_err(DaemonError::System)?;
+    log::info!("stopping");
+    Ok(())
+}
+
+/// Returns when the connection is closed or the bus has taken the name away (`NameLost`, D-Bus specification).
+async fn bus_lost(connection: &zbus::Connection) -> Result<(), DaemonError> {
+    use smol::stream::StreamExt as _;
+    let mut messages = zbus::MessageStream::from(connection);
+    while let Some(Ok(message)) = messages.next().await {
+        let header = message.header();
+        let name_lost = header.member().is_some_and(|member| member == "NameLost")
+            && header
+                .sender()
+                .is_some_and(|sender| sender == "org.freedesktop.DBus");
+        if name_lost
+            && message
+                .body()
+                .deserialize::<&str>()
+                .is_ok_and(|name| name == bus::NAME)
+        {
+            break;
+        }
+    }
+    Err(DaemonError::BusLost)
+}
+
+async fn feed_watchdog() {
+    let Some(limit) = sd_notify::watchdog_enabled() else {
+        return;
+    };
+    loop {
+        // sd_watchdog_enabled(3) recommends half of the limit.
+        Timer::after(limit / 2).await;
+        notify(&[NotifyState::Watchdog]);
+    }
+}
+
+fn notify(state: &[NotifyState<'_>]) {
+    if let Err(error) = sd_notify::notify(state) {
+        log::warn!("cannot notify systemd: {error}");
+    }
+}

@@ -1,0 +1,100 @@
+//! What can go wrong when a gateway is applied.
+
+use std::{fmt, io, path::PathBuf};
+
+use crate::host::{
+    container_path::ContainerPathError, mount::MountError, namespace::NamespaceError,
+};
+
+/// A gateway that could not apply its configuration.
+#[derive(Debug)]
+pub struct GatewayError {
+    /// The gateway's ID.
+    pub gateway: &'static str,
+    /// What failed.
+    pub cause: Cause,
+}
+
+/// What failed in a gateway.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Cause {
+    /// A mount could not be made.
+    Mount(MountError),
+    /// A path in the container could not be used.
+    Path(ContainerPathError),
+    /// The container's namespaces could not be used.
+    Namespace(NamespaceError),
+    /// liblxc refused something.
+    Lxc(softwarecontainer_lxc::Error),
+    /// An operation on a host file failed.
+    File {
+        /// What was attempted, as a verb.
+        action: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// Something else, in words.
+    Other(String),
+}
+
+impl GatewayError {
+    /// An error of gateway `gateway`.
+    pub fn new(gateway: &'static str, cause: impl Into<Cause>) -> Self {
+        Self {
+            gateway,
+            cause: cause.into(),
+        }
+    }
+}
+
+impl fmt::Display for GatewayError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "gateway {}: {}", self.gateway, self.cause)
+    }
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Mount(error) => error.fmt(f),
+            Self::Path(error) => error.fmt(f),
+            Self::Namespace(error) => error.fmt(f),
+            Self::Lxc(error) => error.fmt(f),
+            Self::File {
+                action,
+                path,
+                source,
+            } => write!(f, "cannot {action} {}: {source}", path.display()),
+            Self::Other(text) => f.write_str(text),
+        }
+    }
+}
+
+impl std::error::Error for GatewayError {}
+
+impl From<MountError> for Cause {
+    fn from(error: MountError) -> Self {
+        Self::Mount(error)
+    }
+}
+
+impl From<ContainerPathError> for Cause {
+    fn from(error: ContainerPathError) -> Self {
+        Self::Path(error)
+    }
+}
+
+impl From<NamespaceError> for Cause {
+    fn from(error: NamespaceError) -> Self {
+        Self::Namespace(error)
+    }
+}
+
+impl From<softwarecontainer_lxc::Error> for Cause {
+    fn from(error: softwarecontainer_lxc::Error) -> Self {
+        Self::Lxc(error)
+    }
+}

@@ -1,0 +1,80 @@
+//! What a gateway may use of a running container.
+
+use std::path::{Path, PathBuf};
+
+use softwarecontainer_lxc as lxc;
+
+use super::error::Cause;
+use crate::{
+    config::Config,
+    host::{
+        container_path::{self, Owner},
+        mount::DetachedMount,
+        namespace::Namespaces,
+    },
+};
+
+/// A running container, as a gateway sees it.
+#[derive(Debug)]
+pub struct Target<'a> {
+    /// The container's ID.
+    pub id: i32,
+    /// Its LXC name.
+    pub name: &'a str,
+    /// The process ID of its init on the host.
+    pub init: u32,
+    /// Its namespaces.
+    pub namespaces: &'a Namespaces,
+    /// The host's side of `/gateways`.
+    pub gateways: PathBuf,
+    /// A host directory for device nodes, on a file system where they work.
+    pub devices: PathBuf,
+    /// The host IDs of its root.
+    pub owner: Owner,
+    /// Its LXC handle.
+    pub lxc: &'a lxc::Container,
+    /// The agent's configuration.
+    pub config: &'a Config,
+}
+
+impl Target<'_> {
+    /// Mounts a file or directory of the host at an absolute path in the container, with owners as the container's user namespace
+    /// shows them where the file system allows that.
+    ///
+    /// # Errors
+    /// [`Cause`] naming the host path or the container path.
+    pub fn bind_mount(&self, host: &Path, container: &Path, read_only: bool) -> Result<(), Cause> {
+        let mount = DetachedMount::of(host)?;
+        if read_only {
+            mount.make_read_only()?;
+        }
+        if let Some(namespace) = self.namespaces.user()
+            && let Err(error) = mount.map_owners(namespace)
+        {
+            // Documented: such files belong to nobody in the container, and only what others may do is allowed.
+            log::warn!("container {}: {error}; files there show no owner", self.id);
+        }
+        self.attach(&mount, container)
+    }
+
+    /// Attaches a mount at an absolute path in the container.
+    ///
+    /// # Errors
+    /// [`Cause`] naming the container path.
+    pub fn attach(&self, mount: &DetachedMount, container: &Path) -> Result<(), Cause> {
+        let owner = self.owner;
+        self.namespaces
+            .inside_mounts(|root| container_path::attach(root, container, mount, owner))??;
+        Ok(())
+    }
+
+    /// Unmounts a path in the container.
+    ///
+    /// # Errors
+    /// [`Cause`] naming the container path.
+    pub fn unmount(&self, container: &Path) -> Result<(), Cause> {
+        self.namespaces
+            .inside_mounts(|root| container_path::detach(root, container))??;
+        Ok(())
+    }
+}

@@ -1,0 +1,249 @@
+//! Paths inside a container, resolved so that nothing in the container can lead out of it.
+//!
+//! All functions run inside the container's mount namespace ([`super::namespace`]). Apps may swap directories for symbolic links at
+//! any moment: each step therefore goes through a descriptor, with openat2(2)'s RESOLVE_IN_ROOT.
+
+use std::{
+    ffi::OsStr,
+    fmt, io,
+    os::fd::{AsFd as _, BorrowedFd, OwnedFd},
+    path::{Component, Path, PathBuf},
+};
+
+use rustix::{
+    fs::{AtFlags, CWD, Gid, Mode, OFlags, ResolveFlags, StatxAttributes, StatxFlags, Uid},
+    io::Errno,
+    mount::{MoveMountFlags, UnmountFlags},
+};
+
+use super::mount::DetachedMount;
+
+/// Who owns what the agent makes in a container: the host IDs of the container's root.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Owner(pub u32);
+
+/// Why a path in a container could not be used.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum ContainerPathError {
+    /// It does not start with `/`, or has a `..` component.
+    NotAbsolute(PathBuf),
+    /// It already is a mount point.
+    MountPoint(PathBuf),
+    /// A system call failed.
+    System {
+        /// What was attempted, as a verb.
+        action: &'static str,
+        /// The path.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+impl fmt::Display for ContainerPathError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotAbsolute(path) => {
+                write!(
+                    f,
+                    "container path {:?} is not an absolute path without \"..\"",
+                    path.display().to_string()
+                )
+            }
+            Self::MountPoint(path) => {
+                write!(
+                    f,
+                    "container path {} already is a mount point",
+                    path.display()
+                )
+            }
+            Self::System {
+                action,
+                path,
+                source,
+            } => {
+                write!(
+                    f,
+                    "cannot {action} container path {}: {source}",
+                    path.display()
+                )
+            }
+        }
+    }
+}
+
+impl std::error::Error for ContainerPathError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::System { source, .. } => Some(source),
+            _ => None,
+        }
+    }
+}
+
+fn failed(action: &'static str, path: &Path) -> impl Fn(Errno) -> ContainerPathError {
+    move |errno| ContainerPathError::System {
+        action,
+        path: path.to_owned(),
+        source: errno.into(),
+    }
+}
+
+/// Checks that a path can name something in a container, and removes `.` and doubled slashes.
+///
+/// # Errors
+/// [`ContainerPathError::NotAbsolute`].
+pub fn normalized(path: &Path) -> Result<PathBuf, ContainerPathError> {
+    let mut result = PathBuf::new();
+    for component in path.components() {
+        match component {
+            Component::ParentDir | Component::Prefix(_) => {
+                return Err(ContainerPathError::NotAbsolute(path.to_owned()));
+            }
+            Component::CurDir => {}
+            other => result.push(other),
+        }
+    }
+    if !result.is_absolute() || result.parent().is_none() {
+        return Err(ContainerPathError::NotAbsolute(path.to_owned()));
+    }
+    Ok(result)
+}
+
+fn open_in_root(root: BorrowedFd<'_>, path: &Path, flags: OFlags) -> rustix::io::Result<OwnedFd> {
+    let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
+    rustix::fs::openat2(root, path, flags | OFlags::CLOEXEC, Mode::empty(), resolve)
+}
+
+fn open_root(root: &Path) -> rustix::io::Result<OwnedFd> {
+    rustix::fs::openat(
+        CWD,
+        root,
+        OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC,
+        Mode::empty(),
+    )
+}
+
+/// Opens the directory that holds `path`, and makes those on the way that are missing.
+fn open_parent(
+    root: BorrowedFd<'_>,
+    path: &Path,
+    owner: Owner,
+) -> Result<OwnedFd, ContainerPathError> {
+    let directory = OFlags::PATH | OFlags::DIRECTORY;
+    let parent = path.parent().unwrap_or(Path::new("/"));
+    match open_in_root(root, parent, directory) {
+        Err(Errno::NOENT) => {}
+        result => return result.map_err(failed("open", parent)),
+    }
+    let above = open_parent(root, parent, owner)?;
+    let name = parent.file_name().unwrap_or_default();
+    make_directory(above.as_fd(), name, owner).map_err(failed("make", parent))?;
+    open_in_root(root, parent, directory).map_err(failed("open", parent))
+}
+
+fn make_directory(parent: BorrowedFd<'_>, name: &OsStr, owner: Owner) -> rustix::io::Result<()> {
+    match rustix::fs::mkdirat(parent, name, Mode::from_raw_mode(0o755)) {
+        Ok(()) => give(parent, name, owner),
+        Err(Errno::EXIST) => Ok(()),
+        Err(errno) => Err(errno),
+    }
+}
+
+fn make_file(parent: BorrowedFd<'_>, name: &OsStr, owner: Owner) -> rustix::io::Result<()> {
+    let flags = OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::WRONLY | OFlags::CLOEXEC;
+    match rustix::fs::openat(parent, name, flags, Mode::from_raw_mode(0o644)) {
+        Ok(_) => give(parent, name, owner),
+        Err(Errno::EXIST) => Ok(()),
+        Err(errno) => Err(errno),
+    }
+}
+
+fn give(parent: BorrowedFd<'_>, name: &OsStr, owner: Owner) -> rustix::io::Result<()> {
+    let (user, group) = (Uid::from_raw(owner.0), Gid::from_raw(owner.0));
+    rustix::fs::chownat(
+        parent,
+        name,
+        Some(user),
+        Some(group),
+        AtFlags::SYMLINK_NOFOLLOW,
+    )
+}
+
+fn is_mount_point(target: BorrowedFd<'_>) -> rustix::io::Result<bool> {
+    let stat = rustix::fs::statx(target, c"", AtFlags::EMPTY_PATH, StatxFlags::empty())?;
+    Ok(stat.stx_attributes.contains(StatxAttributes::MOUNT_ROOT))
+}
+
+/// Attaches a mount at `path` (move_mount(2)); makes the mount point and missing directories above it.
+///
+/// # Errors
+/// [`ContainerPathError`], also when the path already is a mount point.
+pub fn attach(
+    root: &Path,
+    path: &Path,
+    mount: &DetachedMount,
+    owner: Owner,
+) -> Result<(), ContainerPathError> {
+    let path = &normalized(path)?;
+    let root = open_root(root).map_err(failed("open", Path::new("/")))?;
+    let target = match open_in_root(root.as_fd(), path, OFlags::PATH) {
+        Ok(target) => target,
+        Err(Errno::NOENT) => {
+            let parent = open_parent(root.as_fd(), path, owner)?;
+            let name = path.file_name().unwrap_or_default();
+            if mount.is_directory() {
+                make_directory(parent.as_fd(), name, owner)
+            } else {
+                make_file(parent.as_fd(), name, owner)
+            }
+            .map_err(failed("make", path))?;
+            open_in_root(root.as_fd(), path, OFlags::PATH).map_err(failed("open", path))?
+        }
+        Err(errno) => return Err(failed("open", path)(errno)),
+    };
+    if is_mount_point(target.as_fd()).map_err(failed("examine", path))? {
+        return Err(ContainerPathError::MountPoint(path.clone()));
+    }
+    let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH;
+    rustix::mount::move_mount(mount.as_fd(), c"", target.as_fd(), c"", flags)
+        .map_err(failed("mount on", path))
+}
+
+/// Detaches what is mounted at `path`.
+///
+/// # Errors
+/// [`ContainerPathError`]; a path that is gone or no mount point any more is no error.
+pub fn detach(root: &Path, path: &Path) -> Result<(), ContainerPathError> {
+    let path = &normalized(path)?;
+    let root = open_root(root).map_err(failed("open", Path::new("/")))?;
+    let parent = path.parent().unwrap_or(Path::new("/"));
+    let parent = match open_in_root(root.as_fd(), parent, OFlags::PATH | OFlags::DIRECTORY) {
+        Err(Errno::NOENT) => return Ok(()),
+        result => result.map_err(failed("open", parent))?,
+    };
+    // umount2(2) takes no descriptor, so the thread, whose working directory is its own, goes there.
+    rustix::process::fchdir(&parent).map_err(failed("enter the directory of", path))?;
+    let name = path.file_name().unwrap_or_default();
+    match rustix::mount::unmount(name, UnmountFlags::NOFOLLOW | UnmountFlags::DETACH) {
+        Ok(()) | Err(Errno::INVAL | Errno::NOENT) => Ok(()),
+        Err(errno) => Err(failed("unmount", path)(errno)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_container_path_is_absolute_and_without_parent_components() {
+        assert_eq!(
+            normalized(Path::new("/a//b/./c/")).unwrap(),
+            Path::new("/a/b/c")
+        );
+        for path in ["", "a", "./a", "/", "/a/../b", "..", "//"] {
+            assert!(normalized(Path::new(path)).is_err(), "{path:?}");
+        }
+    }
+}

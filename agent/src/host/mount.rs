@@ -1,0 +1,217 @@
+//! Mounts: detached copies of host trees, and file systems on the host.
+
+use std::{
+    fmt, io,
+    os::{
+        fd::{AsFd as _, BorrowedFd, OwnedFd},
+        unix::ffi::OsStringExt as _,
+    },
+    path::{Path, PathBuf},
+};
+
+use nix::mount::{MntFlags, MsFlags};
+use rustix::mount::OpenTreeFlags;
+
+use super::sys;
+
+/// A failed mount operation: what was attempted, on what, and why.
+#[derive(Debug)]
+pub struct MountError {
+    /// What was attempted, as a verb with its object.
+    pub action: &'static str,
+    /// The path it was attempted on.
+    pub path: PathBuf,
+    /// The system's reason.
+    pub source: io::Error,
+}
+
+impl MountError {
+    pub(crate) fn new(action: &'static str, path: &Path, source: impl Into<io::Error>) -> Self {
+        Self {
+            action,
+            path: path.to_owned(),
+            source: source.into(),
+        }
+    }
+}
+
+impl fmt::Display for MountError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "cannot {} {}: {}",
+            self.action,
+            self.path.display(),
+            self.source
+        )
+    }
+}
+
+impl std::error::Error for MountError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(&self.source)
+    }
+}
+
+/// A copy of one mount that is attached nowhere yet (open_tree(2) with `OPEN_TREE_CLONE`).
+#[derive(Debug)]
+pub struct DetachedMount {
+    tree: OwnedFd,
+    source: PathBuf,
+    directory: bool,
+}
+
+impl DetachedMount {
+    /// Copies the mount of a file or directory of the host, without mounts below it. Set-user-ID bits do not count on the copy, and in
+    /// a directory neither do device nodes.
+    ///
+    /// # Errors
+    /// [`MountError`] with the path, also when it does not exist.
+    pub fn of(source: &Path) -> Result<Self, MountError> {
+        let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
+        let error = |errno: rustix::io::Errno| MountError::new("open", source, errno);
+        let tree = rustix::mount::open_tree(rustix::fs::CWD, source, flags).map_err(error)?;
+        let stat = rustix::fs::fstat(&tree).map_err(error)?;
+        let directory = rustix::fs::FileType::from_raw_mode(stat.st_mode).is_dir();
+        let mut attributes = libc::MOUNT_ATTR_NOSUID;
+        if directory {
+            attributes |= libc::MOUNT_ATTR_NODEV;
+        }
+        sys::mount_setattr(tree.as_fd(), attributes, None)
+            .map_err(|e| MountError::new("restrict the mount of", source, e))?;
+        Ok(Self {
+            tree,
+            source: source.to_owned(),
+            directory,
+        })
+    }
+
+    /// Whether it is the mount of a directory.
+    pub fn is_directory(&self) -> bool {
+        self.directory
+    }
+
+    /// The host path that was copied.
+    pub fn source(&self) -> &Path {
+        &self.source
+    }
+
+    /// The mount's descriptor.
+    pub fn as_fd(&self) -> BorrowedFd<'_> {
+        self.tree.as_fd()
+    }
+
+    /// Makes it read-only.
+    ///
+    /// # Errors
+    /// [`MountError`].
+    pub fn make_read_only(&self) -> Result<(), MountError> {
+        sys::mount_setattr(self.tree.as_fd(), libc::MOUNT_ATTR_RDONLY, None)
+            .map_err(|e| MountError::new("make read-only the mount of", &self.source, e))
+    }
+
+    /// Shows its files with the owners that `namespace` maps theirs to.
+    ///
+    /// # Errors
+    /// [`MountError`]; EINVAL when the file system does not support it.
+    pub fn map_owners(&self, namespace: BorrowedFd<'_>) -> Result<(), MountError> {
+        sys::mount_setattr(self.tree.as_fd(), 0, Some(namespace))
+            .map_err(|e| MountError::new("map the owners of", &self.source, e))
+    }
+}
+
+/// Mounts a new file system of type `kind` on `target`.
+///
+/// # Errors
+/// [`MountError`] with the target.
+pub fn mount_new(
+    kind: &str,
+    target: &Path,
+    flags: MsFlags,
+    options: &str,
+) -> Result<(), MountError> {
+    nix::mount::mount(Some(kind), target, Some(kind), flags, Some(options))
+        .map_err(|e| MountError::new("mount a file system on", target, e))?;
+    // Without this a copy of the mount could stay in other mount namespaces and keep it busy.
+    nix::mount::mount(
+        None::<&str>,
+        target,
+        None::<&str>,
+        MsFlags::MS_PRIVATE,
+        None::<&str>,
+    )
+    .map_err(|e| MountError::new("make private the mount on", target, e))
+}
+
+/// Unmounts what is mounted on `target`; lazily if it is still in use.
+///
+/// # Errors
+/// [`MountError`] with the target; a target that is no mount point is no error.
+pub fn unmount(target: &Path) -> Result<(), MountError> {
+    match nix::mount::umount2(target, MntFlags::UMOUNT_NOFOLLOW) {
+        Ok(()) | Err(nix::Error::EINVAL | nix::Error::ENOENT) => Ok(()),
+        Err(nix::Error::EBUSY) => {
+            nix::mount::umount2(target, MntFlags::UMOUNT_NOFOLLOW | MntFlags::MNT_DETACH)
+                .map_err(|e| MountError::new("unmount", target, e))
+        }
+        Err(e) => Err(MountError::new("unmount", target, e)),
+    }
+}
+
+/// The mount points at and under `directory`, in the order in which they were mounted (proc_pid_mountinfo(5)).
+///
+/// # Errors
+/// [`MountError`] when the list of mounts cannot be read.
+pub fn mounts_under(directory: &Path) -> Result<Vec<PathBuf>, MountError> {
+    const LIST: &str = "/proc/self/mountinfo";
+    let list = std::fs::read(LIST).map_err(|e| MountError::new("read", Path::new(LIST), e))?;
+    let points = list
+        .split(|&byte| byte == b'\n')
+        .filter_map(|line| line.split(|&byte| byte == b' ').nth(4))
+        .map(unescaped);
+    Ok(points
+        .filter(|point| point.starts_with(directory))
+        .collect())
+}
+
+/// Undoes the octal escapes of mountinfo.
+fn unescaped(text: &[u8]) -> PathBuf {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((&first, tail)) = rest.split_first() {
+        let code = (first == b'\\').then(|| tail.get(..3)).flatten();
+        let code = code.and_then(|digits| std::str::from_utf8(digits).ok());
+        match code.and_then(|digits| u8::from_str_radix(digits, 8).ok()) {
+            Some(byte) => {
+                bytes.push(byte);
+                rest = tail.get(3..).unwrap_or_default();
+            }
+            None => {
+                bytes.push(first);
+                rest = tail;
+            }
+        }
+    }
+    PathBuf::from(std::ffi::OsString::from_vec(bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn escapes_of_the_mount_list_are_undone() {
+        assert_eq!(unescaped(br"/a\040b\134c"), Path::new(r"/a b\c"));
+        assert_eq!(unescaped(br"/a\"), Path::new(r"/a\"));
+        assert_eq!(unescaped(br"/a\9zz"), Path::new(r"/a\9zz"));
+    }
+
+    #[test]
+    fn the_root_directory_is_among_the_mounts() {
+        assert!(
+            mounts_under(Path::new("/"))
+                .unwrap()
+                .contains(&PathBuf::from("/"))
+        );
+    }
+}

@@ -1,0 +1,120 @@
+//! The namespaces of a running container, and work inside its mount namespace.
+
+use std::{
+    fmt,
+    fs::File,
+    io,
+    os::fd::{AsFd as _, BorrowedFd, OwnedFd},
+    path::{Path, PathBuf},
+    thread,
+};
+
+use nix::sched::{CloneFlags, setns, unshare};
+
+/// Why a container's namespace could not be used.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum NamespaceError {
+    /// A namespace file of the container's init could not be opened.
+    Open {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// No thread could be started for the work.
+    Thread(io::Error),
+    /// unshare(2) or setns(2) failed.
+    Enter(io::Error),
+    /// The work panicked.
+    Panicked,
+}
+
+impl fmt::Display for NamespaceError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Open { path, source } => write!(f, "cannot open {}: {source}", path.display()),
+            Self::Thread(source) => write!(f, "cannot start a thread: {source}"),
+            Self::Enter(source) => {
+                write!(f, "cannot enter the container's mount namespace: {source}")
+            }
+            Self::Panicked => f.write_str("the work in the container's mount namespace panicked"),
+        }
+    }
+}
+
+impl std::error::Error for NamespaceError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Open { source, .. } | Self::Thread(source) | Self::Enter(source) => Some(source),
+            Self::Panicked => None,
+        }
+    }
+}
+
+/// Descriptors of a container's namespaces (namespaces(7)). They keep the namespaces alive: drop them before the container's mounts go.
+#[derive(Debug)]
+pub struct Namespaces {
+    mount: OwnedFd,
+    network: OwnedFd,
+    user: Option<OwnedFd>,
+}
+
+impl Namespaces {
+    /// Opens the namespaces of process `pid`, which must not have been reaped before this returns.
+    ///
+    /// `own_user` tells whether the process has a user namespace of its own.
+    ///
+    /// # Errors
+    /// [`NamespaceError::Open`].
+    pub fn of_process(pid: u32, own_user: bool) -> Result<Self, NamespaceError> {
+        let open = |name: &str| {
+            let path = PathBuf::from(format!("/proc/{pid}/ns/{name}"));
+            match File::open(&path) {
+                Ok(file) => Ok(OwnedFd::from(file)),
+                Err(source) => Err(NamespaceError::Open { path, source }),
+            }
+        };
+        Ok(Self {
+            mount: open("mnt")?,
+            network: open("net")?,
+            user: own_user.then(|| open("user")).transpose()?,
+        })
+    }
+
+    /// The network namespace.
+    pub fn network(&self) -> BorrowedFd<'_> {
+        self.network.as_fd()
+    }
+
+    /// The user namespace, unless it is the agent's own.
+    pub fn user(&self) -> Option<BorrowedFd<'_>> {
+        self.user.as_ref().map(|user| user.as_fd())
+    }
+
+    /// Runs `work` in a thread of its own that is in the container's mount namespace, and waits for it.
+    ///
+    /// The thread has its own root and working directory, both the container's root, and ends afterwards.
+    ///
+    /// # Errors
+    /// [`NamespaceError`], source setns(2).
+    pub fn inside_mounts<T, F>(&self, work: F) -> Result<T, NamespaceError>
+    where
+        T: Send,
+        F: FnOnce(&Path) -> T + Send,
+    {
+        thread::scope(|scope| {
+            thread::Builder::new()
+                .name("mounts".to_owned())
+                .spawn_scoped(scope, || {
+                    let enter = |errno: nix::Error| NamespaceError::Enter(errno.into());
+                    unshare(CloneFlags::CLONE_FS).map_err(enter)?;
+                    setns(&self.mount, CloneFlags::CLONE_NEWNS).map_err(enter)?;
+                    Ok(work(Path::new("/")))
+                })
+                .map_err(NamespaceError::Thread)?
+                .join()
+                .unwrap_or(Err(NamespaceError::Panicked))
+        })
+    }
+}

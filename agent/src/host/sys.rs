@@ -1,0 +1,50 @@
+//! System calls that no library of ours wraps.
+
+use std::{
+    io,
+    os::fd::{AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd, RawFd},
+};
+
+/// Changes the properties of the mount that `tree` stands for: mount_setattr(2) on the mount itself.
+///
+/// `set` holds `MOUNT_ATTR_*` flags; `idmap` is a user namespace whose mapping the mount is to show.
+///
+/// # Errors
+/// The errno of the call; EINVAL when the file system does not support idmapped mounts.
+pub fn mount_setattr(
+    tree: BorrowedFd<'_>,
+    set: u64,
+    idmap: Option<BorrowedFd<'_>>,
+) -> io::Result<()> {
+    let mut attributes = libc::mount_attr {
+        attr_set: set,
+        attr_clr: 0,
+        propagation: libc::MS_PRIVATE,
+        userns_fd: 0,
+    };
+    if let Some(namespace) = idmap {
+        attributes.attr_set |= libc::MOUNT_ATTR_IDMAP;
+        attributes.userns_fd = u64::from(namespace.as_raw_fd().unsigned_abs());
+    }
+    // SAFETY: the path is a NUL-terminated string, and the structure is initialised and of the size passed.
+    let result = unsafe {
+        libc::syscall(
+            libc::SYS_mount_setattr,
+            tree.as_raw_fd(),
+            c"".as_ptr(),
+            libc::AT_EMPTY_PATH,
+            &raw const attributes,
+            size_of_val(&attributes),
+        )
+    };
+    if result < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(())
+}
+
+/// Takes ownership of a descriptor that a wrapper returned as a bare number.
+pub(crate) fn own(raw: RawFd) -> OwnedFd {
+    // SAFETY: the callers pass a descriptor that a system call has just made for them.
+    unsafe { OwnedFd::from_raw_fd(raw) }
+}

@@ -1,0 +1,78 @@
+//! Whether containers can have user namespaces of their own.
+
+use std::{fs, path::Path};
+
+use crate::config::UserNamespace;
+
+/// The first kernel with idmapped mounts (mount_setattr(2)), without which bind-mounted files would belong to nobody in a container.
+const FIRST_KERNEL: (u32, u32) = (5, 12);
+/// The helper that liblxc prefers when it is installed, and the file it looks into.
+const HELPER: &str = "newuidmap";
+
+/// Why this kernel or host gives containers no user namespace; `None` if it does.
+pub fn obstacle() -> Option<String> {
+    if !Path::new("/proc/self/ns/user").exists() {
+        return Some("the kernel has no user namespaces (CONFIG_USER_NS)".to_owned());
+    }
+    const LIMIT: &str = "/proc/sys/user/max_user_namespaces";
+    if fs::read_to_string(LIMIT).is_ok_and(|text| text.trim() == "0") {
+        return Some(format!("{LIMIT} is 0"));
+    }
+    let release = rustix::system::uname()
+        .release()
+        .to_string_lossy()
+        .into_owned();
+    match version(&release) {
+        Some(found) if found < FIRST_KERNEL => Some(format!(
+            "kernel {release} has no idmapped mounts (they came with {}.{})",
+            FIRST_KERNEL.0, FIRST_KERNEL.1
+        )),
+        _ => None,
+    }
+}
+
+fn version(release: &str) -> Option<(u32, u32)> {
+    let mut numbers = release.split(|c: char| !c.is_ascii_digit());
+    Some((numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?))
+}
+
+/// Whether a container is to have a user namespace.
+///
+/// # Errors
+/// The obstacle, when one is required.
+pub fn decide(wanted: UserNamespace, obstacle: Option<&str>) -> Result<bool, String> {
+    match (wanted, obstacle) {
+        (UserNamespace::Off, _) => Ok(false),
+        (_, None) => Ok(true),
+        (UserNamespace::Auto, Some(_)) => Ok(false),
+        (UserNamespace::Required, Some(why)) => Err(why.to_owned()),
+    }
+}
+
+/// Whether liblxc would find newuidmap(1) in `path`, and then need ranges for root in /etc/subuid and /etc/subgid.
+pub fn helper_in(path: &str) -> bool {
+    std::env::split_paths(path).any(|directory| directory.join(HELPER).exists())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kernel_releases_are_read() {
+        assert_eq!(version("6.1.0-49-cloud-arm64"), Some((6, 1)));
+        assert_eq!(version("5.4-rc1"), Some((5, 4)));
+        assert_eq!(version("x"), None);
+    }
+
+    #[test]
+    fn a_required_user_namespace_that_cannot_be_had_is_an_error() {
+        assert_eq!(
+            decide(UserNamespace::Required, Some("no")),
+            Err("no".to_owned())
+        );
+        assert_eq!(decide(UserNamespace::Auto, Some("no")), Ok(false));
+        assert_eq!(decide(UserNamespace::Auto, None), Ok(true));
+        assert_eq!(decide(UserNamespace::Off, None), Ok(false));
+    }
+}
