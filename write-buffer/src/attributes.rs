@@ -1,0 +1,186 @@
+//! Owner, mode, times and extended attributes of a file: read in the buffer, applied on the host.
+
+use std::ffi::{CStr, CString};
+use std::os::fd::{AsFd, AsRawFd};
+use std::path::Path;
+
+use rustix::fs::{
+    AtFlags, CWD, FileType, Gid, Mode, Statx, StatxTimestamp, Timespec, Timestamps, Uid, XattrFlags,
+};
+use rustix::io::Errno;
+
+use crate::acl::map_ids;
+use crate::error::Failure;
+use crate::mapping::Mapping;
+use crate::tree::file_type;
+use crate::upper::{Xattrs, host_xattr_name};
+
+/// What a file on the host is to have besides its contents.
+pub struct Attributes {
+    owner: Uid,
+    group: Gid,
+    mode: Mode,
+    times: Timestamps,
+    xattrs: Xattrs,
+    symlink: bool,
+}
+
+impl Attributes {
+    /// Takes the attributes of a file in the buffer, with its ids mapped to those on disk.
+    pub fn of(stat: &Statx, xattrs: &Xattrs, mapping: Mapping) -> Attributes {
+        let mut on_host = Xattrs::new();
+        for (name, value) in xattrs {
+            let Some(name) = host_xattr_name(name) else {
+                continue;
+            };
+            if is_label(&name) {
+                continue;
+            }
+            let mut value = value.clone();
+            map_ids(&name, &mut value, mapping);
+            on_host.push((name, value));
+        }
+        Attributes {
+            owner: Uid::from_raw(mapping.on_disk(stat.stx_uid)),
+            group: Gid::from_raw(mapping.on_disk(stat.stx_gid)),
+            mode: Mode::from_raw_mode(stat.stx_mode.into()),
+            times: Timestamps {
+                last_access: timespec(&stat.stx_atime),
+                last_modification: timespec(&stat.stx_mtime),
+            },
+            xattrs: on_host,
+            symlink: file_type(stat) == FileType::Symlink,
+        }
+    }
+
+    /// Gives the open file (O_PATH is enough) these attributes and no other; `path` is for messages.
+    ///
+    /// Labels of security modules are not touched: the host's policy decides on them.
+    pub fn apply(&self, file: &impl AsFd, path: &Path) -> Result<(), Failure> {
+        let fail = |action| move |errno: Errno| Failure::new(action, path, errno);
+        let target = proc_path(file);
+        rustix::fs::chownat(
+            file,
+            c"",
+            Some(self.owner),
+            Some(self.group),
+            AtFlags::EMPTY_PATH,
+        )
+        .map_err(fail("set the owner of"))?;
+        if !self.symlink {
+            // After the owner, because a change of that clears set-user-id.
+            rustix::fs::chmod(&target, self.mode).map_err(fail("set the mode of"))?;
+        }
+        for (name, _) in read_xattrs(&target).map_err(fail("read the attributes of"))? {
+            if is_label(&name) || self.xattrs.iter().any(|(wanted, _)| *wanted == name) {
+                continue;
+            }
+            match rustix::fs::removexattr(&target, &name) {
+                // What the file system shows but does not store cannot be removed and need not be.
+                Ok(()) | Err(Errno::NODATA | Errno::NOTSUP) => {}
+                Err(errno) => return Err(fail("remove an attribute of")(errno)),
+            }
+        }
+        set_xattrs(&target, &self.xattrs).map_err(fail("set an attribute of"))?;
+        rustix::fs::utimensat(CWD, &target, &self.times, AtFlags::empty())
+            .map_err(fail("set the times of"))
+    }
+}
+
+/// Labels of a file that its successor under the same name must inherit.
+pub fn labels(file: &impl AsFd) -> Result<Xattrs, Errno> {
+    let mut xattrs = read_xattrs(&proc_path(file))?;
+    // IMA and EVM hold hashes of the old contents.
+    xattrs.retain(|(name, _)| {
+        is_label(name) && !matches!(name.to_bytes(), b"security.ima" | b"security.evm")
+    });
+    Ok(xattrs)
+}
+
+/// Gives an open file these labels.
+pub fn set_labels(file: &impl AsFd, labels: &Xattrs) -> Result<(), Errno> {
+    set_xattrs(&proc_path(file), labels)
+}
+
+/// Gives an open file owner, mode, times and extended attributes as they are, but for its owner.
+pub fn set_raw(
+    file: &impl AsFd,
+    stat: &Statx,
+    (owner, group): (u32, u32),
+    xattrs: &Xattrs,
+) -> Result<(), Errno> {
+    let times = Timestamps {
+        last_access: timespec(&stat.stx_atime),
+        last_modification: timespec(&stat.stx_mtime),
+    };
+    let (owner, group) = (Uid::from_raw(owner), Gid::from_raw(group));
+    rustix::fs::fchown(file, Some(owner), Some(group))?;
+    rustix::fs::fchmod(file, Mode::from_raw_mode(stat.stx_mode.into()))?;
+    set_xattrs(&proc_path(file), xattrs)?;
+    rustix::fs::futimens(file, &times)
+}
+
+/// All extended attributes of an open file (O_PATH is enough).
+pub fn xattrs_of(file: &impl AsFd) -> Result<Xattrs, Errno> {
+    read_xattrs(&proc_path(file))
+}
+
+/// Attributes that belong to security modules, all of `security.` but file capabilities.
+fn is_label(name: &CStr) -> bool {
+    name.to_bytes().starts_with(b"security.") && name.to_bytes() != b"security.capability"
+}
+
+/// A path that leads to the open file itself, be it a symbolic link or opened with O_PATH.
+fn proc_path(file: &impl AsFd) -> String {
+    format!("/proc/self/fd/{}", file.as_fd().as_raw_fd())
+}
+
+fn set_xattrs(path: &str, xattrs: &Xattrs) -> Result<(), Errno> {
+    for (name, value) in xattrs {
+        rustix::fs::setxattr(path, name, value, XattrFlags::empty())?;
+    }
+    Ok(())
+}
+
+fn read_xattrs(path: &str) -> Result<Xattrs, Errno> {
+    let size = match rustix::fs::listxattr_query(path) {
+        Ok(size) => size,
+        Err(Errno::NOTSUP) => 0,
+        Err(errno) => return Err(errno),
+    };
+    if size == 0 {
+        return Ok(Xattrs::new());
+    }
+    let mut list = vec![0u8; size];
+    let filled = rustix::fs::listxattr(path, &mut list[..])?;
+    list.truncate(filled);
+    let mut xattrs = Xattrs::new();
+    for name in list
+        .split(|&byte| byte == 0)
+        .filter(|name| !name.is_empty())
+    {
+        let Ok(name) = CString::new(name) else {
+            continue;
+        };
+        let size = match rustix::fs::getxattr_query(path, &name) {
+            Ok(size) => size,
+            // Listed but not readable: nothing that could be copied.
+            Err(Errno::NODATA | Errno::NOTSUP) => continue,
+            Err(errno) => return Err(errno),
+        };
+        let mut value = vec![0u8; size];
+        if size > 0 {
+            let filled = rustix::fs::getxattr(path, &name, &mut value[..])?;
+            value.truncate(filled);
+        }
+        xattrs.push((name, value));
+    }
+    Ok(xattrs)
+}
+
+fn timespec(time: &StatxTimestamp) -> Timespec {
+    Timespec {
+        tv_sec: time.tv_sec,
+        tv_nsec: time.tv_nsec.into(),
+    }
+}

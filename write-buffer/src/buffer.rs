@@ -1,0 +1,225 @@
+//! One buffered directory, from its mount to its sync.
+
+use std::ffi::CString;
+use std::io::Read;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{Mode, OFlags};
+
+use crate::acl::map_ids_into_buffer;
+use crate::attributes::{set_raw, xattrs_of};
+use crate::error::{Failure, MountError, RecordError, SyncError};
+use crate::mapping::Mapping;
+use crate::mount::{Layers, clone, overlay};
+use crate::record::Record;
+use crate::sync::{Failures, sync};
+use crate::tree::{Dir, stat_of};
+
+/// A directory of the host whose writes go to an upper layer.
+///
+/// Everything that belongs to it lies in one directory, its *place*, on a file system with extended
+/// attributes of the `trusted` class; a tmpfs limits its size. Dropping a `Buffer` leaves all of it
+/// there.
+#[derive(Debug)]
+pub struct Buffer {
+    place: PathBuf,
+    record: Record,
+    host: OwnedFd,
+}
+
+impl Buffer {
+    /// Covers the directory `host` with a write buffer in `place`, a directory that must not exist.
+    ///
+    /// Returns the buffer and the overlay as a detached mount (nosuid, nodev) to be attached in the
+    /// container by move_mount(2). `owners` is the container's user namespace, whose range
+    /// `mapping` describes. The host sees no change until [`sync`](Self::sync).
+    ///
+    /// # Errors
+    /// If a step fails; nothing is left behind then.
+    pub fn mount(
+        host: &Path,
+        place: &Path,
+        mapping: Mapping,
+        owners: Option<BorrowedFd<'_>>,
+    ) -> Result<(Buffer, OwnedFd), MountError> {
+        let host_path = host
+            .canonicalize()
+            .map_err(|error| Failure::new("open", host, error))?;
+        let host = open_host(&host_path)?;
+        let stat = stat_of(&host).map_err(|e| Failure::new("examine", &host_path, e))?;
+        let buffer = Buffer {
+            place: place.to_owned(),
+            record: Record {
+                host: host_path,
+                device: (stat.stx_dev_major, stat.stx_dev_minor),
+                inode: stat.stx_ino,
+                mapping,
+                temporary: temporary_name()?,
+            },
+            host,
+        };
+        make_dir(place)?;
+        match buffer.set_up(owners) {
+            Ok(overlay) => Ok((buffer, overlay)),
+            Err(error) => {
+                // The first error is the one to report.
+                let _ = std::fs::remove_dir_all(place);
+                Err(error)
+            }
+        }
+    }
+
+    fn set_up(&self, owners: Option<BorrowedFd<'_>>) -> Result<OwnedFd, MountError> {
+        let (upper, work, lower) = (
+            self.upper(),
+            self.place.join("work"),
+            self.place.join("lower"),
+        );
+        for dir in [&upper, &work, &lower] {
+            make_dir(dir)?;
+        }
+        self.dress_root(&upper)?;
+        let overlay = overlay(
+            &Layers {
+                host: self.host.as_fd(),
+                host_path: &self.record.host,
+                lower: &lower,
+                upper: &upper,
+                work: &work,
+            },
+            owners,
+        )?;
+        std::fs::remove_dir(&lower).map_err(|error| Failure::new("remove", &lower, error))?;
+        self.record.write(&self.place.join("record"))?;
+        Ok(overlay)
+    }
+
+    /// The root of an overlay shows the attributes of the upper directory, so that gets the host's.
+    fn dress_root(&self, upper: &Path) -> Result<(), Failure> {
+        let fail = |action| move |errno| Failure::new(action, upper, errno);
+        let mapping = self.record.mapping;
+        let stat = stat_of(&self.host).map_err(fail("examine"))?;
+        let mut xattrs = xattrs_of(&self.host).map_err(fail("read the attributes of"))?;
+        xattrs.retain(|(name, _)| !name.to_bytes().starts_with(b"security."));
+        for (name, value) in &mut xattrs {
+            map_ids_into_buffer(name, value, mapping);
+        }
+        let upper_dir = Dir::open(upper)?;
+        set_raw(
+            &upper_dir,
+            &stat,
+            (
+                mapping.in_buffer(stat.stx_uid),
+                mapping.in_buffer(stat.stx_gid),
+            ),
+            &xattrs,
+        )
+        .map_err(fail("set the attributes of"))
+    }
+
+    /// Takes up the buffer in `place` that another process left, for instance an agent that crashed;
+    /// `None` if there is none or if nothing can have been written to it.
+    ///
+    /// # Errors
+    /// If the record cannot be read, or its path on the host leads to another directory by now.
+    pub fn open(place: &Path) -> Result<Option<Buffer>, RecordError> {
+        let Some(record) = Record::read(&place.join("record"))? else {
+            return Ok(None);
+        };
+        let host = open_host(&record.host)?;
+        let stat = stat_of(&host).map_err(|e| Failure::new("examine", &record.host, e))?;
+        let found = (stat.stx_dev_major, stat.stx_dev_minor);
+        if (found, stat.stx_ino) != (record.device, record.inode) {
+            return Err(RecordError::Replaced {
+                host: record.host,
+                kept: place.join("upper"),
+            });
+        }
+        Ok(Some(Buffer {
+            place: place.to_owned(),
+            record,
+            host,
+        }))
+    }
+
+    /// The directory of the host, canonical.
+    pub fn host(&self) -> &Path {
+        &self.record.host
+    }
+
+    /// The directory that holds everything that was written.
+    pub fn upper(&self) -> PathBuf {
+        self.place.join("upper")
+    }
+
+    /// Writes everything to the host; blocks until it is on disk. The overlay must be gone, with all
+    /// processes that used it. Can be repeated after a failure.
+    ///
+    /// # Errors
+    /// Lists what could not be written; what could be is on the host, and all of it remains in
+    /// [`upper`](Self::upper).
+    pub fn sync(&self) -> Result<(), SyncError> {
+        let mut failures = Failures::default();
+        match self.layers() {
+            Ok((upper, host)) => {
+                failures = sync(&upper, &host, &self.record.temporary, self.record.mapping);
+            }
+            Err(failure) => failures.note(Err(failure)),
+        }
+        if failures.first.is_empty() {
+            return Ok(());
+        }
+        Err(SyncError {
+            host: self.record.host.clone(),
+            kept: self.upper(),
+            failures: failures.first,
+            more: failures.more,
+        })
+    }
+
+    fn layers(&self) -> Result<(Dir, Dir), Failure> {
+        let path = &self.record.host;
+        // A clone without the mounts beneath, as the overlay saw it.
+        let host = clone(self.host.as_fd()).map_err(|e| Failure::new("bind", path, e))?;
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let host = rustix::fs::openat(&host, c".", flags, Mode::empty())
+            .map_err(|e| Failure::new("open", path, e))?;
+        Ok((Dir::open(&self.upper())?, Dir::new(host, path)))
+    }
+
+    /// Removes the buffer with all that was written to it; after a successful [`sync`](Self::sync)
+    /// that is on the host.
+    ///
+    /// # Errors
+    /// If something could not be removed. It is no longer a buffer then: neither
+    /// [`open`](Self::open) nor [`recover`](crate::recover) finds it.
+    pub fn discard(self) -> Result<(), Failure> {
+        let record = self.place.join("record");
+        std::fs::remove_file(&record).map_err(|error| Failure::new("remove", record, error))?;
+        std::fs::remove_dir_all(&self.place)
+            .map_err(|error| Failure::new("remove", &self.place, error))
+    }
+}
+
+fn open_host(path: &Path) -> Result<OwnedFd, Failure> {
+    // Readable and not only a path: its attributes are read through it.
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    rustix::fs::open(path, flags, Mode::empty()).map_err(|e| Failure::new("open", path, e))
+}
+
+fn make_dir(path: &Path) -> Result<(), Failure> {
+    rustix::fs::mkdir(path, Mode::RWXU).map_err(|e| Failure::new("create directory", path, e))
+}
+
+/// A name that nothing on the host has and that the container cannot guess.
+fn temporary_name() -> Result<CString, Failure> {
+    let source = Path::new("/dev/urandom");
+    let mut random = [0u8; 8];
+    std::fs::File::open(source)
+        .and_then(|mut file| file.read_exact(&mut random))
+        .map_err(|error| Failure::new("read", source, error))?;
+    let name = format!(".write-buffer-{:016x}", u64::from_ne_bytes(random));
+    CString::new(name)
+        .map_err(|error| Failure::new("make a name from", source, std::io::Error::other(error)))
+}

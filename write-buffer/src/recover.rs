@@ -1,0 +1,57 @@
+//! Taking care of the buffers that a crashed agent left behind.
+
+use std::path::{Path, PathBuf};
+
+use crate::buffer::Buffer;
+use crate::error::{Failure, RecordError};
+
+/// What became of the buffers in one directory.
+#[derive(Debug, Default)]
+#[non_exhaustive]
+pub struct Recovered {
+    /// Directories of the host that were brought up to date.
+    pub synced: Vec<PathBuf>,
+    /// Buffers that could not be written and remain where they are; each message says why and
+    /// where.
+    pub kept: Vec<Box<dyn std::error::Error + Send + Sync>>,
+}
+
+/// Writes every buffer whose place is a directory in `buffers` to the host and removes it. That
+/// there is no such directory is fine. All processes that used the buffers must have ended.
+///
+/// # Errors
+/// If `buffers` cannot be read. What fails on single buffers is in [`Recovered::kept`].
+pub fn recover(buffers: &Path) -> Result<Recovered, RecordError> {
+    let mut recovered = Recovered::default();
+    let fail = |error| Failure::new("read directory", buffers, error);
+    let entries = match std::fs::read_dir(buffers) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(recovered),
+        Err(error) => return Err(fail(error).into()),
+    };
+    let mut places = Vec::new();
+    for entry in entries {
+        places.push(entry.map_err(fail)?.path());
+    }
+    places.sort();
+    for place in places {
+        match finish(&place) {
+            Ok(Some(host)) => recovered.synced.push(host),
+            Ok(None) => {}
+            Err(error) => recovered.kept.push(error),
+        }
+    }
+    Ok(recovered)
+}
+
+fn finish(place: &Path) -> Result<Option<PathBuf>, Box<dyn std::error::Error + Send + Sync>> {
+    let Some(buffer) = Buffer::open(place)? else {
+        // Without a record it was never handed out, or is synced and half removed.
+        std::fs::remove_dir_all(place).map_err(|error| Failure::new("remove", place, error))?;
+        return Ok(None);
+    };
+    buffer.sync()?;
+    let host = buffer.host().to_owned();
+    buffer.discard()?;
+    Ok(Some(host))
+}
