@@ -143,7 +143,7 @@ fn failure_at_any_step_loses_nothing_and_a_repeat_completes() {
 
 #[test]
 fn kill_at_any_step_loses_nothing_and_recovery_completes() {
-    for step in (1..).step_by(3) {
+    for step in (1..).step_by(5) {
         let scene = Scene::new();
         let status = Command::new(std::env::current_exe().unwrap())
             .args(["--exact", "child_that_is_killed", "--ignored", "--quiet"])

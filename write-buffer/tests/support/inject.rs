@@ -145,10 +145,11 @@ fn supervise(listener: &OwnedFd, at: usize, fault: Fault) -> usize {
                     answer.error = -errno;
                     answer.flags = 0;
                 }
-                // SAFETY: no memory is involved.
-                Fault::Kill => unsafe {
-                    libc::kill(libc::getpid(), libc::SIGKILL);
-                },
+                Fault::Kill => {
+                    let own = i32::try_from(std::process::id()).unwrap();
+                    // SAFETY: no memory is involved.
+                    unsafe { libc::kill(own, libc::SIGKILL) };
+                }
             }
         }
         let send = notify_ioctl(1, size_of::<libc::seccomp_notif_resp>());
