@@ -52,11 +52,16 @@ pub(crate) fn child_signals() -> io::Result<OwnedFd> {
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
-fn child_set() -> libc::sigset_t {
+fn empty_set() -> libc::sigset_t {
     // SAFETY: a signal set is plain data; sigemptyset sets all of it.
     let mut set: libc::sigset_t = unsafe { mem::zeroed() };
     // SAFETY: the set is writable.
     unsafe { libc::sigemptyset(&raw mut set) };
+    set
+}
+
+fn child_set() -> libc::sigset_t {
+    let mut set = empty_set();
     // SAFETY: the set is initialised and the signal number valid.
     unsafe { libc::sigaddset(&raw mut set, libc::SIGCHLD) };
     set
@@ -258,9 +263,10 @@ pub(crate) fn exit(status: i32) -> ! {
 pub(crate) fn prepare_process(output: &OwnedFd) -> io::Result<()> {
     // SAFETY: a new process is no group leader, so this cannot fail.
     unsafe { libc::setsid() };
-    let set = child_set();
+    // Nothing that this process or those before it have blocked may stay blocked in an app.
+    let set = empty_set();
     // SAFETY: the set is initialised.
-    check(unsafe { libc::sigprocmask(libc::SIG_UNBLOCK, &raw const set, ptr::null_mut()) })?;
+    check(unsafe { libc::sigprocmask(libc::SIG_SETMASK, &raw const set, ptr::null_mut()) })?;
     // SAFETY: Rust's runtime ignores SIGPIPE; the default handler is valid.
     unsafe { libc::signal(libc::SIGPIPE, libc::SIG_DFL) };
     let null = File::open("/dev/null")?;

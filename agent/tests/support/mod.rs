@@ -1,0 +1,334 @@
+//! A real agent on a bus of its own, with directories of its own, for integration tests. Everything ends with the test.
+//!
+//! Tests need root and the packages that scripts/setup-debian.sh installs.
+#![allow(dead_code, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod client;
+
+use std::{
+    fs,
+    io::{BufRead as _, BufReader},
+    os::unix::fs::PermissionsExt as _,
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    sync::atomic::{AtomicU32, Ordering},
+    time::{Duration, Instant},
+};
+
+use tempfile::TempDir;
+
+#[allow(unused_imports)]
+pub use client::{Client, Ended};
+
+/// How long anything that should happen may take before a test gives up.
+pub const PATIENCE: Duration = Duration::from_secs(20);
+
+static COUNT: AtomicU32 = AtomicU32::new(0);
+
+/// What is to be different from a plain agent.
+#[derive(Default)]
+pub struct Setup {
+    /// More lines for the group `[SoftwareContainer]`.
+    pub config: String,
+    /// Manifest files that launchers choose from: name and content.
+    pub manifests: Vec<(String, String)>,
+    /// Manifest files that are always applied.
+    pub default_manifests: Vec<(String, String)>,
+    /// More environment variables for the agent.
+    pub environment: Vec<(String, String)>,
+}
+
+impl Setup {
+    /// With one manifest.
+    pub fn manifest(content: &str) -> Self {
+        Self {
+            manifests: vec![("test.json".to_owned(), content.to_owned())],
+            ..Self::default()
+        }
+    }
+}
+
+/// A running agent, its bus and its directories.
+pub struct TestAgent {
+    bus: Child,
+    agent: Option<Child>,
+    client: Option<Client>,
+    address: String,
+    environment: Vec<(String, String)>,
+    dir: TempDir,
+    /// The agent's bridge.
+    pub bridge: String,
+    /// The third number of the bridge's network, 10.<second>.<third>.0/24.
+    pub network: (u8, u8),
+}
+
+impl TestAgent {
+    /// An agent with no manifests.
+    pub fn start() -> Self {
+        Self::with(&Setup::default())
+    }
+
+    /// An agent as `setup` says.
+    pub fn with(setup: &Setup) -> Self {
+        let dir = TempDir::with_prefix("sc-test-").unwrap();
+        // Containers' user IDs must be able to reach their root trees.
+        fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o711)).unwrap();
+        let number = COUNT.fetch_add(1, Ordering::Relaxed);
+        let unique = std::process::id().wrapping_mul(8).wrapping_add(number % 8);
+        let bridge = format!("sct{:x}-{number}", std::process::id() & 0xffff);
+        let network = (
+            u8::try_from(100 + unique / 250 % 100).unwrap(),
+            u8::try_from(unique % 250).unwrap(),
+        );
+        for (name, files) in [
+            ("manifests", &setup.manifests),
+            ("default-manifests", &setup.default_manifests),
+        ] {
+            fs::create_dir(dir.path().join(name)).unwrap();
+            for (file, content) in files {
+                fs::write(dir.path().join(name).join(file), content).unwrap();
+            }
+        }
+        fs::create_dir(dir.path().join("lxc")).unwrap();
+        let path = dir.path().display();
+        let (second, third) = network;
+        let config = format!(
+            "[SoftwareContainer]\n\
+             use-session-bus = true\n\
+             shared-mounts-dir = {path}/mounts\n\
+             lxc-path = {path}/lxc\n\
+             service-manifest-dir = {path}/manifests\n\
+             default-service-manifest-dir = {path}/default-manifests\n\
+             bridge-device = {bridge}\n\
+             bridge-ip = 10.{second}.{third}.1\n\
+             bridge-netaddr = 10.{second}.{third}.0\n\
+             {}\n",
+            setup.config
+        );
+        fs::write(dir.path().join("config"), config).unwrap();
+        let (bus, address) = start_bus(dir.path());
+        let mut started = Self {
+            bus,
+            agent: None,
+            client: None,
+            address,
+            environment: setup.environment.clone(),
+            dir,
+            bridge,
+            network,
+        };
+        started.start_agent();
+        started
+    }
+
+    /// A command that runs the agent program as this test has it set up.
+    pub fn command(&self) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_softwarecontainer-agent"));
+        command
+            .arg("--config")
+            .arg(self.path("config"))
+            .env("DBUS_SESSION_BUS_ADDRESS", &self.address)
+            .env("SOFTWARECONTAINER_INIT", init_program())
+            .envs(self.environment.iter().cloned());
+        command
+    }
+
+    /// Starts the agent again after [`Self::kill`] or [`Self::stop`], and waits until it can be called.
+    pub fn start_agent(&mut self) {
+        let log = fs::File::options()
+            .create(true)
+            .append(true)
+            .open(self.path("log"))
+            .unwrap();
+        let child = self.command().stderr(log).spawn().unwrap();
+        self.agent = Some(child);
+        let deadline = Instant::now() + PATIENCE;
+        let client = Client::connect(&self.address);
+        while client.list().is_err() {
+            if let Some(status) = self.agent.as_mut().unwrap().try_wait().unwrap() {
+                panic!("the agent ended with {status}: {}", self.log());
+            }
+            assert!(
+                Instant::now() < deadline,
+                "the agent does not answer: {}",
+                self.log()
+            );
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        self.client = Some(client);
+    }
+
+    /// A client of the agent.
+    pub fn client(&self) -> &Client {
+        self.client.as_ref().unwrap()
+    }
+
+    /// A further client with a connection of its own.
+    pub fn new_client(&self) -> Client {
+        Client::connect(&self.address)
+    }
+
+    /// The bus's address.
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// The agent's process ID.
+    pub fn pid(&self) -> u32 {
+        self.agent.as_ref().unwrap().id()
+    }
+
+    /// A path in the test's own directory.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    /// What the agent has logged.
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.path("log")).unwrap_or_default()
+    }
+
+    /// Ends the agent with SIGKILL.
+    pub fn kill(&mut self) {
+        let mut agent = self.agent.take().unwrap();
+        agent.kill().unwrap();
+        agent.wait().unwrap();
+    }
+
+    /// Ends the agent with SIGTERM; its exit status.
+    pub fn stop(&mut self) -> Option<i32> {
+        let mut agent = self.agent.take().unwrap();
+        signal(agent.id(), "TERM");
+        wait_until("the agent ends", || matches!(agent.try_wait(), Ok(Some(_))));
+        agent.wait().unwrap().code()
+    }
+
+    /// Makes a container without write buffer.
+    pub fn create(&self) -> i32 {
+        self.client()
+            .create(r#"[{"writeBufferEnabled": false}]"#)
+            .unwrap()
+    }
+
+    /// Runs a shell command in a container until it ends; its wait status and what it printed.
+    pub fn shell(&self, id: i32, script: &str) -> (u32, String) {
+        static RUNS: AtomicU32 = AtomicU32::new(0);
+        let name = format!("output-{}", RUNS.fetch_add(1, Ordering::Relaxed));
+        let output = self.path(&name);
+        let quoted = script.replace('\'', r"'\''");
+        let command = format!("/bin/sh -c '{quoted}'");
+        let pid = self
+            .client()
+            .execute(id, &command, "", output.to_str().unwrap(), &[])
+            .unwrap();
+        let ended = self.client().wait_ended(id, pid);
+        let text = String::from_utf8_lossy(&fs::read(&output).unwrap()).into_owned();
+        (ended.exit_code, text)
+    }
+
+    /// What a shell command that must succeed in a container printed, without the last line break.
+    pub fn shell_ok(&self, id: i32, script: &str) -> String {
+        let (status, output) = self.shell(id, script);
+        assert_eq!(status, 0, "{script}: {output}");
+        output.trim_end().to_owned()
+    }
+
+    /// The host's directory of a container.
+    pub fn container_dir(&self, id: i32) -> PathBuf {
+        self.path(&format!("mounts/SC-{id}"))
+    }
+
+    /// The process ID of a container's init.
+    pub fn init_pid(&self, id: i32) -> u32 {
+        let output = Command::new("lxc-info")
+            .args(["-P", self.path("lxc").to_str().unwrap(), "-n"])
+            .arg(format!("SC-{id}"))
+            .args(["-p", "-H"])
+            .output()
+            .unwrap();
+        String::from_utf8_lossy(&output.stdout)
+            .trim()
+            .parse()
+            .unwrap()
+    }
+
+    /// Mounts of this test that are left.
+    pub fn mounts(&self) -> Vec<String> {
+        let own = self.dir.path().to_str().unwrap().to_owned();
+        fs::read_to_string("/proc/self/mountinfo")
+            .unwrap()
+            .lines()
+            .filter(|line| line.contains(&own))
+            .map(str::to_owned)
+            .collect()
+    }
+}
+
+impl Drop for TestAgent {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("log of the agent:\n{}", self.log());
+        }
+        if let Some(mut agent) = self.agent.take() {
+            signal(agent.id(), "TERM");
+            let deadline = Instant::now() + PATIENCE;
+            while !matches!(agent.try_wait(), Ok(Some(_))) && Instant::now() < deadline {
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            let _ = agent.kill();
+            let _ = agent.wait();
+        }
+        let _ = self.bus.kill();
+        let _ = self.bus.wait();
+    }
+}
+
+/// Waits until `happened` is true.
+pub fn wait_until(what: &str, mut happened: impl FnMut() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !happened() {
+        assert!(Instant::now() < deadline, "waited in vain until {what}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// Sends a signal by its name.
+pub fn signal(pid: u32, name: &str) {
+    let sent = Command::new("kill")
+        .arg(format!("-{name}"))
+        .arg(pid.to_string())
+        .status();
+    assert!(sent.unwrap().success(), "kill -{name} {pid}");
+}
+
+/// Whether a process exists.
+pub fn is_alive(pid: u32) -> bool {
+    Path::new("/proc").join(pid.to_string()).exists()
+}
+
+/// The init's program file, built beside the agent's; `cargo test` builds only what a package itself has.
+fn init_program() -> PathBuf {
+    let agent = Path::new(env!("CARGO_BIN_EXE_softwarecontainer-agent"));
+    let init = agent.with_file_name("softwarecontainer-init");
+    assert!(
+        init.exists(),
+        "{} is missing: run `cargo build --workspace` first, as `make test` does",
+        init.display()
+    );
+    init
+}
+
+fn start_bus(dir: &Path) -> (Child, String) {
+    let mut bus = Command::new("dbus-daemon")
+        .args(["--session", "--nofork", "--print-address=1"])
+        .arg(format!("--address=unix:path={}/bus", dir.display()))
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("dbus-daemon");
+    let mut address = String::new();
+    BufReader::new(bus.stdout.take().unwrap())
+        .read_line(&mut address)
+        .unwrap();
+    (bus, address.trim().to_owned())
+}
