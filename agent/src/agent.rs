@@ -241,6 +241,16 @@ impl Agent {
         .await
     }
 
+    /// Undoes what was prepared on the host, after the last container; for the agent's end.
+    pub async fn leave_host(&self) {
+        let Some(Ok(host)) = self.host.get().cloned() else {
+            return;
+        };
+        if let Err(error) = unblock(move || host.network.stop()).await {
+            log::error!("the containers' network is not undone completely: {error}");
+        }
+    }
+
     /// Destroys every container, all at the same time; for the agent's end.
     pub async fn destroy_all(&self) {
         let executor = smol::Executor::new();

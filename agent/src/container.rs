@@ -28,7 +28,7 @@ pub use lifecycle::Host;
 use crate::{
     command_line,
     gateway::{self, Gateways, Target},
-    host::{container_path::Owner, namespace::Namespaces, output_file},
+    host::{container_path::Owner, namespace::Namespaces, network::Network, output_file},
 };
 use init_link::InitLink;
 use processes::{Number, Processes};
@@ -65,6 +65,7 @@ pub struct Container {
     settings: GatewaySettings,
     capabilities_set: bool,
     gateways: Gateways,
+    network: Arc<Network>,
     host: Arc<Host>,
 }
 
@@ -112,6 +113,7 @@ impl Container {
             devices: self.rootfs.devices(),
             owner: self.owner,
             lxc: &self.lxc,
+            network: &self.network,
             config: &self.host.config,
         };
         gateways.change(&target, &self.settings, &settings)?;
@@ -148,6 +150,7 @@ impl Container {
             devices: self.rootfs.devices(),
             owner: self.owner,
             lxc: &self.lxc,
+            network: &self.network,
             config: &self.host.config,
         };
         target

@@ -21,7 +21,7 @@ use crate::{
     bus,
     config::{self, Config, ConfigError},
     container::{Host, processes::Ended, rootfs::Template, stale},
-    host::user_namespace,
+    host::{network::LateNetwork, user_namespace},
 };
 
 /// The variable that names the init's program file, for an agent that is run from a build tree.
@@ -111,9 +111,14 @@ async fn serve(
             agent.set_host(host.map(Arc::new)).await;
         }
     });
-    let connection = bus::serve(session, agent.clone(), executor.clone())
-        .await
-        .map_err(DaemonError::Bus)?;
+    let connection = match bus::serve(session, agent.clone(), executor.clone()).await {
+        Ok(connection) => connection,
+        Err(error) => {
+            preparing.await;
+            agent.leave_host().await;
+            return Err(DaemonError::Bus(error));
+        }
+    };
     let telling = executor.spawn(bus::tell_ends(connection.clone(), ended));
     preparing.await;
     notify(&[NotifyState::Ready]);
@@ -121,6 +126,7 @@ async fn serve(
     let result = smol::future::or(stop_requested(signals), bus_lost(&connection)).await;
     notify(&[NotifyState::Stopping]);
     agent.destroy_all().await;
+    agent.leave_host().await;
     drop((telling, watchdog));
     result
 }
@@ -148,8 +154,13 @@ fn prepare(
         log::warn!("containers share the host's user namespace: {why}");
     }
     let seccomp_profile = config::prefix().join("share/softwarecontainer/seccomp.profile");
+    let network = LateNetwork::new(config.bridge.clone());
+    if let Err(error) = network.get() {
+        log::error!("no container can be created yet: {error}");
+    }
     Ok(Host {
         template,
+        network,
         lxc_path,
         unified_cgroups: Path::new("/sys/fs/cgroup/cgroup.controllers").exists(),
         no_user_namespaces,

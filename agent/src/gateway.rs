@@ -84,7 +84,9 @@ macro_rules! gateways {
 
 gateways! {
     "gateway-file" file: file::File,
+    "gateway-network" network: network::Connection,
     "gateway-devicenode" devicenode: devicenode::DeviceNode,
+    "gateway-cgroups" cgroups: cgroups::Limits,
     "gateway-env" env: env::Env,
 }
 

@@ -50,7 +50,7 @@ fn state(host: &Namespace) -> String {
 fn it_is_made_with_address_forwarding_and_masquerading_and_undone_again() {
     let host = Namespace::new();
     let before = state(&host);
-    let bridge = ensure(&host, config()).unwrap();
+    let mut bridge = ensure(&host, config()).unwrap();
     let during = state(&host);
     for wanted in [
         "10.9.3.1/24",
@@ -76,7 +76,7 @@ fn an_agent_that_was_killed_leaves_nothing_double_and_nothing_for_ever() {
     drop(ensure(&host, config()).unwrap());
     let first = state(&host);
     drop(ensure(&host, config()).unwrap());
-    let again = ensure(&host, config()).unwrap();
+    let mut again = ensure(&host, config()).unwrap();
     assert_eq!(state(&host), first);
     host.run(|| again.undo()).unwrap();
     assert_eq!(state(&host), before);
@@ -87,7 +87,7 @@ fn forwarding_that_was_on_stays_on() {
     let host = Namespace::new();
     host.shell("sysctl -w net.ipv4.ip_forward=1");
     let before = state(&host);
-    let bridge = ensure(&host, config()).unwrap();
+    let mut bridge = ensure(&host, config()).unwrap();
     host.run(|| bridge.undo()).unwrap();
     assert_eq!(state(&host), before);
 }
@@ -107,8 +107,8 @@ fn two_agents_share_forwarding_and_the_last_one_switches_it_off() {
             .trim()
             .to_owned()
     };
-    let first = ensure(&host, config()).unwrap();
-    let second = ensure(&host, other).unwrap();
+    let mut first = ensure(&host, config()).unwrap();
+    let mut second = ensure(&host, other).unwrap();
     host.run(|| first.undo()).unwrap();
     assert_eq!(forwarding(), "1");
     assert!(host.shell("iptables-save").contains("SC-NAT-scbr1"));
@@ -123,7 +123,7 @@ fn rules_of_others_are_left_alone() {
     host.shell("iptables -t nat -A POSTROUTING -s 192.0.2.0/24 -j MASQUERADE");
     host.shell("iptables -P FORWARD DROP");
     let before = state(&host);
-    let bridge = ensure(&host, config()).unwrap();
+    let mut bridge = ensure(&host, config()).unwrap();
     let during = state(&host);
     for line in before.lines().filter(|line| line.starts_with("-A")) {
         assert!(during.contains(line), "{line} is missing from\n{during}");
@@ -181,7 +181,7 @@ fn classes_of_an_agent_that_was_killed_do_not_outlive_it() {
     host.run(|| bridge.firewall().set_class(0, Some(class)))
         .unwrap();
     drop(bridge);
-    let again = ensure(&host, config()).unwrap();
+    let mut again = ensure(&host, config()).unwrap();
     assert!(!state(&host).contains("CLASSIFY"));
     host.run(|| again.undo()).unwrap();
     assert!(!state(&host).contains("SC-"));
@@ -195,7 +195,7 @@ fn a_bridge_of_the_integrator_is_used_as_it_is() {
     host.ip("link set scbr0 up");
     let before = state(&host);
     for create in [false, true] {
-        let bridge = ensure(
+        let mut bridge = ensure(
             &host,
             BridgeConfig {
                 create,
@@ -247,7 +247,7 @@ fn what_cannot_be_used_is_refused_by_name() {
 #[test]
 fn a_bridge_that_others_have_joined_stays() {
     let host = Namespace::new();
-    let bridge = ensure(&host, config()).unwrap();
+    let mut bridge = ensure(&host, config()).unwrap();
     host.ip("link add guest type veth peer name other");
     host.ip("link set guest master scbr0");
     host.run(|| bridge.undo()).unwrap();

@@ -82,7 +82,7 @@ impl Cage {
             let element = json!({"setting": setting, "value": value});
             settings.merge(element.as_object().unwrap()).unwrap();
         }
-        let change = || limits.change(&world.network, 0, self.init.id(), &settings);
+        let change = || limits.set(&world.network, 0, self.init.id(), &settings);
         world.host.run(change).map_err(|error| error.to_string())
     }
 

@@ -9,7 +9,10 @@ use super::{State, init_link::SpawnError, processes::StartFailure};
 use crate::{
     command_line::SplitError,
     gateway::{Cause, GatewayError},
-    host::{mount::MountError, namespace::NamespaceError, output_file::OutputFileError},
+    host::{
+        mount::MountError, namespace::NamespaceError, network::NetworkError,
+        output_file::OutputFileError,
+    },
 };
 
 /// A failed operation on a container.
@@ -46,6 +49,8 @@ pub enum ContainerError {
     },
     /// A mount or directory of the container could not be made or removed.
     Mount(MountError),
+    /// It could not be connected to the network.
+    Network(NetworkError),
     /// The namespaces could not be used.
     Namespace(NamespaceError),
     /// The container's init did not come up.
@@ -160,6 +165,7 @@ impl fmt::Display for ContainerError {
             Self::Late { id, action } => write!(f, "container {id}: {action} did not end in time"),
             Self::Mount(error) => error.fmt(f),
             Self::Namespace(error) => error.fmt(f),
+            Self::Network(error) => error.fmt(f),
             Self::Init { id, source, log } => {
                 write!(
                     f,
@@ -217,6 +223,12 @@ impl std::error::Error for ContainerError {}
 impl From<MountError> for ContainerError {
     fn from(error: MountError) -> Self {
         Self::Mount(error)
+    }
+}
+
+impl From<NetworkError> for ContainerError {
+    fn from(error: NetworkError) -> Self {
+        Self::Network(error)
     }
 }
 

@@ -25,7 +25,12 @@ use super::{
 use crate::{
     config::Config,
     gateway::Gateways,
-    host::{container_path::Owner, namespace::Namespaces, user_namespace},
+    host::{
+        container_path::Owner,
+        namespace::Namespaces,
+        network::{LateNetwork, Network, NetworkError},
+        user_namespace,
+    },
 };
 
 /// How long liblxc may take to freeze or thaw a container, or to clean up after its init has ended.
@@ -42,6 +47,8 @@ pub struct Host {
     pub config: Config,
     /// The shared part of the root tree.
     pub template: Template,
+    /// The bridge and what goes with it.
+    pub network: LateNetwork,
     /// Where LXC keeps its containers.
     pub lxc_path: PathBuf,
     /// Whether the host has the unified cgroup hierarchy only.
@@ -73,12 +80,18 @@ impl Container {
     ) -> Result<Self, ContainerError> {
         let name = lxc_name(id);
         let id_base = host.id_base(id)?;
+        let network = host.network.get().map_err(NetworkError::from)?;
+        network.repair_or_warn();
+        let items = network.lxc_items(id)?;
+        network.prepare(id)?;
         let owner = Owner(id_base.unwrap_or(0));
         let directory = host.config.shared_mounts_dir.join(&name);
         let rootfs = Rootfs::mount(&directory, &host.template, options.write_buffer_size, owner)?;
-        let made = Self::start(host.clone(), id, name.clone(), id_base, rootfs);
+        let connection = (network.clone(), items);
+        let made = Self::start(host.clone(), id, name.clone(), id_base, rootfs, connection);
         if made.is_err() {
             for error in [
+                network.detach(id).err().map(ContainerError::from),
                 remove_lxc_directory(&host.lxc_path, &name).err(),
                 rootfs::remove(&directory).err().map(ContainerError::from),
             ]
@@ -97,6 +110,7 @@ impl Container {
         name: String,
         id_base: Option<u32>,
         rootfs: Rootfs,
+        (network, network_items): (Arc<Network>, Vec<(&'static str, String)>),
     ) -> Result<Self, ContainerError> {
         let owner = Owner(id_base.unwrap_or(0));
         let log = rootfs.directory().join("lxc.log");
@@ -120,6 +134,7 @@ impl Container {
             seccomp_profile: host.seccomp_profile.as_deref(),
             log: &log,
             init_socket: INIT_SOCKET,
+            network: network_items,
         };
         for (key, value) in lxc_config::items(&inputs) {
             lxc.set(key, &value).map_err(failed)?;
@@ -137,6 +152,7 @@ impl Container {
         let init_pidfd = pidfd(init).map_err(init_failed)?;
         let connection = listener.accept(init, INIT_LIMIT).map_err(init_failed)?;
         let namespaces = Namespaces::of_process(init, id_base.is_some())?;
+        network.attach(id, namespaces.network())?;
         let processes = Arc::new(Processes::new(id, host.ended.clone()));
         let link = InitLink::new(connection, processes, &host.executor).map_err(init_failed)?;
         let lxc = running.keep().ok_or(ContainerError::Gone { id })?;
@@ -154,6 +170,7 @@ impl Container {
             settings: GatewaySettings::default(),
             capabilities_set: false,
             gateways: Gateways::default(),
+            network,
             host,
         })
     }
@@ -242,6 +259,9 @@ impl Container {
         self.end_processes(&mut errors);
         // Its descriptors would keep the container's mounts busy.
         self.namespaces = None;
+        if let Err(error) = self.network.detach(self.id) {
+            errors.push(error.into());
+        }
         if let Err(error) = rootfs::remove(self.rootfs.directory()) {
             errors.push(error.into());
         }

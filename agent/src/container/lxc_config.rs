@@ -55,6 +55,8 @@ pub struct Inputs<'a> {
     pub log: &'a Path,
     /// The name of the init's socket in `/gateways`.
     pub init_socket: &'a str,
+    /// How it is connected, see [`Network::lxc_items`](crate::host::network::Network::lxc_items).
+    pub network: Vec<(&'static str, String)>,
 }
 
 /// The configuration's items, in order.
@@ -77,12 +79,12 @@ pub fn items(inputs: &Inputs<'_>) -> Vec<(&'static str, String)> {
         ("lxc.no_new_privs", "1".to_owned()),
         ("lxc.prlimit.core", "unlimited".to_owned()),
         ("lxc.prlimit.nofile", "1024:4096".to_owned()),
-        ("lxc.net.0.type", "empty".to_owned()),
         (
             "lxc.environment",
             "PATH=/bin:/sbin:/usr/bin:/usr/sbin".to_owned(),
         ),
     ];
+    items.extend(inputs.network.iter().cloned());
     mounts(inputs, &mut items);
     cgroups(inputs, &mut items);
     if let Some(base) = inputs.id_base {
@@ -156,6 +158,7 @@ mod tests {
             seccomp_profile: None,
             log: Path::new("/run/sc/SC-0/lxc.log"),
             init_socket: ".init",
+            network: Vec::new(),
         }
     }
 

@@ -5,8 +5,9 @@ mod plan;
 
 use std::fmt;
 
-use softwarecontainer_capability::gateway::cgroups::CgroupsSettings;
+use softwarecontainer_capability::gateway::{Settings as _, cgroups::CgroupsSettings};
 
+use super::{Gateway, GatewayError, Target};
 use crate::host::cgroup::{CgroupError, Cgroups};
 use crate::host::network::{Network, NetworkError};
 use files::Files;
@@ -67,10 +68,10 @@ impl Limits {
     ///
     /// # Errors
     /// [`CgroupsGatewayError`].
-    pub fn change(
+    pub fn set(
         &mut self,
         network: &Network,
-        id: u32,
+        id: i32,
         init: u32,
         settings: &CgroupsSettings,
     ) -> Result<(), CgroupsGatewayError> {
@@ -88,5 +89,19 @@ impl Limits {
             return Err(CgroupsGatewayError::Class(error));
         }
         Ok(())
+    }
+}
+
+impl Gateway for Limits {
+    type Settings = CgroupsSettings;
+
+    fn change(
+        &mut self,
+        target: &Target<'_>,
+        _from: &CgroupsSettings,
+        to: &CgroupsSettings,
+    ) -> Result<(), GatewayError> {
+        self.set(target.network, target.id, target.init, to)
+            .map_err(|error| GatewayError::new(CgroupsSettings::ID, error))
     }
 }

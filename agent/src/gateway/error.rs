@@ -36,6 +36,12 @@ pub enum Cause {
         /// Why.
         source: io::Error,
     },
+    /// The container's network could not be set.
+    #[cfg(feature = "gateway-network")]
+    Network(super::network::NetworkGatewayError),
+    /// The container's limits could not be set.
+    #[cfg(feature = "gateway-cgroups")]
+    Cgroups(super::cgroups::CgroupsGatewayError),
     /// Something else, in words.
     Other(String),
 }
@@ -68,12 +74,30 @@ impl fmt::Display for Cause {
                 path,
                 source,
             } => write!(f, "cannot {action} {}: {source}", path.display()),
+            #[cfg(feature = "gateway-network")]
+            Self::Network(error) => error.fmt(f),
+            #[cfg(feature = "gateway-cgroups")]
+            Self::Cgroups(error) => error.fmt(f),
             Self::Other(text) => f.write_str(text),
         }
     }
 }
 
 impl std::error::Error for GatewayError {}
+
+#[cfg(feature = "gateway-network")]
+impl From<super::network::NetworkGatewayError> for Cause {
+    fn from(error: super::network::NetworkGatewayError) -> Self {
+        Self::Network(error)
+    }
+}
+
+#[cfg(feature = "gateway-cgroups")]
+impl From<super::cgroups::CgroupsGatewayError> for Cause {
+    fn from(error: super::cgroups::CgroupsGatewayError) -> Self {
+        Self::Cgroups(error)
+    }
+}
 
 impl From<MountError> for Cause {
     fn from(error: MountError) -> Self {

@@ -8,8 +8,9 @@ mod rules;
 use std::fmt;
 use std::os::fd::BorrowedFd;
 
-use softwarecontainer_capability::gateway::network::NetworkSettings;
+use softwarecontainer_capability::gateway::{Settings as _, network::NetworkSettings};
 
+use super::{Gateway, GatewayError, Target};
 use crate::host::iptables::FirewallError;
 use crate::host::netlink::NetlinkError;
 use crate::host::netns::NetnsError;
@@ -100,19 +101,16 @@ impl Connection {
     ///
     /// # Errors
     /// [`NetworkGatewayError`].
-    pub fn change(
+    pub fn set(
         &mut self,
         network: &Network,
-        id: u32,
+        id: i32,
         namespace: BorrowedFd<'_>,
         settings: &NetworkSettings,
     ) -> Result<(), NetworkGatewayError> {
         let wanted = self.plan(network, settings)?;
-        if wanted.tables.is_some()
-            && let Err(error) = network.repair()
-        {
-            // Others' firewall must not keep the apps from starting.
-            log::warn!("the host's firewall rules may be incomplete: {error}");
+        if wanted.tables.is_some() {
+            network.repair_or_warn();
         }
         if wanted == *self {
             return Ok(());
@@ -140,9 +138,23 @@ impl Connection {
     }
 }
 
+impl Gateway for Connection {
+    type Settings = NetworkSettings;
+
+    fn change(
+        &mut self,
+        target: &Target<'_>,
+        _from: &NetworkSettings,
+        to: &NetworkSettings,
+    ) -> Result<(), GatewayError> {
+        self.set(target.network, target.id, target.namespaces.network(), to)
+            .map_err(|error| GatewayError::new(NetworkSettings::ID, error))
+    }
+}
+
 fn apply(
     network: &Network,
-    id: u32,
+    id: i32,
     namespace: BorrowedFd<'_>,
     from: &Connection,
     to: &Connection,

@@ -11,6 +11,7 @@ use crate::{
         container_path::{self, Owner},
         mount::DetachedMount,
         namespace::Namespaces,
+        network::Network,
     },
 };
 
@@ -33,6 +34,8 @@ pub struct Target<'a> {
     pub owner: Owner,
     /// Its LXC handle.
     pub lxc: &'a lxc::Container,
+    /// The network of all containers.
+    pub network: &'a Network,
     /// The agent's configuration.
     pub config: &'a Config,
 }

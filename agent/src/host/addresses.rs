@@ -64,7 +64,8 @@ impl AddressPlan {
     ///
     /// # Errors
     /// The address would lie outside of the bridge's network, or be its broadcast address.
-    pub fn container(&self, id: u32) -> Result<ContainerAddresses, AddressesUsedUp> {
+    pub fn container(&self, id: i32) -> Result<ContainerAddresses, AddressesUsedUp> {
+        let id = id.unsigned_abs();
         let used_up = |address: IpAddr, prefix| AddressesUsedUp {
             id,
             bridge: InterfaceAddress { address, prefix },
@@ -163,7 +164,7 @@ mod tests {
             "no address is left for container 253: the network of the bridge, 10.0.3.1/24, has none 254 behind it"
         );
         assert!(plan("10.0.3.1", 24).container(254).is_err());
-        assert!(plan("10.0.3.1", 24).container(u32::MAX).is_err());
+        assert!(plan("10.0.3.1", 24).container(i32::MAX).is_err());
         assert!(plan("255.255.255.254", 1).container(5).is_err());
     }
 

@@ -190,7 +190,7 @@ impl Bridge {
         };
         if let Err(error) = ready {
             if new {
-                let bridge = Self {
+                let mut bridge = Self {
                     config,
                     ours,
                     firewall,
@@ -224,7 +224,7 @@ impl Bridge {
     ///
     /// # Errors
     /// The first [`BridgeError`]; the other steps are done nevertheless.
-    pub fn undo(mut self) -> Result<(), BridgeError> {
+    pub fn undo(&mut self) -> Result<(), BridgeError> {
         let rules = self.firewall.remove().map_err(BridgeError::from);
         let device = if self.ours {
             self.undo_device()

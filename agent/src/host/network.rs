@@ -3,7 +3,7 @@
 use std::fmt;
 use std::net::Ipv6Addr;
 use std::os::fd::BorrowedFd;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use softwarecontainer_capability::class_id::ClassId;
@@ -30,6 +30,8 @@ const LONGEST_NAME: usize = 15;
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum NetworkError {
+    /// The bridge is not there.
+    Bridge(BridgeError),
     /// No address is left.
     Addresses(AddressesUsedUp),
     /// The kernel refused.
@@ -43,6 +45,7 @@ pub enum NetworkError {
 impl fmt::Display for NetworkError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Bridge(source) => source.fmt(f),
             Self::Addresses(source) => source.fmt(f),
             Self::Netlink(source) => source.fmt(f),
             Self::Namespace(source) => source.fmt(f),
@@ -54,11 +57,18 @@ impl fmt::Display for NetworkError {
 impl std::error::Error for NetworkError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
+            Self::Bridge(source) => Some(source),
             Self::Addresses(source) => Some(source),
             Self::Netlink(source) => Some(source),
             Self::Namespace(source) => Some(source),
             Self::Firewall(source) => Some(source),
         }
+    }
+}
+
+impl From<BridgeError> for NetworkError {
+    fn from(source: BridgeError) -> Self {
+        Self::Bridge(source)
     }
 }
 
@@ -98,6 +108,51 @@ pub enum Port {
     },
 }
 
+/// The network, made ready as soon as that is possible: at the agent's start, or, if somebody else makes the bridge and
+/// has not yet, when the first container is created.
+#[derive(Debug)]
+pub struct LateNetwork {
+    config: BridgeConfig,
+    network: Mutex<Option<Arc<Network>>>,
+}
+
+impl LateNetwork {
+    /// Nothing is done yet.
+    #[must_use]
+    pub fn new(config: BridgeConfig) -> Self {
+        Self {
+            config,
+            network: Mutex::new(None),
+        }
+    }
+
+    /// The network, made ready now if it is not yet.
+    ///
+    /// # Errors
+    /// [`BridgeError`].
+    pub fn get(&self) -> Result<Arc<Network>, BridgeError> {
+        let mut network = self.lock();
+        if let Some(ready) = network.as_ref() {
+            return Ok(ready.clone());
+        }
+        let ready = Arc::new(Network::start(self.config.clone())?);
+        *network = Some(ready.clone());
+        Ok(ready)
+    }
+
+    /// Undoes what was made ready (see [`Network::stop`]).
+    ///
+    /// # Errors
+    /// [`BridgeError`].
+    pub fn stop(&self) -> Result<(), BridgeError> {
+        self.lock().take().map_or(Ok(()), |network| network.stop())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Arc<Network>>> {
+        self.network.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 /// The network of all containers.
 #[derive(Debug)]
 pub struct Network {
@@ -123,11 +178,8 @@ impl Network {
     ///
     /// # Errors
     /// [`BridgeError`]; as much as possible is undone.
-    pub fn stop(self) -> Result<(), BridgeError> {
-        self.bridge
-            .into_inner()
-            .unwrap_or_else(PoisonError::into_inner)
-            .undo()
+    pub fn stop(&self) -> Result<(), BridgeError> {
+        self.bridge().undo()
     }
 
     /// How addresses are counted.
@@ -140,36 +192,40 @@ impl Network {
     ///
     /// # Errors
     /// None is left.
-    pub fn addresses(&self, id: u32) -> Result<ContainerAddresses, AddressesUsedUp> {
+    pub fn addresses(&self, id: i32) -> Result<ContainerAddresses, AddressesUsedUp> {
         self.plan.container(id)
     }
 
     /// Name of the host's end of the veth pair of container `id`.
     #[must_use]
-    pub fn veth(&self, id: u32) -> String {
+    pub fn veth(&self, id: i32) -> String {
         veth_name(id, &self.device)
     }
 
-    /// What LXC needs to know, as configuration keys and values. The interface starts down and without address.
+    /// What LXC needs to know, as configuration keys and values. The interface starts down, without address and connected
+    /// to nothing: [`Network::attach`] makes it a port of the bridge when its filter is in place. (LXC would also look for
+    /// the bridge in sysfs, which may belong to another network namespace than the agent.)
     ///
     /// # Errors
-    /// No address is left.
-    pub fn lxc_items(&self, id: u32) -> Result<Vec<(&'static str, String)>, AddressesUsedUp> {
+    /// No address is left, or the bridge is gone.
+    pub fn lxc_items(&self, id: i32) -> Result<Vec<(&'static str, String)>, NetworkError> {
         let addresses = self.addresses(id)?;
-        Ok(vec![
+        let bridge = Netlink::open()?.link(&self.device)?;
+        let mut items = vec![
             ("lxc.net.0.type", "veth".to_owned()),
-            ("lxc.net.0.link", self.device.clone()),
             ("lxc.net.0.name", INTERFACE.to_owned()),
             ("lxc.net.0.veth.pair", self.veth(id)),
             ("lxc.net.0.hwaddr", addresses.mac.to_string()),
-        ])
+        ];
+        items.extend(bridge.mtu.map(|mtu| ("lxc.net.0.mtu", mtu.to_string())));
+        Ok(items)
     }
 
     /// Before a container starts: removes an interface that an earlier one with the same ID left, which would be in the way.
     ///
     /// # Errors
     /// [`NetworkError::Netlink`].
-    pub fn prepare(&self, id: u32) -> Result<(), NetworkError> {
+    pub fn prepare(&self, id: i32) -> Result<(), NetworkError> {
         let netlink = Netlink::open()?;
         if let Some(link) = netlink.find_link(&self.veth(id))? {
             match netlink.delete_link(&link) {
@@ -180,15 +236,16 @@ impl Network {
         Ok(())
     }
 
-    /// After a container's start: closes its port of the bridge, and sets loopback up inside.
+    /// After a container's start: connects it to a port of the bridge that is closed, and sets loopback up inside.
     ///
     /// # Errors
     /// [`NetworkError`].
-    pub fn attach(&self, id: u32, namespace: BorrowedFd<'_>) -> Result<(), NetworkError> {
+    pub fn attach(&self, id: i32, namespace: BorrowedFd<'_>) -> Result<(), NetworkError> {
         let addresses = self.addresses(id)?;
         let netlink = Netlink::open()?;
         let link = netlink.link(&self.veth(id))?;
         netlink.set_filter(&link, &frame_filter::closed())?;
+        netlink.set_master(&link, &netlink.link(&self.device)?)?;
         netlink.pin_address_to_port(&link, addresses.mac)?;
         netlink.set_port_flags(&link, port_flags(true))?;
         netns::inside(namespace, || {
@@ -202,7 +259,7 @@ impl Network {
     ///
     /// # Errors
     /// [`NetworkError`].
-    pub fn set_port(&self, id: u32, port: Port) -> Result<(), NetworkError> {
+    pub fn set_port(&self, id: i32, port: Port) -> Result<(), NetworkError> {
         let netlink = Netlink::open()?;
         let link = netlink.link(&self.veth(id))?;
         match port {
@@ -232,7 +289,7 @@ impl Network {
     ///
     /// # Errors
     /// The first [`NetworkError`]; the other step is done nevertheless.
-    pub fn detach(&self, id: u32) -> Result<(), NetworkError> {
+    pub fn detach(&self, id: i32) -> Result<(), NetworkError> {
         let link = self.prepare(id);
         let class = self.set_class(id, None);
         link.and(class)
@@ -242,7 +299,7 @@ impl Network {
     ///
     /// # Errors
     /// [`NetworkError`]; the class is then what it was.
-    pub fn set_class(&self, id: u32, class: Option<ClassId>) -> Result<(), NetworkError> {
+    pub fn set_class(&self, id: i32, class: Option<ClassId>) -> Result<(), NetworkError> {
         let classified = match class {
             None => None,
             Some(class) => {
@@ -260,16 +317,19 @@ impl Network {
 
     /// The class of the packets of container `id`.
     #[must_use]
-    pub fn class(&self, id: u32) -> Option<ClassId> {
+    pub fn class(&self, id: i32) -> Option<ClassId> {
         self.bridge().firewall().class(id).map(|one| one.class)
     }
 
-    /// Loads our rules on the host again if others have removed them.
-    ///
-    /// # Errors
-    /// [`NetworkError::Firewall`].
-    pub fn repair(&self) -> Result<(), NetworkError> {
-        Ok(self.bridge().firewall().repair()?)
+    /// Loads our rules on the host again if others have removed them. A failure is only logged: what is wrong with others'
+    /// firewall must not keep apps from starting.
+    pub fn repair_or_warn(&self) {
+        if let Err(error) = self.bridge().firewall().repair() {
+            log::warn!(
+                "the host's firewall rules for {} may be incomplete: {error}",
+                self.device
+            );
+        }
     }
 
     /// A panic while the lock was held leaves rules that the next change writes anew.
@@ -300,7 +360,7 @@ fn port_flags(isolated: bool) -> PortFlags {
 }
 
 /// Tells the container first: that part is never cut.
-fn veth_name(id: u32, device: &str) -> String {
+fn veth_name(id: i32, device: &str) -> String {
     let mut name = format!("sc{id}-{device}");
     let mut end = name.len().min(LONGEST_NAME);
     while !name.is_char_boundary(end) {
@@ -318,7 +378,7 @@ mod tests {
     fn the_interface_on_the_host_tells_the_container_and_fits() {
         assert_eq!(veth_name(0, "lxcbr0"), "sc0-lxcbr0");
         assert_eq!(veth_name(12345, "a-long-bridge-0"), "sc12345-a-long-");
-        assert_eq!(veth_name(u32::MAX, "lxcbr0"), "sc4294967295-lx");
+        assert_eq!(veth_name(i32::MAX, "lxcbr0"), "sc2147483647-lx");
         assert_eq!(veth_name(123, "brücke-des-auto"), "sc123-brücke-d");
     }
 }

@@ -46,9 +46,9 @@ impl World {
         }
     }
 
-    pub fn container(&self, id: u32) -> Container<'_> {
+    pub fn container(&self, id: i32) -> Container<'_> {
         let inside = Namespace::new();
-        let items = self.network.lxc_items(id).unwrap();
+        let items = self.host.run(|| self.network.lxc_items(id)).unwrap();
         let item = |key| {
             items
                 .iter()
@@ -63,10 +63,6 @@ impl World {
         inside.ip("link set eth0 down");
         inside.ip("link set lo down");
         inside.ip(&format!("link set eth0 address {mac}"));
-        self.host.ip(&format!(
-            "link set {veth} master {}",
-            item("lxc.net.0.link")
-        ));
         self.host
             .run(|| self.network.attach(id, inside.fd()))
             .unwrap();
@@ -81,7 +77,7 @@ impl World {
 
 pub struct Container<'a> {
     world: &'a World,
-    id: u32,
+    id: i32,
     pub inside: Namespace,
     connection: Connection,
 }
@@ -107,7 +103,7 @@ impl Container<'_> {
         let (id, inside) = (*id, &*inside);
         world
             .host
-            .run(|| connection.change(&world.network, id, inside.fd(), &settings))
+            .run(|| connection.set(&world.network, id, inside.fd(), &settings))
             .map_err(|error| error.to_string())
     }
 

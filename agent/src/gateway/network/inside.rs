@@ -61,7 +61,7 @@ pub struct Route {
 
 impl Route {
     /// That of container `id`.
-    pub(super) fn of(network: &Network, id: u32) -> Result<Self, NetworkError> {
+    pub(super) fn of(network: &Network, id: i32) -> Result<Self, NetworkError> {
         let plan = network.plan();
         Ok(Self {
             addresses: network.addresses(id)?,

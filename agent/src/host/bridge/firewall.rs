@@ -40,7 +40,7 @@ pub struct HostFirewall {
     networks: BTreeMap<Family, String>,
     /// Masquerading and forwarding are ours to arrange.
     routing: bool,
-    classes: BTreeMap<u32, Classified>,
+    classes: BTreeMap<i32, Classified>,
     /// A class has been set at some time, so that our chain for them exists.
     classifying: bool,
     /// Generation of the rules after our last change; `None` when it cannot be known.
@@ -128,7 +128,7 @@ impl HostFirewall {
     /// [`FirewallError`]; the class is then what it was.
     pub fn set_class(
         &mut self,
-        id: u32,
+        id: i32,
         classified: Option<Classified>,
     ) -> Result<(), FirewallError> {
         let hooked = self.classifying && self.is_current();
@@ -158,7 +158,7 @@ impl HostFirewall {
 
     /// The class of a container's packets.
     #[must_use]
-    pub fn class(&self, id: u32) -> Option<Classified> {
+    pub fn class(&self, id: i32) -> Option<Classified> {
         self.classes.get(&id).copied()
     }
 

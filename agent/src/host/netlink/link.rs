@@ -41,6 +41,8 @@ pub struct Link {
     pub up: bool,
     /// Whether it carries packets (IFF_RUNNING), which the kernel decides a little later.
     pub running: bool,
+    /// Largest payload of a frame, in bytes.
+    pub mtu: Option<u32>,
     /// Kind as in `ip link add … type KIND`; `None` for hardware and loopback.
     pub kind: Option<String>,
     /// The free text of IFLA_IFALIAS, which stays with the interface as long as it lives.
@@ -154,6 +156,17 @@ impl Netlink {
         self.request(&attempt, Rtm::Setlink, NlmF::empty(), message)
     }
 
+    /// Makes an interface a port of a bridge.
+    ///
+    /// # Errors
+    /// [`NetlinkError`], source RTM_SETLINK of rtnetlink(7).
+    pub fn set_master(&self, link: &Link, bridge: &Link) -> Result<(), NetlinkError> {
+        let attempt = format!("make {} a port of bridge {}", link.name, bridge.name);
+        let master = attribute(&attempt, Ifla::Master, &bridge.index.to_ne_bytes())?;
+        let message = link_message(&attempt, link.index, None, [master])?;
+        self.request(&attempt, Rtm::Setlink, NlmF::empty(), message)
+    }
+
     /// Waits until an interface that was set up carries packets. The kernel does that work later, in another thread; what
     /// is sent before is lost. From Linux 6.8 on the question itself makes the kernel do it at once.
     ///
@@ -208,6 +221,10 @@ fn parse(attempt: &str, body: &Buffer) -> Result<Link, NetlinkError> {
             .get_attribute(kind)
             .map(|found| from_c_string(found.rta_payload().as_ref()))
     };
+    let number = |kind| -> Option<[u8; 4]> {
+        let found = handle.get_attribute(kind)?;
+        found.rta_payload().as_ref().try_into().ok()
+    };
     let kind = handle.get_attribute(Ifla::Linkinfo).and_then(|info| {
         let info = info.rta_payload().as_ref();
         RtBuffer::<u16, Buffer>::from_bytes_with_input(&mut Cursor::new(info), info.len())
@@ -221,12 +238,10 @@ fn parse(attempt: &str, body: &Buffer) -> Result<Link, NetlinkError> {
         name: text(Ifla::Ifname).unwrap_or_default(),
         up: message.ifi_flags().contains(Iff::UP),
         running: message.ifi_flags().contains(Iff::RUNNING),
+        mtu: number(Ifla::Mtu).map(u32::from_ne_bytes),
         kind,
         alias: text(Ifla::Ifalias),
-        master: handle
-            .get_attribute(Ifla::Master)
-            .and_then(|found| found.rta_payload().as_ref().try_into().ok())
-            .map(i32::from_ne_bytes),
+        master: number(Ifla::Master).map(i32::from_ne_bytes),
     })
 }
 
