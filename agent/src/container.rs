@@ -1,5 +1,6 @@
 //! One container: made, used and removed by blocking calls, one at a time.
 
+pub mod buffers;
 pub mod error;
 pub mod init_link;
 mod lifecycle;
@@ -30,6 +31,7 @@ use crate::{
     gateway::{self, Gateways, Target},
     host::{container_path::Owner, namespace::Namespaces, network::Network, output_file},
 };
+use buffers::Buffers;
 use init_link::InitLink;
 use processes::{Number, Processes};
 use rootfs::Rootfs;
@@ -60,6 +62,7 @@ pub struct Container {
     link: InitLink,
     namespaces: Option<Namespaces>,
     rootfs: Rootfs,
+    buffers: Option<Buffers>,
     owner: Owner,
     state: State,
     settings: GatewaySettings,
@@ -112,6 +115,7 @@ impl Container {
             gateways: self.rootfs.gateways(),
             devices: self.rootfs.devices(),
             owner: self.owner,
+            buffers: self.buffers.as_ref(),
             lxc: &self.lxc,
             network: &self.network,
             config: &self.host.config,
@@ -149,6 +153,7 @@ impl Container {
             gateways: self.rootfs.gateways(),
             devices: self.rootfs.devices(),
             owner: self.owner,
+            buffers: self.buffers.as_ref(),
             lxc: &self.lxc,
             network: &self.network,
             config: &self.host.config,

@@ -5,7 +5,7 @@ use std::{fmt, io, path::PathBuf};
 use softwarecontainer_capability::error::ConfigError;
 use softwarecontainer_lxc as lxc;
 
-use super::{State, init_link::SpawnError, processes::StartFailure};
+use super::{State, buffers::BuffersError, init_link::SpawnError, processes::StartFailure};
 use crate::{
     command_line::SplitError,
     gateway::{Cause, GatewayError},
@@ -115,6 +115,8 @@ pub enum ContainerError {
         /// Why.
         source: io::Error,
     },
+    /// What was buffered could not be written to the host.
+    Buffers(BuffersError),
     /// Several things went wrong while everything else was removed.
     Several(Vec<ContainerError>),
 }
@@ -188,6 +190,7 @@ impl fmt::Display for ContainerError {
                 )
             }
             Self::Output(error) => error.fmt(f),
+            Self::Buffers(error) => error.fmt(f),
             Self::Spawn {
                 id,
                 program,

@@ -16,6 +16,7 @@ use softwarecontainer_lxc as lxc;
 
 use super::{
     Container, ContainerError, INIT_LIMIT, State,
+    buffers::Buffers,
     init_link::{InitLink, Listener},
     lxc_config::{self, FIRST_ID, ID_RANGE},
     options::ContainerOptions,
@@ -87,8 +88,14 @@ impl Container {
         let owner = Owner(id_base.unwrap_or(0));
         let directory = host.config.shared_mounts_dir.join(&name);
         let rootfs = Rootfs::mount(&directory, &host.template, options.write_buffer_size, owner)?;
+        let buffers = options
+            .write_buffer
+            .then(|| Buffers::new(&directory, owner));
         let connection = (network.clone(), items);
-        let made = Self::start(host.clone(), id, name.clone(), id_base, rootfs, connection);
+        let mut made = Self::start(host.clone(), id, name.clone(), id_base, rootfs, connection);
+        if let Ok(made) = &mut made {
+            made.buffers = buffers;
+        }
         if made.is_err() {
             for error in [
                 network.detach(id).err().map(ContainerError::from),
@@ -165,6 +172,7 @@ impl Container {
             link,
             namespaces: Some(namespaces),
             rootfs,
+            buffers: None,
             owner,
             state: State::Ready,
             settings: GatewaySettings::default(),
@@ -257,13 +265,25 @@ impl Container {
         }
         self.state = State::Invalid;
         self.end_processes(&mut errors);
+        // While a process may still write, nothing that it wrote must go.
+        let all_ended = errors.is_empty();
         // Its descriptors would keep the container's mounts busy.
         self.namespaces = None;
         if let Err(error) = self.network.detach(self.id) {
             errors.push(error.into());
         }
-        if let Err(error) = rootfs::remove(self.rootfs.directory()) {
-            errors.push(error.into());
+        let written = match &self.buffers {
+            Some(buffers) if all_ended => buffers.sync().map_err(ContainerError::Buffers),
+            _ => Ok(()),
+        };
+        match written {
+            Err(error) => errors.push(error),
+            Ok(()) if self.buffers.is_some() && !all_ended => {}
+            Ok(()) => {
+                if let Err(error) = rootfs::remove(self.rootfs.directory()) {
+                    errors.push(error.into());
+                }
+            }
         }
         if let Err(error) = remove_lxc_directory(&self.host.lxc_path, &self.name) {
             errors.push(error);

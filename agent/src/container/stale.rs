@@ -4,7 +4,8 @@ use std::{fs, io, path::Path};
 
 use softwarecontainer_lxc as lxc;
 
-use super::{ContainerError, lifecycle::remove_lxc_directory, rootfs};
+use super::{ContainerError, buffers, lifecycle::remove_lxc_directory, rootfs};
+use crate::host::mount::MountError;
 
 /// Whether `name` is one that an agent gives to its containers.
 fn is_ours(name: &str) -> bool {
@@ -21,22 +22,47 @@ fn is_ours(name: &str) -> bool {
 /// Every failure, one by one; the rest is removed all the same.
 pub fn remove_all(lxc_path: &Path, shared_mounts_dir: &Path) -> Vec<ContainerError> {
     let mut errors = Vec::new();
+    let mut running = Vec::new();
     for name in names_in(lxc_path) {
         log::info!("removing container {name}, left by an earlier agent");
         if let Err(error) = stop(lxc_path, &name) {
             errors.push(error);
+            running.push(name);
             continue;
         }
         if let Err(error) = remove_lxc_directory(lxc_path, &name) {
             errors.push(error);
         }
     }
+    errors.extend(
+        buffers::retry_kept(shared_mounts_dir)
+            .into_iter()
+            .map(ContainerError::from),
+    );
     for name in names_in(shared_mounts_dir) {
-        if let Err(error) = rootfs::remove(&shared_mounts_dir.join(name)) {
+        // What still runs still writes.
+        if running.contains(&name) {
+            continue;
+        }
+        if let Err(error) = remove_directory(shared_mounts_dir, &shared_mounts_dir.join(name)) {
             errors.push(error.into());
         }
     }
     errors
+}
+
+/// Removes a container's directory, after what it had buffered is written to the host; what cannot be written is kept.
+fn remove_directory(shared_mounts_dir: &Path, directory: &Path) -> Result<(), MountError> {
+    if buffers::recover_from(directory) {
+        return rootfs::remove(directory);
+    }
+    let place = buffers::set_aside(shared_mounts_dir, directory)?;
+    log::error!(
+        "write buffers of {} are kept in {}; the next start of the agent tries again to write them",
+        directory.display(),
+        place.display()
+    );
+    Ok(())
 }
 
 fn names_in(directory: &Path) -> Vec<String> {

@@ -27,6 +27,8 @@ pub enum Cause {
     Namespace(NamespaceError),
     /// liblxc refused something.
     Lxc(softwarecontainer_lxc::Error),
+    /// A directory could not get a write buffer.
+    Buffer(softwarecontainer_write_buffer::MountError),
     /// An operation on a host file failed.
     File {
         /// What was attempted, as a verb.
@@ -69,6 +71,7 @@ impl fmt::Display for Cause {
             Self::Path(error) => error.fmt(f),
             Self::Namespace(error) => error.fmt(f),
             Self::Lxc(error) => error.fmt(f),
+            Self::Buffer(error) => error.fmt(f),
             Self::File {
                 action,
                 path,
@@ -114,6 +117,12 @@ impl From<ContainerPathError> for Cause {
 impl From<NamespaceError> for Cause {
     fn from(error: NamespaceError) -> Self {
         Self::Namespace(error)
+    }
+}
+
+impl From<softwarecontainer_write_buffer::MountError> for Cause {
+    fn from(error: softwarecontainer_write_buffer::MountError) -> Self {
+        Self::Buffer(error)
     }
 }
 

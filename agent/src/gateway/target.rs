@@ -7,6 +7,7 @@ use softwarecontainer_lxc as lxc;
 use super::error::Cause;
 use crate::{
     config::Config,
+    container::buffers::Buffers,
     host::{
         container_path::{self, Owner},
         mount::DetachedMount,
@@ -32,6 +33,8 @@ pub struct Target<'a> {
     pub devices: PathBuf,
     /// The host IDs of its root.
     pub owner: Owner,
+    /// Its write buffers, if it has them.
+    pub buffers: Option<&'a Buffers>,
     /// Its LXC handle.
     pub lxc: &'a lxc::Container,
     /// The network of all containers.
@@ -42,12 +45,26 @@ pub struct Target<'a> {
 
 impl Target<'_> {
     /// Mounts a file or directory of the host at an absolute path in the container, with owners as the container's user namespace
-    /// shows them where the file system allows that.
+    /// shows them where the file system allows that. What is written to a directory goes to a buffer, if the container has one.
     ///
     /// # Errors
     /// [`Cause`] naming the host path or the container path.
     pub fn bind_mount(&self, host: &Path, container: &Path, read_only: bool) -> Result<(), Cause> {
         let mount = DetachedMount::of(host)?;
+        if let Some(buffers) = self.buffers
+            && !read_only
+            && mount.is_directory()
+            && !is_shared_memory(host)
+        {
+            let covered = buffers.cover(host, self.namespaces.user())?;
+            let attached = self.attach(&covered.mount, container);
+            if attached.is_ok() {
+                buffers.keep(covered);
+            } else {
+                covered.discard();
+            }
+            return attached;
+        }
         if read_only {
             mount.make_read_only()?;
         }
@@ -80,4 +97,9 @@ impl Target<'_> {
             .inside_mounts(|root| container_path::detach(root, container))??;
         Ok(())
     }
+}
+
+/// POSIX shared memory (shm_overview(7)) is there to be shared: a buffer would make it private.
+fn is_shared_memory(host: &Path) -> bool {
+    host.starts_with("/dev/shm")
 }

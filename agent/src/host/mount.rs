@@ -86,6 +86,15 @@ impl DetachedMount {
         })
     }
 
+    /// An overlay that covers the directory `source` of the host.
+    pub fn of_overlay(tree: OwnedFd, source: &Path) -> Self {
+        Self {
+            tree,
+            source: source.to_owned(),
+            directory: true,
+        }
+    }
+
     /// Whether it is the mount of a directory.
     pub fn is_directory(&self) -> bool {
         self.directory
@@ -156,6 +165,31 @@ pub fn unmount(target: &Path) -> Result<(), MountError> {
         }
         Err(e) => Err(MountError::new("unmount", target, e)),
     }
+}
+
+/// Unmounts what is mounted below `directory`, but not what is mounted on it.
+///
+/// # Errors
+/// [`MountError`] with the mount point.
+pub fn unmount_below(directory: &Path) -> Result<(), MountError> {
+    for point in mounts_under(directory)?.iter().rev() {
+        if point != directory {
+            unmount(point)?;
+        }
+    }
+    Ok(())
+}
+
+/// Mounts on `target` what is mounted on `source`, privately.
+///
+/// # Errors
+/// [`MountError`] with the target.
+pub fn bind(source: &Path, target: &Path) -> Result<(), MountError> {
+    let none = None::<&str>;
+    nix::mount::mount(Some(source), target, none, MsFlags::MS_BIND, none)
+        .map_err(|e| MountError::new("bind-mount on", target, e))?;
+    nix::mount::mount(none, target, none, MsFlags::MS_PRIVATE, none)
+        .map_err(|e| MountError::new("make private the mount on", target, e))
 }
 
 /// The mount points at and under `directory`, in the order in which they were mounted (proc_pid_mountinfo(5)).
