@@ -1,0 +1,17 @@
+SUMMARY = "Finds mistakes in service manifests, with file, line and column"
+DESCRIPTION = "Reads service manifests as the agent does. softwarecontainer-manifest.bbclass runs it on the build machine."
+SECTION = "devel"
+
+require softwarecontainer-rust.inc
+
+do_compile() {
+    oe_cargo_build --package softwarecontainer-validate
+}
+
+do_install() {
+    install -D -m 0755 ${B}/target/${CARGO_TARGET_SUBDIR}/softwarecontainer-validate ${D}${bindir}/softwarecontainer-validate
+}
+
+# It is: what the line before the tasks requires inherits cargo.
+# nooelint: oelint.var.inheritlast.native
+inherit_defer native

@@ -1,0 +1,40 @@
+SUMMARY = "Agent that runs apps in containers, with what it needs to work"
+SUMMARY:${PN}-tools = "Tools to look into containers and try the agent"
+DESCRIPTION = "The agent, its configuration, the default manifests. Capabilities are for the image to choose."
+
+inherit packagegroup
+
+PACKAGES = "${PN} ${PN}-tools"
+
+# Packages that a system may replace with its own.
+VIRTUAL-RUNTIME_softwarecontainer-config ??= "softwarecontainer-config"
+VIRTUAL-RUNTIME_softwarecontainer-default-manifests ??= "softwarecontainer-manifests-default"
+
+RDEPENDS:${PN} = "\
+    ${VIRTUAL-RUNTIME_softwarecontainer-config} \
+    ${VIRTUAL-RUNTIME_softwarecontainer-default-manifests} \
+    softwarecontainer \
+"
+
+RDEPENDS:${PN}-tools = "\
+    lxc \
+    softwarecontainer-check-kernel \
+    softwarecontainer-launcher \
+    softwarecontainer-manifests-examples \
+    softwarecontainer-manifests-network \
+    softwarecontainer-validate \
+"
+
+# Modules, where the kernel has them as such
+RRECOMMENDS:${PN} = "\
+    kernel-module-bridge \
+    kernel-module-cls-bpf \
+    kernel-module-nft-compat \
+    kernel-module-overlay \
+    kernel-module-sch-htb \
+    kernel-module-sch-ingress \
+    kernel-module-veth \
+    kernel-module-xt-classify \
+    kernel-module-xt-conntrack \
+    kernel-module-xt-masquerade \
+"
