@@ -1,0 +1,11 @@
+SUMMARY = "Configuration template for Debian's apt, as OE's rootfs code reads it"
+LICENSE = "CLOSED"
+
+SRC_URI = "file://apt.conf"
+
+inherit native
+
+do_install() {
+    install -d ${D}${sysconfdir}/apt
+    sed -e 's,@HOSTTOOLS@,${SC_HOSTTOOLS_DIR},g' ${UNPACKDIR}/apt.conf > ${D}${sysconfdir}/apt/apt.conf.sample
+}

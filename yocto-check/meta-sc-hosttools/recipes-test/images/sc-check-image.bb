@@ -1,0 +1,15 @@
+SUMMARY = "The layer's packages, installed by apt into an empty root file system"
+LICENSE = "MIT"
+
+inherit image
+
+IMAGE_INSTALL = "packagegroup-softwarecontainer"
+IMAGE_FSTYPES = "tar"
+IMAGE_LINGUAS = ""
+IMAGE_FEATURES = ""
+ROOTFS_BOOTSTRAP_INSTALL = ""
+TOOLCHAIN_HOST_TASK = ""
+TOOLCHAIN_TARGET_TASK = ""
+
+deltask do_populate_sdk
+deltask do_populate_sdk_ext

@@ -1,0 +1,190 @@
+# shellcheck shell=bash
+# The steps of yocto-check/run, which sources this file.
+: "${here:?}" "${top:?}" "${layer:?}" "${dir:?}"
+
+shell_scripts() {
+    command -v shellcheck >/dev/null || { echo "shellcheck is not installed"; return 77; }
+    local files=()
+    mapfile -t files < <(grep -rlE '^#!/bin/(ba)?sh' "$layer" "$here" --exclude-dir=__pycache__; ls "$here"/*.sh)
+    shellcheck --exclude=SC1091 "${files[@]}"
+}
+
+python_syntax() {
+    # Compiled in memory: nothing is left beside the sources.
+    find "$layer" "$here" -name '*.py' -print0 |
+        xargs -0 -r python3 -c 'import sys
+for path in sys.argv[1:]:
+    compile(open(path, encoding="utf-8").read(), path, "exec")'
+}
+
+# The script finds what is missing, and accepts what has everything.
+kernel_config() {
+    local fragments=$layer/recipes-kernel/linux/files check=$layer/scripts/check-kernel-config
+    { echo "# Linux/arm64 6.18.1 Kernel Configuration"; grep -h '^CONFIG_' "$fragments"/*.cfg; } > "$dir/kernel.config"
+    "$check" "$dir/kernel.config" || return 1
+    sed -i 's/^CONFIG_USER_NS=y$/# CONFIG_USER_NS is not set/; /^CONFIG_NFT_COMPAT=/d; /^CONFIG_IP_NF_FILTER=/d' "$dir/kernel.config"
+    local output status=0
+    output=$("$check" "$dir/kernel.config") || status=$?
+    printf '%s\n' "$output"
+    [ "$status" -eq 1 ] && [[ $output = *"CONFIG_USER_NS is n, needs y"*"CONFIG_NFT_COMPAT is n, needs m"* ]] &&
+        ! "$check" -v 5.10 "$dir/kernel.config" | grep -q "all that" &&
+        "$check" -v 5.10 "$dir/kernel.config" | grep -q "Linux 5.10 has no id-mapped mounts"
+}
+
+# Runs a command in the build directory (or in the one that $build names). bitbake refuses root: for root, it runs as the
+# user that YOCTO_CHECK_USER names.
+as_builder() {
+    local become=() home=$dir/home
+    if [ "$(id -u)" -eq 0 ]; then
+        local user=${YOCTO_CHECK_USER:-nobody}
+        become=(setpriv "--reuid=$user" "--regid=$(id -g "$user")" --clear-groups)
+    fi
+    local place=$dir/${build:-build}
+    (cd "$place" &&
+        "${become[@]}" env -i HOME="$home" USER=builder LOGNAME=builder LANG=en_US.UTF-8 LC_ALL=en_US.UTF-8 \
+            PATH="$dir/hosttools/bin:$BITBAKE/bin:$OE_CORE/scripts:/usr/sbin:/usr/bin:/sbin:/bin" \
+            BUILDDIR="$place" BBPATH="$place" nice "$@")
+}
+
+# A checkout of the commit under test that the builder can read, whatever the modes and the owner of this one are.
+make_build_directory() {
+    # oe-core wants a UTF-8 locale of this name.
+    locale -a | grep -qi '^en_US\.utf-\?8$' || localedef -i en_US -f UTF-8 en_US.UTF-8
+    mkdir -p "$dir/build/conf" "$dir/home" "$dir/downloads"
+    rm -rf "$dir/source"
+    git -c safe.directory='*' clone --quiet --no-hardlinks "$top" "$dir/source"
+    printf '[safe]\n\tdirectory = *\n' > "$dir/home/.gitconfig"
+    # From an empty TMPDIR, without results of earlier runs
+    rm -rf "$dir/build/tmp" "$dir/build/sstate" "$dir/build/cache"
+
+    cat > "$dir/build/conf/local.conf" <<END
+MACHINE = "qemuarm64"
+DISTRO = "sc-hosttools"
+SC_HOSTTOOLS_DIR = "$dir/hosttools"
+DL_DIR = "$dir/downloads"
+SSTATE_DIR = "$dir/build/sstate"
+BB_NUMBER_THREADS = "2"
+BB_NUMBER_PARSE_THREADS = "2"
+PARALLEL_MAKE = "-j 2"
+BB_SERVER_TIMEOUT = "0"
+require \${TOPDIR}/conf/mask.conf
+END
+    # Only what the layer's recipes reach needs to be parsed: seconds instead of minutes.
+    cat > "$dir/build/conf/mask.conf" <<END
+BBMASK += "$META_OE/ $META_VIRTUALIZATION/recipes-"
+BBMASK += "$OE_CORE/meta/recipes-(?!core/(base-files|base-passwd|images|netbase|packagegroups|systemd|volatile)|devtools/(python/python3_|rust)|kernel/linux/linux-yocto(-rt)?_)"
+$(printf 'BBFILE_PATTERN_IGNORE_EMPTY_%s = "1"\n' filesystems-layer meta-python networking-layer openembedded-layer virtualization-layer)
+END
+    cat > "$dir/build/conf/bblayers.conf" <<END
+POKY_BBLAYERS_CONF_VERSION = "2"
+BBPATH = "\${TOPDIR}"
+BBFILES ?= ""
+BBLAYERS = "\
+    $OE_CORE/meta \
+    $META_OE/meta-oe $META_OE/meta-python $META_OE/meta-networking $META_OE/meta-filesystems \
+    $META_VIRTUALIZATION \
+    $dir/source/meta-softwarecontainer \
+    $dir/source/yocto-check/meta-sc-hosttools \
+"
+END
+    if [ "$(id -u)" -eq 0 ]; then
+        chown -R "${YOCTO_CHECK_USER:-nobody}" "$dir/build" "$dir/home" "$dir/downloads" "$dir/source"
+    fi
+}
+
+# bitbake without a warning or an error.
+quiet_bitbake() {
+    local output status=0
+    output=$(as_builder bitbake "$@" 2>&1) || status=$?
+    printf '%s\n' "$output"
+    if [ "$status" -ne 0 ] || printf '%s\n' "$output" | grep -qE '^(WARNING|ERROR):'; then
+        return 1
+    fi
+}
+
+parse() {
+    quiet_bitbake -p
+}
+
+# other_build NAME: a build directory with openembedded-core's own distribution defaults and no test layer.
+other_build() {
+    mkdir -p "$dir/$1/conf"
+    sed -e '/^DISTRO = /d' -e '/mask.conf/d' -e '/^SC_HOSTTOOLS_DIR/d' "$dir/build/conf/local.conf" > "$dir/$1/conf/local.conf"
+    grep -v sc-hosttools "$dir/build/conf/bblayers.conf" > "$dir/$1/conf/bblayers.conf"
+    if [ "$(id -u)" -eq 0 ]; then
+        chown -R "${YOCTO_CHECK_USER:-nobody}" "$dir/$1"
+    fi
+}
+
+# All that the images need exists in the real layers.
+graph() {
+    other_build graph
+    cat >> "$dir/graph/conf/local.conf" <<'END'
+INIT_MANAGER = "systemd"
+DISTRO_FEATURES:append = " virtualization seccomp ptest"
+END
+    local output status=0
+    output=$(build=graph as_builder bitbake -g core-image-softwarecontainer core-image-softwarecontainer-dev 2>&1) || status=$?
+    printf '%s\n' "$output"
+    if [ "$status" -ne 0 ] || printf '%s\n' "$output" | grep -E '^(ERROR|WARNING).*softwarecontainer'; then
+        return 1
+    fi
+    local task
+    for task in softwarecontainer.do_package_write linux-yocto.do_kernel_configme lxc.do_compile rust-native.do_compile; do
+        grep -q "\"$task" "$dir/graph/task-depends.dot" || { echo "$task is not in the graph"; return 1; }
+    done
+    grep -oE '^"[^"]+' "$dir/graph/task-depends.dot" | sort -u | wc -l
+}
+
+fetch() {
+    quiet_bitbake softwarecontainer -c fetch
+}
+
+# The class of openembedded-core reads the same crates out of Cargo.lock as the file in the layer names.
+crates_inc() {
+    local recipes=$dir/source/meta-softwarecontainer/recipes-containers/softwarecontainer
+    cp "$recipes/softwarecontainer-crates.inc" "$dir/crates.before"
+    as_builder bitbake softwarecontainer -c update_crates || return 1
+    grep -oE 'crate://[^ ]+|^SRC_URI\[.*' "$dir/crates.before" | sort > "$dir/crates.before.sorted"
+    grep -oE 'crate://[^ ]+|^SRC_URI\[.*' "$recipes/softwarecontainer-crates.inc" | sort > "$dir/crates.after.sorted"
+    git -C "$dir/source" -c safe.directory='*' checkout --quiet .
+    diff "$dir/crates.before.sorted" "$dir/crates.after.sorted"
+}
+
+broken_manifest() {
+    local output status=0
+    output=$(as_builder bitbake sc-broken-manifest 2>&1) || status=$?
+    printf '%s\n' "$output"
+    if [ "$status" -eq 0 ]; then
+        echo "built, but should have failed"
+        return 1
+    fi
+    [[ $output = *"com.example.broken.json:7:54: error: "*'mode: "888" is not three octal digits'* ]]
+}
+
+packages="softwarecontainer softwarecontainer-manifests softwarecontainer-config
+    softwarecontainer-config-networkd packagegroup-softwarecontainer"
+
+build() {
+    # shellcheck disable=SC2086 # a list of words
+    quiet_bitbake $packages
+}
+
+image() {
+    quiet_bitbake sc-check-image
+}
+
+# What the packages hold and depend on is what expected/packages says.
+contents() {
+    "$here/list-packages" "$dir/build/tmp/deploy/deb" > "$dir/packages"
+    diff -u "$here/expected/packages" "$dir/packages"
+}
+
+check_layer() {
+    other_build layer
+    # shellcheck disable=SC2016 # for bitbake to expand
+    printf '%s\n' 'BBPATH = "${TOPDIR}"' 'BBFILES ?= ""' "BBLAYERS = \"$OE_CORE/meta\"" > "$dir/layer/conf/bblayers.conf"
+    build=layer as_builder yocto-check-layer --no-auto --no-auto-dependency --dependency \
+        "$META_OE/meta-oe" "$META_OE/meta-python" "$META_OE/meta-networking" "$META_OE/meta-filesystems" "$META_VIRTUALIZATION" \
+        -- "$dir/source/meta-softwarecontainer"
+}
