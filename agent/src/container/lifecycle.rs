@@ -27,6 +27,7 @@ use crate::{
     config::Config,
     gateway::Gateways,
     host::{
+        apparmor,
         container_path::Owner,
         namespace::Namespaces,
         network::{LateNetwork, Network, NetworkError},
@@ -145,6 +146,9 @@ impl Container {
         };
         for (key, value) in lxc_config::items(&inputs) {
             lxc.set(key, &value).map_err(failed)?;
+        }
+        if apparmor::lacks_lxc_profile() && lxc.set("lxc.apparmor.profile", "unconfined").is_err() {
+            log::debug!("this liblxc was built without AppArmor");
         }
         if let Some(extra) = &host.config.extra_lxc_config {
             lxc.load_config(extra).map_err(failed)?;
