@@ -42,7 +42,10 @@ mod tests {
             path
         };
         let (on, off) = (file("on", "Y\n"), file("off", "N\n"));
-        let without = file("without", "lxc-container-default (enforce)\nman_filter (enforce)\n");
+        let without = file(
+            "without",
+            "lxc-container-default (enforce)\nman_filter (enforce)\n",
+        );
         let with = file("with", "lxc-container-default-cgns (enforce)\n");
         let absent = directory.path().join("absent");
         assert!(lacks(&on, &without));
