@@ -179,7 +179,7 @@ impl Container {
             }
         })?;
         let mut environment = BTreeMap::from([("PATH".to_owned(), DEFAULT_PATH.to_owned())]);
-        environment.extend(gateway::environment(&self.settings));
+        environment.extend(gateway::environment(&self.name, &self.settings));
         for (name, value) in &execution.environment {
             if name.is_empty() || name.contains('=') {
                 return Err(ContainerError::Variable { name: name.clone() });

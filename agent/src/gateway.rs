@@ -4,6 +4,8 @@
 
 #[cfg(feature = "gateway-cgroups")]
 pub mod cgroups;
+#[cfg(feature = "gateway-dbus")]
+mod dbus;
 #[cfg(feature = "gateway-devicenode")]
 mod devicenode;
 #[cfg(feature = "gateway-env")]
@@ -86,16 +88,22 @@ gateways! {
     "gateway-file" file: file::File,
     "gateway-network" network: network::Connection,
     "gateway-devicenode" devicenode: devicenode::DeviceNode,
+    "gateway-dbus" dbus: dbus::Dbus,
     "gateway-cgroups" cgroups: cgroups::Limits,
     "gateway-env" env: env::Env,
 }
 
-/// The environment variables that the gateways give to every process, by name.
-pub fn environment(settings: &GatewaySettings) -> BTreeMap<String, String> {
+/// The environment variables that the gateways give to every process of the container with LXC name `name`. Those of the env
+/// gateway win.
+#[allow(
+    unused_variables,
+    reason = "a build may have none of the gateways that give any"
+)]
+pub fn environment(name: &str, settings: &GatewaySettings) -> BTreeMap<String, String> {
     let mut variables = BTreeMap::new();
+    #[cfg(feature = "gateway-dbus")]
+    variables.extend(dbus::environment(name, &settings.dbus));
     #[cfg(feature = "gateway-env")]
     variables.extend(settings.env.vars.clone());
-    #[cfg(not(feature = "gateway-env"))]
-    let _ = settings;
     variables
 }

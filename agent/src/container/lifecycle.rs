@@ -273,6 +273,8 @@ impl Container {
         let all_ended = errors.is_empty();
         // Its descriptors would keep the container's mounts busy.
         self.namespaces = None;
+        // So would sockets of gateways; and their helper processes end with them.
+        self.gateways = Gateways::default();
         if let Err(error) = self.network.detach(self.id) {
             errors.push(error.into());
         }

@@ -1,0 +1,363 @@
+//! Apps in containers on the host's buses.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod support;
+
+use std::{
+    fs,
+    io::{BufRead as _, BufReader},
+    os::unix::fs::PermissionsExt as _,
+    process::{Child, Command, Stdio},
+};
+
+use support::{Setup, TestAgent, is_alive, signal, wait_until};
+use tempfile::TempDir;
+
+/// A system bus, and a service on it.
+struct SystemBus {
+    address: String,
+    children: Vec<Child>,
+    _dir: TempDir,
+}
+
+const CONFIG: &str = r#"<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN"
+ "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
+<busconfig><type>system</type><listen>ADDRESS</listen><policy context="default"><allow user="*"/><allow own="*"/>
+<allow send_type="method_call"/><allow send_type="signal"/>
+<allow send_requested_reply="true" send_type="method_return"/>
+<allow send_requested_reply="true" send_type="error"/>
+<allow receive_type="method_call"/><allow receive_type="method_return"/>
+<allow receive_type="error"/><allow receive_type="signal"/></policy></busconfig>"#;
+
+impl SystemBus {
+    fn start() -> Self {
+        let dir = TempDir::with_prefix("sc-bus-").unwrap();
+        fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755)).unwrap();
+        let config = dir.path().join("bus.conf");
+        let address = format!("unix:path={}/bus", dir.path().display());
+        fs::write(&config, CONFIG.replace("ADDRESS", &address)).unwrap();
+        let mut bus = Command::new("dbus-daemon");
+        bus.arg(format!("--config-file={}", config.display()));
+        bus.args(["--nofork", "--print-address=1"]);
+        let bus = ready(&mut bus);
+        let service = service(&address);
+        Self {
+            address,
+            children: vec![service, bus],
+            _dir: dir,
+        }
+    }
+}
+
+impl Drop for SystemBus {
+    fn drop(&mut self) {
+        for child in &mut self.children {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
+
+/// The test service of the proxy's own tests: `org.example.Service` with `Echo` and others.
+fn service(address: &str) -> Child {
+    let script = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../dbus-proxy/tests/support/service.py"
+    );
+    ready(Command::new("/usr/bin/python3").args([script, address, "org.example.Service"]))
+}
+
+/// Starts a program that prints a line when it is ready.
+fn ready(command: &mut Command) -> Child {
+    let command = command.stdout(Stdio::piped()).stderr(Stdio::null());
+    let mut child = command.spawn().unwrap();
+    let mut line = String::new();
+    BufReader::new(child.stdout.as_mut().unwrap())
+        .read_line(&mut line)
+        .unwrap();
+    assert!(!line.is_empty(), "{command:?} did not start");
+    child
+}
+
+fn rule(direction: &str, method: &str) -> String {
+    format!(
+        r#"{{"direction": "{direction}", "interface": "org.example.Test", "object-path": "/org/example/*", "method": "{method}"}}"#
+    )
+}
+
+/// A manifest of capabilities, each a name and the configuration of the dbus gateway.
+fn manifest(capabilities: &[(&str, String)]) -> String {
+    let capabilities: Vec<String> = capabilities
+        .iter()
+        .map(|(name, config)| {
+            format!(r#"{{"name": "{name}", "gateways": [{{"id": "dbus", "config": [{config}]}}]}}"#)
+        })
+        .collect();
+    format!(
+        r#"{{"version": "1", "capabilities": [{}]}}"#,
+        capabilities.join(",")
+    )
+}
+
+fn system(rules: &[String]) -> String {
+    format!(r#"{{"dbus-gateway-config-system": [{}]}}"#, rules.join(","))
+}
+
+fn session(rules: &[String]) -> String {
+    format!(
+        r#"{{"dbus-gateway-config-session": [{}]}}"#,
+        rules.join(",")
+    )
+}
+
+fn agent_on(bus: &SystemBus, capabilities: &[(&str, String)]) -> TestAgent {
+    let environment = vec![("DBUS_SYSTEM_BUS_ADDRESS".to_owned(), bus.address.clone())];
+    TestAgent::with(&Setup {
+        environment,
+        ..Setup::manifest(&manifest(capabilities))
+    })
+}
+
+/// A shell command that calls the service's `method` on `bus` ("system" or "session").
+fn call(bus: &str, method: &str) -> String {
+    format!(
+        "gdbus call --{bus} --timeout 5 --dest org.example.Service --object-path /org/example/Test --method org.example.Test.{method} hello"
+    )
+}
+
+const ECHOED: &str = "('hello',)";
+
+fn echoes(agent: &TestAgent, id: i32, bus: &str, method: &str) -> bool {
+    let (status, output) = agent.shell(id, &format!("{} 2>&1", call(bus, method)));
+    let answered = output.trim_end() == ECHOED;
+    assert!(answered || output.contains("AccessDenied"), "{output}");
+    assert_eq!(answered, status == 0);
+    answered
+}
+
+/// The proxies that the agent has started.
+fn proxies(agent: &TestAgent) -> Vec<u32> {
+    let children = format!("/proc/{}/task", agent.pid());
+    let tasks = fs::read_dir(children)
+        .unwrap()
+        .map(|task| task.unwrap().path());
+    let lists = tasks.filter_map(|task| fs::read_to_string(task.join("children")).ok());
+    let pids: Vec<u32> = lists
+        .flat_map(|list| {
+            list.split_whitespace()
+                .map(|pid| pid.parse().unwrap())
+                .collect::<Vec<u32>>()
+        })
+        .collect();
+    let is_proxy = |pid: &u32| {
+        let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        String::from_utf8_lossy(&line).contains("softwarecontainer-dbus-proxy")
+    };
+    pids.into_iter().filter(is_proxy).collect()
+}
+
+#[test]
+fn an_app_reaches_what_rules_allow_on_both_buses() {
+    let bus = SystemBus::start();
+    let both = format!(
+        "{}, {}",
+        session(&[rule("outgoing", "Echo")]),
+        system(&[rule("outgoing", "EchoToo")])
+    );
+    let agent = agent_on(&bus, &[("both", both)]);
+    let mut on_session = service(agent.address());
+    let id = agent.create();
+    agent.client().set_capabilities(id, &["both"]).unwrap();
+    assert!(echoes(&agent, id, "session", "Echo"));
+    assert!(!echoes(&agent, id, "session", "EchoToo"));
+    assert!(echoes(&agent, id, "system", "EchoToo"));
+    assert!(!echoes(&agent, id, "system", "Echo"));
+    let addresses = agent.shell_ok(
+        id,
+        "echo $DBUS_SESSION_BUS_ADDRESS $DBUS_SYSTEM_BUS_ADDRESS",
+    );
+    let expected =
+        format!("unix:path=/gateways/sess_SC-{id}.sock unix:path=/gateways/sys_SC-{id}.sock");
+    assert_eq!(addresses, expected);
+    assert_eq!(proxies(&agent).len(), 1, "one process for both buses");
+    on_session.kill().unwrap();
+    on_session.wait().unwrap();
+}
+
+#[test]
+fn an_empty_array_blocks_a_bus_and_an_absent_key_gives_none() {
+    let bus = SystemBus::start();
+    let agent = agent_on(&bus, &[("blocked", system(&[]))]);
+    let id = agent.create();
+    agent.client().set_capabilities(id, &["blocked"]).unwrap();
+    assert!(!echoes(&agent, id, "system", "Echo"));
+    assert_eq!(
+        agent.shell_ok(id, "ls /gateways/*.sock"),
+        format!("/gateways/sys_SC-{id}.sock")
+    );
+    assert_eq!(agent.shell_ok(id, "echo -$DBUS_SESSION_BUS_ADDRESS-"), "--");
+}
+
+#[test]
+fn a_container_without_the_gateway_has_no_proxy() {
+    let bus = SystemBus::start();
+    let agent = agent_on(&bus, &[]);
+    let id = agent.create();
+    assert_eq!(agent.shell(id, "ls /gateways/*.sock").0 >> 8, 1);
+    assert!(proxies(&agent).is_empty());
+}
+
+#[test]
+fn rules_grow_with_each_call_and_a_repeat_changes_nothing() {
+    let bus = SystemBus::start();
+    let agent = agent_on(
+        &bus,
+        &[
+            ("one", system(&[rule("outgoing", "Echo")])),
+            ("two", system(&[rule("outgoing", "EchoToo")])),
+        ],
+    );
+    let id = agent.create();
+    let client = agent.client();
+    client.set_capabilities(id, &["one"]).unwrap();
+    let before = proxies(&agent);
+    assert!(echoes(&agent, id, "system", "Echo"));
+    assert!(!echoes(&agent, id, "system", "EchoToo"));
+    client.set_capabilities(id, &["two"]).unwrap();
+    client.set_capabilities(id, &["one", "two"]).unwrap();
+    assert!(echoes(&agent, id, "system", "Echo"));
+    assert!(echoes(&agent, id, "system", "EchoToo"));
+    assert_eq!(proxies(&agent), before);
+}
+
+#[test]
+fn a_proxy_that_dies_is_replaced_and_logged() {
+    let bus = SystemBus::start();
+    let agent = agent_on(&bus, &[("one", system(&[rule("outgoing", "Echo")]))]);
+    let id = agent.create();
+    agent.client().set_capabilities(id, &["one"]).unwrap();
+    for round in 1..3 {
+        let before = proxies(&agent);
+        signal(before[0], "KILL");
+        assert!(echoes(&agent, id, "system", "Echo"));
+        assert_ne!(proxies(&agent), before);
+        let said = format!("D-Bus proxy of SC-{id} ended");
+        assert_eq!(agent.log().matches(&said).count(), round, "{}", agent.log());
+    }
+}
+
+#[test]
+fn a_proxy_ends_with_its_container() {
+    let bus = SystemBus::start();
+    let agent = agent_on(&bus, &[("one", system(&[]))]);
+    let ids = [agent.create(), agent.create()];
+    for id in ids {
+        agent.client().set_capabilities(id, &["one"]).unwrap();
+    }
+    let all = proxies(&agent);
+    assert_eq!(all.len(), 2);
+    agent.client().destroy(ids[0]).unwrap();
+    assert_eq!(proxies(&agent).len(), 1);
+    agent.client().destroy(ids[1]).unwrap();
+    assert!(proxies(&agent).is_empty());
+    assert!(agent.mounts().is_empty(), "{:?}", agent.mounts());
+}
+
+#[test]
+fn no_proxy_outlives_a_killed_agent() {
+    let bus = SystemBus::start();
+    let mut agent = agent_on(&bus, &[("one", system(&[]))]);
+    let id = agent.create();
+    agent.client().set_capabilities(id, &["one"]).unwrap();
+    let proxy = proxies(&agent)[0];
+    agent.kill();
+    wait_until("the proxy has ended", || !is_alive(proxy));
+    agent.start_agent();
+}
+
+#[test]
+fn a_service_in_a_container_can_be_called_from_the_host() {
+    let bus = SystemBus::start();
+    let agent = agent_on(&bus, &[("serve", session(&[rule("incoming", "Echo")]))]);
+    let id = agent.create();
+    let client = agent.client();
+    client.set_capabilities(id, &["serve"]).unwrap();
+    let script = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../dbus-proxy/tests/support/service.py"
+    );
+    client
+        .bind_mount(id, script, "/tmp/service.py", true)
+        .unwrap();
+    let command = format!(
+        "/usr/bin/python3 /tmp/service.py unix:path=/gateways/sess_SC-{id}.sock org.example.Service"
+    );
+    let output = agent.path("service-output");
+    client
+        .execute(id, &command, "", output.to_str().unwrap(), &[])
+        .unwrap();
+    wait_until("the service is ready", || {
+        fs::read_to_string(&output)
+            .unwrap_or_default()
+            .contains("ready")
+    });
+    for (method, allowed) in [("Echo", true), ("EchoToo", false)] {
+        let mut caller = Command::new("sh");
+        caller
+            .arg("-c")
+            .arg(call("session", method))
+            .env("DBUS_SESSION_BUS_ADDRESS", agent.address());
+        assert_eq!(
+            caller.output().unwrap().status.success(),
+            allowed,
+            "{method}"
+        );
+    }
+}
+
+#[test]
+fn a_call_that_fails_takes_rules_and_sockets_back() {
+    let bus = SystemBus::start();
+    let more = format!(
+        "{}, {}",
+        session(&[rule("outgoing", "Echo")]),
+        system(&[rule("outgoing", "EchoToo")])
+    );
+    // The cgroups gateway comes after this one, and no kernel has such a setting.
+    let fails = format!(
+        r#"{{"name": "fails", "gateways": [{{"id": "dbus", "config": [{more}]}},
+        {{"id": "cgroups", "config": [{{"setting": "memory.nonsense", "value": "1"}}]}}]}}"#
+    );
+    let one = manifest(&[("one", system(&[rule("outgoing", "Echo")]))]);
+    let setup = Setup {
+        environment: vec![("DBUS_SYSTEM_BUS_ADDRESS".to_owned(), bus.address.clone())],
+        manifests: vec![
+            ("one.json".to_owned(), one),
+            (
+                "fails.json".to_owned(),
+                format!(r#"{{"version": "1", "capabilities": [{fails}]}}"#),
+            ),
+        ],
+        ..Setup::default()
+    };
+    let agent = TestAgent::with(&setup);
+    let client = agent.client();
+
+    let fresh = agent.create();
+    client.set_capabilities(fresh, &["fails"]).unwrap_err();
+    assert!(proxies(&agent).is_empty());
+    assert_eq!(agent.shell(fresh, "ls /gateways/*.sock").0 >> 8, 1);
+
+    let id = agent.create();
+    client.set_capabilities(id, &["one"]).unwrap();
+    let before = proxies(&agent);
+    let (_, error) = client.set_capabilities(id, &["fails"]).unwrap_err();
+    assert!(error.contains("memory.nonsense"), "{error}");
+    assert!(echoes(&agent, id, "system", "Echo"));
+    assert!(!echoes(&agent, id, "system", "EchoToo"));
+    assert_eq!(
+        agent.shell_ok(id, "ls /gateways/*.sock"),
+        format!("/gateways/sys_SC-{id}.sock")
+    );
+    assert_eq!(proxies(&agent), before);
+}
