@@ -5,45 +5,29 @@
 
 mod netns;
 
-use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::time::{Duration, Instant};
+use std::io::Write;
+use std::net::{SocketAddr, TcpStream};
+use std::time::Duration;
 
 use netns::Namespace;
+use netns::probe::Sink;
 use netns::world::{OUTSIDE, World};
 use serde_json::json;
 use softwarecontainer_capability::class_id::ClassId;
 
-const WARM_UP: Duration = Duration::from_millis(1500);
-const DURATION: Duration = Duration::from_secs(6);
-
-/// Sends as much as possible over TCP and returns what arrives after the first moments, in bits per second.
+/// Sends as much as possible over TCP and returns what arrives, in bits per second.
 fn transfer(from: &Namespace, to: &Namespace, address: &str, port: u16) -> f64 {
+    let sink = Sink::start(to, port);
     let address = SocketAddr::new(address.parse().unwrap(), port);
-    let listener = to.run(|| TcpListener::bind(address).unwrap());
     let mut sender =
         from.run(|| TcpStream::connect_timeout(&address, Duration::from_secs(3)).unwrap());
-    let (mut receiver, _) = listener.accept().unwrap();
     std::thread::scope(|scope| {
         scope.spawn(move || {
             let block = [0; 16 * 1024];
             // Ends when the receiver has seen enough and closes.
             while sender.write_all(&block).is_ok() {}
         });
-        let start = Instant::now();
-        let (mut bytes, mut counted_from) = (0, None);
-        let mut block = vec![0; 256 * 1024];
-        while start.elapsed() < WARM_UP + DURATION {
-            let length = receiver.read(&mut block).unwrap();
-            match counted_from {
-                None if start.elapsed() >= WARM_UP => counted_from = Some(Instant::now()),
-                None => {}
-                Some(_) => bytes += length,
-            }
-        }
-        let seconds = counted_from.unwrap().elapsed().as_secs_f64();
-        drop(receiver);
-        f64::from(u32::try_from(bytes / 1024).unwrap()) * 1024.0 * 8.0 / seconds
+        sink.rate()
     })
 }
 

@@ -14,6 +14,7 @@ use super::frame_filter::{self, Identity};
 use super::iptables::FirewallError;
 use super::netlink::{Netlink, NetlinkError, PortFlags};
 use super::netns::{self, NetnsError};
+use super::sysctl::{self, SysctlError};
 use crate::config::BridgeConfig;
 
 /// Name of the network interface in every container.
@@ -38,6 +39,8 @@ pub enum NetworkError {
     Netlink(NetlinkError),
     /// The container's network namespace could not be entered.
     Namespace(NetnsError),
+    /// A kernel setting of the container could not be set.
+    Setting(SysctlError),
     /// The firewall refused.
     Firewall(FirewallError),
 }
@@ -49,6 +52,7 @@ impl fmt::Display for NetworkError {
             Self::Addresses(source) => source.fmt(f),
             Self::Netlink(source) => source.fmt(f),
             Self::Namespace(source) => source.fmt(f),
+            Self::Setting(source) => source.fmt(f),
             Self::Firewall(source) => source.fmt(f),
         }
     }
@@ -61,6 +65,7 @@ impl std::error::Error for NetworkError {
             Self::Addresses(source) => Some(source),
             Self::Netlink(source) => Some(source),
             Self::Namespace(source) => Some(source),
+            Self::Setting(source) => Some(source),
             Self::Firewall(source) => Some(source),
         }
     }
@@ -87,6 +92,12 @@ impl From<NetlinkError> for NetworkError {
 impl From<NetnsError> for NetworkError {
     fn from(source: NetnsError) -> Self {
         Self::Namespace(source)
+    }
+}
+
+impl From<SysctlError> for NetworkError {
+    fn from(source: SysctlError) -> Self {
+        Self::Setting(source)
     }
 }
 
@@ -236,7 +247,8 @@ impl Network {
         Ok(())
     }
 
-    /// After a container's start: connects it to a port of the bridge that is closed, and sets loopback up inside.
+    /// After a container's start: connects it to a port of the bridge that is closed. Inside, sets loopback up and allows
+    /// ping.
     ///
     /// # Errors
     /// [`NetworkError`].
@@ -250,9 +262,10 @@ impl Network {
         netlink.set_port_flags(&link, port_flags(true))?;
         netns::inside(namespace, || {
             let netlink = Netlink::open()?;
-            netlink.set_up(&netlink.link("lo")?, true)
-        })??;
-        Ok(())
+            netlink.set_up(&netlink.link("lo")?, true)?;
+            // Apps have no raw sockets: every group may open ICMP sockets instead, see icmp(7).
+            Ok(sysctl::write("net/ipv4/ping_group_range", "0 2147483647")?)
+        })?
     }
 
     /// Opens or closes the port of container `id`.

@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::Namespace;
 
@@ -61,6 +61,39 @@ impl Drop for Echo {
         for thread in self.threads.drain(..) {
             let _ = thread.join();
         }
+    }
+}
+
+/// Swallows what one client sends over TCP, and measures how fast it comes.
+pub struct Sink(TcpListener);
+
+impl Sink {
+    const WARM_UP: Duration = Duration::from_millis(1500);
+    const DURATION: Duration = Duration::from_secs(6);
+
+    /// Listens at all addresses of the namespace.
+    pub fn start(namespace: &Namespace, port: u16) -> Self {
+        let any = SocketAddr::new("::".parse::<IpAddr>().unwrap(), port);
+        Self(namespace.run(|| TcpListener::bind(any).unwrap()))
+    }
+
+    /// Waits for the client and returns what arrives after the first moments, in bits per second.
+    pub fn rate(&self) -> f64 {
+        let (mut receiver, _) = self.0.accept().unwrap();
+        let start = Instant::now();
+        let (mut bytes, mut counted_from) = (0, None);
+        let mut block = vec![0; 256 * 1024];
+        while start.elapsed() < Self::WARM_UP + Self::DURATION {
+            let length = receiver.read(&mut block).unwrap();
+            assert!(length > 0, "the client has closed");
+            match counted_from {
+                None if start.elapsed() >= Self::WARM_UP => counted_from = Some(Instant::now()),
+                None => {}
+                Some(_) => bytes += length,
+            }
+        }
+        let seconds = counted_from.unwrap().elapsed().as_secs_f64();
+        f64::from(u32::try_from(bytes / 1024).unwrap()) * 1024.0 * 8.0 / seconds
     }
 }
 

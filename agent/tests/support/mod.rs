@@ -7,11 +7,14 @@ mod client;
 
 use std::{
     fs,
-    io::{BufRead as _, BufReader},
-    os::unix::fs::PermissionsExt as _,
+    io::{self, BufRead as _, BufReader},
+    os::unix::{fs::PermissionsExt as _, process::CommandExt as _},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
-    sync::atomic::{AtomicU32, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -36,7 +39,12 @@ pub struct Setup {
     pub default_manifests: Vec<(String, String)>,
     /// More environment variables for the agent.
     pub environment: Vec<(String, String)>,
+    /// What the agent's process does before it becomes the agent: enters a network namespace, for example.
+    pub before: Option<Before>,
 }
+
+/// Work in a process that was just forked: system calls only.
+pub type Before = Arc<dyn Fn() -> io::Result<()> + Send + Sync>;
 
 impl Setup {
     /// With one manifest.
@@ -55,6 +63,7 @@ pub struct TestAgent {
     client: Option<Client>,
     address: String,
     environment: Vec<(String, String)>,
+    before: Option<Before>,
     dir: TempDir,
     /// The agent's bridge.
     pub bridge: String,
@@ -113,6 +122,7 @@ impl TestAgent {
             client: None,
             address,
             environment: setup.environment.clone(),
+            before: setup.before.clone(),
             dir,
             bridge,
             network,
@@ -130,7 +140,16 @@ impl TestAgent {
             .env("DBUS_SESSION_BUS_ADDRESS", &self.address)
             .env("SOFTWARECONTAINER_INIT", init_program())
             .envs(self.environment.iter().cloned());
+        self.enter(&mut command);
         command
+    }
+
+    /// Makes `command` run where the agent runs.
+    fn enter(&self, command: &mut Command) {
+        if let Some(before) = self.before.clone() {
+            // SAFETY: `before` promises to do system calls only.
+            unsafe { command.pre_exec(move || before()) };
+        }
     }
 
     /// Starts the agent again after [`Self::kill`] or [`Self::stop`], and waits until it can be called.
@@ -240,7 +259,10 @@ impl TestAgent {
 
     /// The process ID of a container's init.
     pub fn init_pid(&self, id: i32) -> u32 {
-        let output = Command::new("lxc-info")
+        // It asks the container's monitor, whose socket belongs to the agent's network namespace.
+        let mut command = Command::new("lxc-info");
+        self.enter(&mut command);
+        let output = command
             .args(["-P", self.path("lxc").to_str().unwrap(), "-n"])
             .arg(format!("SC-{id}"))
             .args(["-p", "-H"])

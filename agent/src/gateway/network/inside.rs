@@ -15,9 +15,7 @@ use crate::host::network::{INTERFACE, Network, NetworkError, START_LIMIT};
 use crate::host::sysctl;
 
 /// Settings of the container's namespace, made before its interface is up. Those that this kernel lacks are skipped.
-const SETTINGS: [(&str, &str); 6] = [
-    // Apps have no raw sockets, but may ping: every group may open ICMP sockets, see icmp(7).
-    ("net/ipv4/ping_group_range", "0 2147483647"),
+const SETTINGS: [(&str, &str); 5] = [
     // Nobody on the bridge may change the container's routes or addresses.
     ("net/ipv4/conf/eth0/accept_redirects", "0"),
     ("net/ipv6/conf/eth0/accept_redirects", "0"),

@@ -1,0 +1,457 @@
+//! Containers on the network: real packets, through a real agent.
+
+#![cfg(feature = "gateway-network")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod lab;
+mod netns;
+mod support;
+
+use std::fs;
+
+use lab::{BRIDGE6, HOST, HOST6, Lab, OUTSIDE, OUTSIDE6, network_state};
+use netns::probe::Echo;
+use serde_json::{Value, json};
+use support::Setup;
+
+fn outgoing(allow: &Value) -> Value {
+    json!([{"direction": "OUTGOING", "allow": [allow]}])
+}
+
+fn incoming(allow: &Value) -> Value {
+    json!([{"direction": "INCOMING", "allow": [allow]}])
+}
+
+fn unlimited() -> Value {
+    json!([
+        {"direction": "OUTGOING", "allow": [{"host": "*"}]},
+        {"direction": "INCOMING", "allow": [{"host": "*"}]}
+    ])
+}
+
+#[test]
+fn a_container_without_the_capability_has_no_address_and_reaches_nothing() {
+    let lab = Lab::with_network(&[("all", unlimited())]);
+    let _servers = [Echo::start(&lab.outside, 80), Echo::start(&lab.host, 80)];
+    let id = lab.agent.create();
+    let addresses = lab
+        .agent
+        .shell_ok(id, "ip -4 addr show dev eth0; ip -6 addr show dev eth0");
+    assert!(!addresses.contains("inet"), "{addresses}");
+    assert!(!addresses.contains(",UP"), "{addresses}");
+    for to in [OUTSIDE, HOST, &lab.bridge_ip(), OUTSIDE6] {
+        assert!(!lab.reaches(id, to, 80), "{to}");
+        assert!(!lab.pings(id, to), "{to}");
+    }
+    assert!(lab.pings(id, "127.0.0.1"), "loopback is free");
+}
+
+#[test]
+fn unlimited_means_everything_both_ways() {
+    let lab = Lab::with_network(&[("all", unlimited())]);
+    let id = lab.container(&["all"]);
+    let _servers = [80, 8080].map(|port| Echo::start(&lab.outside, port));
+    for to in [OUTSIDE, OUTSIDE6] {
+        assert!(
+            lab.reaches(id, to, 80) && lab.reaches(id, to, 8080) && lab.pings(id, to),
+            "{to}"
+        );
+    }
+    lab.route_to_containers();
+    lab.serve_hello(id, 9000);
+    for address in [lab.address(id), lab.address6(id)] {
+        assert!(
+            lab.outside
+                .shell(&format!("nc -w 2 -d {address} 9000"))
+                .contains("hello"),
+            "{address}"
+        );
+        assert!(lab.outside.ping(&address), "{address}");
+    }
+}
+
+#[test]
+fn a_browser_gets_pages_and_nothing_else() {
+    let browser = json!([{"direction": "OUTGOING", "allow": [
+        {"host": "*", "ports": [80, 443], "protocols": "tcp"},
+        {"host": "*", "ports": 53, "protocols": ["udp", "tcp"]}
+    ]}]);
+    let lab = Lab::with_network(&[("browser", browser)]);
+    let pages = tempfile::tempdir().unwrap();
+    fs::write(pages.path().join("index.html"), "<p>the page</p>").unwrap();
+    let directory = pages.path().to_str().unwrap();
+    let _http = [80, 8080].map(|port| {
+        let port = port.to_string();
+        lab.outside.serve(
+            "python3",
+            &[
+                "-m",
+                "http.server",
+                "--bind",
+                "::",
+                "--directory",
+                directory,
+                &port,
+            ],
+        )
+    });
+    let _dns = lab.outside.serve(
+        "dnsmasq",
+        &[
+            "--keep-in-foreground",
+            "--conf-file=/dev/null",
+            "--no-resolv",
+            "--no-hosts",
+            "--pid-file=",
+            "--user=root",
+            "--address=/www.example.test/198.51.100.2",
+            "--address=/www.example.test/2001:db8::2",
+        ],
+    );
+    support::wait_until("the servers listen", || {
+        let listening = lab.outside.shell("ss -lntu");
+        [":80 ", ":8080 ", ":53 "]
+            .iter()
+            .all(|port| listening.contains(port))
+    });
+    let id = lab.container(&["browser"]);
+    let resolver = lab.agent.path("resolv.conf");
+    fs::write(&resolver, format!("nameserver {OUTSIDE}\n")).unwrap();
+    let client = lab.agent.client();
+    client
+        .bind_mount(id, resolver.to_str().unwrap(), "/etc/resolv.conf", true)
+        .unwrap();
+
+    for family in ["-4", "-6"] {
+        let page = lab.agent.shell_ok(
+            id,
+            &format!("/usr/bin/curl -s -m 5 {family} http://www.example.test/"),
+        );
+        assert_eq!(page, "<p>the page</p>");
+        let other = format!("/usr/bin/curl -s -m 1 {family} http://www.example.test:8080/");
+        let (status, text) = lab.agent.shell(id, &other);
+        assert_eq!(status >> 8, 28, "curl's status for a time-out: {text}");
+    }
+    assert!(!lab.pings(id, OUTSIDE));
+    lab.route_to_containers();
+    lab.serve_hello(id, 9000);
+    assert!(
+        !lab.outside
+            .try_run(&format!("nc -z -w 1 {} 9000", lab.address(id)))
+            .status
+            .success()
+    );
+}
+
+#[test]
+fn ping_only_pings_and_does_nothing_else() {
+    let lab = Lab::with_network(&[("ping", outgoing(&json!({"host": "*", "protocols": "icmp"})))]);
+    let _server = Echo::start(&lab.outside, 80);
+    let id = lab.container(&["ping"]);
+    for to in [OUTSIDE, OUTSIDE6, HOST, BRIDGE6] {
+        assert!(lab.pings(id, to), "{to}");
+        assert!(!lab.reaches(id, to, 80), "{to}");
+    }
+    assert!(!lab.outside.ping(&lab.address(id)));
+}
+
+#[test]
+fn localhost_only_reaches_itself_and_nothing_else() {
+    let rules = json!([{"direction": "OUTGOING", "allow": [{"host": "127.0.0.1"}]}]);
+    let lab = Lab::with_network(&[("localhost", rules)]);
+    let _server = Echo::start(&lab.outside, 80);
+    let id = lab.container(&["localhost"]);
+    lab.serve_hello(id, 9000);
+    assert!(lab.reaches(id, "127.0.0.1", 9000) && lab.reaches(id, "::1", 9000));
+    assert!(lab.reaches(id, &lab.address(id), 9000), "its own address");
+    for to in [OUTSIDE, OUTSIDE6, HOST, HOST6, &lab.bridge_ip()] {
+        assert!(!lab.reaches(id, to, 80) && !lab.pings(id, to), "{to}");
+    }
+}
+
+#[test]
+fn a_server_in_a_container_is_reached_on_its_allowed_port_only() {
+    let lab = Lab::with_network(&[(
+        "server",
+        incoming(&json!({"host": "*", "ports": 9000, "protocols": "tcp"})),
+    )]);
+    let id = lab.container(&["server"]);
+    lab.route_to_containers();
+    lab.serve_hello(id, 9000);
+    lab.serve_hello(id, 9001);
+    for address in [lab.address(id), lab.address6(id)] {
+        for from in [&lab.outside, &lab.host] {
+            assert!(
+                from.shell(&format!("nc -w 2 -d {address} 9000"))
+                    .contains("hello"),
+                "{address}"
+            );
+            assert!(
+                !from
+                    .try_run(&format!("nc -z -w 1 {address} 9001"))
+                    .status
+                    .success(),
+                "{address}"
+            );
+            assert!(!from.ping(&address), "{address}");
+        }
+    }
+}
+
+#[test]
+fn two_containers_meet_only_if_both_allow_it() {
+    let lab = Lab::with_network(&[
+        (
+            "call",
+            outgoing(&json!({"host": "*", "ports": 9000, "protocols": "tcp"})),
+        ),
+        (
+            "answer",
+            incoming(&json!({"host": "*", "ports": 9000, "protocols": "tcp"})),
+        ),
+        ("nothing", json!([{"direction": "OUTGOING", "allow": []}])),
+    ]);
+    for (first, second) in [
+        ("call", "answer"),
+        ("call", "nothing"),
+        ("nothing", "answer"),
+        ("call", "call"),
+    ] {
+        let (caller, called) = (lab.container(&[first]), lab.container(&[second]));
+        lab.serve_hello(called, 9000);
+        for address in [lab.address(called), lab.address6(called)] {
+            let met = lab.reaches(caller, &address, 9000);
+            assert_eq!(
+                met,
+                (first, second) == ("call", "answer"),
+                "{first}, {second}, {address}"
+            );
+        }
+        for id in [caller, called] {
+            lab.agent.client().destroy(id).unwrap();
+        }
+    }
+}
+
+#[test]
+fn the_outside_sees_the_address_of_the_host() {
+    let lab = Lab::with_network(&[("all", unlimited())]);
+    let id = lab.container(&["all"]);
+    let _server = Echo::start(&lab.outside, 80);
+    for (to, host) in [(OUTSIDE, HOST), (OUTSIDE6, HOST6)] {
+        assert_eq!(
+            lab.agent
+                .shell_ok(id, &format!("/usr/bin/nc.openbsd -w 2 -d {to} 80")),
+            host
+        );
+    }
+}
+
+#[test]
+fn capabilities_that_are_set_later_add_up() {
+    let lab = Lab::with_network(&[
+        ("http", outgoing(&json!({"host": OUTSIDE, "ports": 80}))),
+        ("alt", outgoing(&json!({"host": OUTSIDE, "ports": 8080}))),
+    ]);
+    let _servers = [80, 8080].map(|port| Echo::start(&lab.outside, port));
+    let id = lab.container(&["http"]);
+    assert!(lab.reaches(id, OUTSIDE, 80) && !lab.reaches(id, OUTSIDE, 8080));
+    lab.agent.client().set_capabilities(id, &["alt"]).unwrap();
+    assert!(lab.reaches(id, OUTSIDE, 80) && lab.reaches(id, OUTSIDE, 8080));
+    let before = network_state(&lab.inside(id));
+    lab.agent
+        .client()
+        .set_capabilities(id, &["alt", "http"])
+        .unwrap();
+    assert_eq!(network_state(&lab.inside(id)), before);
+}
+
+#[test]
+fn a_malformed_configuration_is_refused_by_name_and_changes_nothing() {
+    let bad = [
+        (
+            "bad.direction",
+            json!([{"direction": "SIDEWAYS", "allow": []}]),
+            "direction",
+        ),
+        ("bad.no-direction", json!([{"allow": []}]), "direction"),
+        (
+            "bad.allow",
+            json!([{"direction": "OUTGOING", "allow": "*"}]),
+            "allow",
+        ),
+        ("bad.no-allow", json!([{"direction": "OUTGOING"}]), "allow"),
+        ("bad.host", outgoing(&json!({"host": "300.1.1.1"})), "host"),
+        ("bad.no-host", outgoing(&json!({"ports": 80})), "host"),
+        (
+            "bad.ports",
+            outgoing(&json!({"host": "*", "ports": 70000})),
+            "ports",
+        ),
+        (
+            "bad.range",
+            outgoing(&json!({"host": "*", "ports": "90-80"})),
+            "ports",
+        ),
+        (
+            "bad.protocols",
+            outgoing(&json!({"host": "*", "protocols": "carrier-pigeon"})),
+            "protocols",
+        ),
+        (
+            "bad.name",
+            outgoing(&json!({"host": "no-such-host.invalid"})),
+            "no-such-host.invalid",
+        ),
+        ("bad.empty", json!([]), "config"),
+    ];
+    let mut capabilities = vec![("good", outgoing(&json!({"host": OUTSIDE, "ports": 80})))];
+    capabilities.extend(bad.iter().map(|(name, config, _)| (*name, config.clone())));
+    let lab = Lab::with_network(&capabilities);
+    let _server = Echo::start(&lab.outside, 80);
+    let fresh = lab.agent.create();
+    let id = lab.container(&["good"]);
+    let before = (
+        network_state(&lab.inside(id)),
+        network_state(&lab.inside(fresh)),
+        lab.host_state(),
+    );
+    for (name, _, key) in &bad {
+        for id in [id, fresh] {
+            let (_, text) = lab
+                .agent
+                .client()
+                .set_capabilities(id, &["good", name])
+                .unwrap_err();
+            assert!(
+                text.contains(key) && text.contains("network"),
+                "{name}: {text}"
+            );
+        }
+        let after = (
+            network_state(&lab.inside(id)),
+            network_state(&lab.inside(fresh)),
+            lab.host_state(),
+        );
+        assert_eq!(after, before, "{name}");
+    }
+    assert!(lab.reaches(id, OUTSIDE, 80));
+    assert!(!lab.reaches(fresh, OUTSIDE, 80));
+}
+
+#[test]
+fn a_gateway_that_fails_later_takes_the_network_back() {
+    let setup = Setup::manifest(&lab::manifest(&[(
+        "both",
+        &[
+            ("network", unlimited()),
+            (
+                "cgroups",
+                json!([{"setting": "pids.no_such_setting", "value": "1"}]),
+            ),
+        ],
+    )]));
+    let lab = Lab::with(setup);
+    let id = lab.agent.create();
+    let look = "ip -4 addr; ip -6 addr; ip route";
+    let before = lab.agent.shell_ok(id, look);
+    let (_, text) = lab
+        .agent
+        .client()
+        .set_capabilities(id, &["both"])
+        .unwrap_err();
+    assert!(text.contains("pids.no_such_setting"), "{text}");
+    assert_eq!(lab.agent.shell_ok(id, look), before);
+    assert!(!lab.pings(id, &lab.bridge_ip()));
+}
+
+#[test]
+fn nothing_is_doubled_or_left_after_destroy_restart_crash_and_stop() {
+    let mut lab = Lab::with_network(&[("all", unlimited())]);
+    let mut stopped = None;
+    // The bridge is made while the agent is being reached already.
+    let id = lab.agent.create();
+    lab.agent.client().destroy(id).unwrap();
+    let ready = lab.host_state();
+    for _ in 0..3 {
+        let id = lab.container(&["all"]);
+        assert!(lab.pings(id, OUTSIDE));
+        lab.agent.client().destroy(id).unwrap();
+        assert_eq!(lab.host_state(), ready);
+    }
+    // A crash with a container that has a network.
+    lab.container(&["all"]);
+    lab.agent.kill();
+    lab.agent.start_agent();
+    support::wait_until("the old container is gone", || lab.host_state() == ready);
+    let id = lab.container(&["all"]);
+    assert!(lab.pings(id, OUTSIDE));
+    assert_eq!(lab.agent.stop(), Some(0));
+    check_stopped(&lab, &mut stopped);
+    // And once more from the beginning.
+    lab.agent.start_agent();
+    support::wait_until("the bridge is there", || lab.host_state() == ready);
+    lab.agent.stop();
+    check_stopped(&lab, &mut stopped);
+}
+
+/// The host is as if there never had been an agent, the same each time.
+fn check_stopped(lab: &Lab, earlier: &mut Option<String>) {
+    let state = lab.host_state();
+    assert!(
+        !state.contains("SC-") && !state.contains(&lab.agent.bridge),
+        "{state}"
+    );
+    assert!(
+        state.contains("ip_forward = 0") && state.contains("forwarding = 0"),
+        "{state}"
+    );
+    assert_eq!(*earlier.get_or_insert_with(|| state.clone()), state);
+}
+
+#[test]
+fn a_full_network_is_a_clear_error_until_a_container_goes() {
+    let lab = Lab::with(Setup {
+        config: "bridge-netmask = 255.255.255.252\nbridge-netmask-bitlength = 30\n".to_owned(),
+        ..Setup::default()
+    });
+    let first = lab.agent.create();
+    let config = r#"[{"writeBufferEnabled": false}]"#;
+    let (_, text) = lab.agent.client().create(config).unwrap_err();
+    assert!(
+        text.contains("no address is left") && text.contains("/30"),
+        "{text}"
+    );
+    assert_eq!(lab.agent.client().list().unwrap(), [first]);
+    lab.agent.client().destroy(first).unwrap();
+    assert_eq!(lab.agent.create(), first);
+}
+
+#[test]
+fn a_missing_bridge_that_may_not_be_made_is_an_error_until_it_is_there() {
+    let mut setup = Setup::manifest(&lab::manifest(&[("all", &[("network", unlimited())])]));
+    setup.config = "create-bridge = false\n".to_owned();
+    let lab = Lab::with(setup);
+    let bridge = lab.agent.bridge.clone();
+    let (_, text) = lab.agent.client().create("[]").unwrap_err();
+    assert!(
+        text.contains(&bridge) && text.contains("does not exist"),
+        "{text}"
+    );
+    assert!(lab.agent.log().contains(&bridge), "{}", lab.agent.log());
+    lab.host.ip(&format!("link add {bridge} type bridge"));
+    lab.host
+        .ip(&format!("address add {}/24 dev {bridge}", lab.bridge_ip()));
+    lab.host
+        .ip(&format!("address add {BRIDGE6}/64 dev {bridge} nodad"));
+    lab.host.ip(&format!("link set {bridge} up"));
+    let before = lab.host_state();
+    let id = lab.container(&["all"]);
+    assert!(lab.pings(id, &lab.bridge_ip()));
+    assert!(
+        !lab.pings(id, OUTSIDE),
+        "forwarding and masquerading are left to whoever made the bridge"
+    );
+    lab.agent.client().destroy(id).unwrap();
+    assert_eq!(lab.host_state(), before);
+}
