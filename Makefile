@@ -1,0 +1,96 @@
+# Set-up, build, test, demonstration and installation. `make help` lists the targets.
+
+PREFIX ?= /usr/local
+SYSCONFDIR ?= $(if $(filter /usr,$(PREFIX)),/etc,$(PREFIX)/etc)
+DESTDIR ?=
+# Where the built programs are; a cross build names its own directory and runs only `make install`.
+BINARIES ?= target/release
+CARGO ?= cargo
+INSTALL ?= install
+
+BINDIR = $(DESTDIR)$(PREFIX)/bin
+LIBEXECDIR = $(DESTDIR)$(PREFIX)/libexec/softwarecontainer
+DATADIR = $(DESTDIR)$(PREFIX)/share/softwarecontainer
+MANDIR = $(DESTDIR)$(PREFIX)/share/man
+UNITDIR ?= $(PREFIX)/lib/systemd/system
+PRESETDIR ?= $(PREFIX)/lib/systemd/system-preset
+SYSUSERSDIR ?= $(PREFIX)/lib/sysusers.d
+ACTIVATIONDIR ?= $(PREFIX)/share/dbus-1/system-services
+INTERFACEDIR ?= $(PREFIX)/share/dbus-1/interfaces
+# dbus-daemon reads policies below /usr and /etc only.
+POLICYDIR ?= $(if $(filter /usr,$(PREFIX)),/usr/share,/etc)/dbus-1/system.d
+CONFDIR = $(SYSCONFDIR)/softwarecontainer
+
+export SOFTWARECONTAINER_PREFIX = $(PREFIX)
+export SOFTWARECONTAINER_SYSCONFDIR = $(SYSCONFDIR)
+
+build: ## Build the programs in target/release for PREFIX
+	$(CARGO) build --release --workspace
+
+help: ## List the targets
+	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' $(firstword $(MAKEFILE_LIST)) | expand -t 20
+
+setup: ## Install what building and testing need (Debian, as root)
+	scripts/setup-debian.sh
+
+demo: setup ## Install, build, and show a launcher's whole sequence on a real container
+	$(CARGO) build --workspace
+	scripts/demo
+
+test: setup ## Install, build, and run every test
+	scripts/test
+
+lint: ## Format, clippy, shellcheck and the files' own checks
+	scripts/lint
+
+check: lint test ## Everything but the boot test
+
+bench: setup ## Measure speed and size
+	$(CARGO) build --release --workspace
+	scripts/bench
+
+# Substitutes the installation's paths in what systemd and D-Bus read.
+define place
+	$(INSTALL) -d $(dir $(DESTDIR)$(3))
+	sed -e 's|@PREFIX@|$(PREFIX)|g' -e 's|@SYSCONFDIR@|$(SYSCONFDIR)|g' $(2) > $(DESTDIR)$(3)
+	chmod $(1) $(DESTDIR)$(3)
+endef
+
+install: install-programs install-configuration install-systemd install-man ## Install everything that was built
+
+install-programs:
+	$(INSTALL) -d $(BINDIR) $(LIBEXECDIR) $(DATADIR) $(DESTDIR)$(INTERFACEDIR)
+	$(INSTALL) -m 755 $(BINARIES)/softwarecontainer-agent $(BINARIES)/softwarecontainer-validate $(BINDIR)
+	$(INSTALL) -m 755 $(BINARIES)/softwarecontainer-init $(BINARIES)/softwarecontainer-dbus-proxy $(LIBEXECDIR)
+	$(INSTALL) -m 644 manifests/schema.json $(DATADIR)
+	$(INSTALL) -d $(DATADIR)/manifests
+	$(INSTALL) -m 644 manifests/examples/*.json $(DATADIR)/manifests
+	if [ -f agent/seccomp/softwarecontainer.seccomp ]; then \
+		$(INSTALL) -m 644 agent/seccomp/softwarecontainer.seccomp $(DATADIR)/seccomp.profile; fi
+	$(INSTALL) -m 644 agent/dbus/com.pelagicore.SoftwareContainerAgent.xml $(DESTDIR)$(INTERFACEDIR)
+
+install-configuration:
+	$(INSTALL) -d $(DESTDIR)$(CONFDIR)/service-manifest.d $(DESTDIR)$(CONFDIR)/service-manifest.default.d
+	$(call place,644,systemd/softwarecontainer-config,$(CONFDIR)/softwarecontainer-config)
+	$(INSTALL) -m 644 systemd/softwarecontainer.conf $(DESTDIR)$(CONFDIR)
+	$(INSTALL) -m 644 manifests/default/*.json $(DESTDIR)$(CONFDIR)/service-manifest.default.d
+
+install-systemd:
+	$(call place,644,systemd/softwarecontainer-agent.service,$(UNITDIR)/softwarecontainer-agent.service)
+	$(call place,644,systemd/90-softwarecontainer.preset,$(PRESETDIR)/90-softwarecontainer.preset)
+	$(call place,644,systemd/softwarecontainer.sysusers,$(SYSUSERSDIR)/softwarecontainer.conf)
+	$(call place,644,systemd/com.pelagicore.SoftwareContainerAgent.conf,$(POLICYDIR)/com.pelagicore.SoftwareContainerAgent.conf)
+	$(call place,644,systemd/com.pelagicore.SoftwareContainerAgent.service,$(ACTIVATIONDIR)/com.pelagicore.SoftwareContainerAgent.service)
+	$(INSTALL) -d $(DATADIR)/networkd
+	$(INSTALL) -m 644 systemd/softwarecontainer-bridge.netdev systemd/softwarecontainer-bridge.network $(DATADIR)/networkd
+
+# Manual pages are optional on a target: without scdoc they are left out.
+install-man:
+	if command -v scdoc > /dev/null; then for page in man/*.scd; do \
+		name=$$(basename $$page .scd); section=$${name##*.}; \
+		$(INSTALL) -d $(MANDIR)/man$$section; \
+		scdoc < $$page > $(MANDIR)/man$$section/$$name || exit 1; done; fi
+
+-include qemu-test/Makefile.inc
+
+.PHONY: build help setup demo test lint check bench install install-programs install-configuration install-systemd install-man
