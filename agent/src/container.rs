@@ -5,6 +5,7 @@ pub mod error;
 pub mod init_link;
 mod lifecycle;
 mod lxc_config;
+mod monitor;
 pub mod options;
 pub mod processes;
 pub mod rootfs;
@@ -33,6 +34,7 @@ use crate::{
 };
 use buffers::Buffers;
 use init_link::InitLink;
+use monitor::Monitor;
 use processes::{Number, Processes};
 use rootfs::Rootfs;
 
@@ -59,6 +61,7 @@ pub struct Container {
     lxc: lxc::Container,
     init: u32,
     init_pidfd: OwnedFd,
+    monitor: Monitor,
     link: InitLink,
     namespaces: Option<Namespaces>,
     rootfs: Rootfs,

@@ -21,7 +21,7 @@ use crate::{
     bus,
     config::{self, Config, ConfigError},
     container::{Host, processes::Ended, rootfs::Template, stale},
-    host::{network::LateNetwork, user_namespace},
+    host::{cgroup::Home, network::LateNetwork, user_namespace},
 };
 
 /// The variable that names the init's program file, for an agent that is run from a build tree.
@@ -161,6 +161,7 @@ fn prepare(
     Ok(Host {
         template,
         network,
+        home: Home::remember().map_err(|error| error.to_string())?,
         lxc_path,
         unified_cgroups: Path::new("/sys/fs/cgroup/cgroup.controllers").exists(),
         no_user_namespaces,

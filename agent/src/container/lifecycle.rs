@@ -2,14 +2,13 @@
 
 use std::{
     fs, io,
-    os::fd::OwnedFd,
     path::{Path, PathBuf},
     sync::{Arc, mpsc},
     thread,
     time::Duration,
 };
 
-use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+use rustix::process::{Signal, pidfd_send_signal};
 use smol::Executor;
 use softwarecontainer_capability::gateway::GatewaySettings;
 use softwarecontainer_lxc as lxc;
@@ -19,6 +18,7 @@ use super::{
     buffers::Buffers,
     init_link::{InitLink, Listener},
     lxc_config::{self, FIRST_ID, ID_RANGE},
+    monitor::{Monitor, pidfd},
     options::ContainerOptions,
     processes::{Ended, Processes},
     rootfs::{self, Rootfs, Template},
@@ -28,6 +28,7 @@ use crate::{
     gateway::Gateways,
     host::{
         apparmor,
+        cgroup::Home,
         container_path::Owner,
         namespace::Namespaces,
         network::{LateNetwork, Network, NetworkError},
@@ -53,6 +54,8 @@ pub struct Host {
     pub network: LateNetwork,
     /// Where LXC keeps its containers.
     pub lxc_path: PathBuf,
+    /// The cgroups that the agent belongs to.
+    pub home: Home,
     /// Whether the host has the unified cgroup hierarchy only.
     pub unified_cgroups: bool,
     /// Why containers cannot have user namespaces, if so.
@@ -155,12 +158,18 @@ impl Container {
         }
         lxc.save_config().map_err(failed)?;
         let listener = Listener::bind(&gateways.join(INIT_SOCKET), owner.0).map_err(init_failed)?;
-        lxc.start().map_err(failed)?;
+        let started = lxc.start();
+        // Also after a failure, and before anything else can fail.
+        if let Err(error) = host.home.return_there() {
+            log::error!("container {id}: {error}");
+        }
+        started.map_err(failed)?;
         let running = Running(Some(lxc));
         let init = running
             .init_pid()
             .ok_or_else(|| init_failed(io::ErrorKind::NotFound.into()))?;
         let init_pidfd = pidfd(init).map_err(init_failed)?;
+        let monitor = Monitor::of_init(init).map_err(init_failed)?;
         let connection = listener.accept(init, INIT_LIMIT).map_err(init_failed)?;
         let namespaces = Namespaces::of_process(init, id_base.is_some())?;
         network.attach(id, namespaces.network())?;
@@ -173,6 +182,7 @@ impl Container {
             lxc,
             init,
             init_pidfd,
+            monitor,
             link,
             namespaces: Some(namespaces),
             rootfs,
@@ -322,6 +332,9 @@ impl Container {
                 log: excerpt(&self.rootfs.directory().join("lxc.log")),
             });
         }
+        if let Err((path, source)) = self.monitor.finish(LXC_LIMIT) {
+            errors.push(ContainerError::Remove { path, source });
+        }
     }
 }
 
@@ -361,12 +374,6 @@ impl Host {
                 .and_then(|id| id.checked_mul(ID_RANGE)?.checked_add(FIRST_ID))
         })
     }
-}
-
-fn pidfd(pid: u32) -> io::Result<OwnedFd> {
-    let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
-    let pid = pid.ok_or(io::ErrorKind::NotFound)?;
-    Ok(pidfd_open(pid, PidfdFlags::empty())?)
 }
 
 /// Removes LXC's directory of a container: its configuration.

@@ -1,11 +1,16 @@
 //! What an earlier agent left behind: containers named `SC-<number>`, and nothing else.
 
-use std::{fs, io, path::Path};
+use std::{fs, io, path::Path, time::Duration};
 
 use softwarecontainer_lxc as lxc;
 
-use super::{ContainerError, buffers, lifecycle::remove_lxc_directory, rootfs};
+use super::{
+    ContainerError, buffers, lifecycle::remove_lxc_directory, monitor::Monitor, rootfs,
+};
 use crate::host::mount::MountError;
+
+/// How long LXC's monitor of an old container may take to end.
+const MONITOR_LIMIT: Duration = Duration::from_secs(5);
 
 /// Whether `name` is one that an agent gives to its containers.
 fn is_ours(name: &str) -> bool {
@@ -98,7 +103,14 @@ fn stop(lxc_path: &Path, name: &str) -> Result<(), ContainerError> {
     if container.state().as_deref() == Some("FROZEN") {
         let _ = container.unfreeze();
     }
-    container.stop().map_err(failed)
+    let monitor = container
+        .init_pid()
+        .and_then(|init| Monitor::of_init(init).ok());
+    container.stop().map_err(failed)?;
+    match monitor.map(|monitor| monitor.finish(MONITOR_LIMIT)) {
+        Some(Err((path, source))) => Err(ContainerError::Remove { path, source }),
+        _ => Ok(()),
+    }
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 mod layout;
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::fs;
 use std::io;
@@ -104,6 +105,12 @@ impl Cgroups {
         self.mounts.version(controller)
     }
 
+    /// The process's directories in all hierarchies.
+    #[must_use]
+    pub fn directories(&self) -> BTreeSet<PathBuf> {
+        self.mounts.directories(&self.membership)
+    }
+
     /// The directory that has the files of `controller`.
     ///
     /// # Errors
@@ -112,6 +119,35 @@ impl Cgroups {
         self.mounts
             .directory(controller, &self.membership)
             .ok_or_else(|| CgroupError::NoHierarchy(controller.to_owned()))
+    }
+}
+
+/// The cgroups that the agent was started in, to return to.
+#[derive(Clone, Debug)]
+pub struct Home(BTreeSet<PathBuf>);
+
+impl Home {
+    /// The cgroups that this process is in now.
+    ///
+    /// # Errors
+    /// [`CgroupError::Read`].
+    pub fn remember() -> Result<Self, CgroupError> {
+        Cgroups::of_process(std::process::id()).map(|own| Self(own.directories()))
+    }
+
+    /// Moves this process back, with all of its threads, where it is somewhere else.
+    ///
+    /// liblxc moves the process that starts a container to the cgroup of the container's monitor. Left there, the agent would keep that cgroup
+    /// busy, and be no part of its systemd unit any more.
+    ///
+    /// # Errors
+    /// [`CgroupError`].
+    pub fn return_there(&self) -> Result<(), CgroupError> {
+        let now = Self::remember()?;
+        for directory in self.0.difference(&now.0) {
+            write(&directory.join("cgroup.procs"), "0")?;
+        }
+        Ok(())
     }
 }
 

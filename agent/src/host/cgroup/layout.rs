@@ -1,6 +1,6 @@
 //! Which hierarchies are mounted where, and where a process is in them; read from the texts of proc(5).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// A kind of hierarchy.
@@ -75,6 +75,19 @@ impl Mounts {
         } else {
             self.v2.as_ref().map(|_| Version::V2)
         }
+    }
+
+    /// The directories of a process in all hierarchies.
+    pub(super) fn directories(&self, membership: &Membership) -> BTreeSet<PathBuf> {
+        let v1 = self.v1.iter().filter_map(|(controller, mount)| {
+            // The name of a hierarchy without controllers is `name=NAME` in both lists.
+            mount.locate(membership.v1.get(controller)?)
+        });
+        let v2 = self
+            .v2
+            .as_ref()
+            .and_then(|mount| mount.locate(membership.v2.as_ref()?));
+        v1.chain(v2).collect()
     }
 
     pub(super) fn directory(&self, controller: &str, membership: &Membership) -> Option<PathBuf> {

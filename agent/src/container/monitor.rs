@@ -1,0 +1,133 @@
+//! LXC's monitor of a container: the process that started the init and cleans up after it.
+//!
+//! liblxc calls a container stopped while its monitor still runs, and leaves cgroups of the monitor behind on hosts with cgroup v1. A container
+//! of the same name could then not be made again at once.
+
+use std::{
+    collections::BTreeSet,
+    fs, io,
+    os::fd::{AsFd as _, OwnedFd},
+    path::{Path, PathBuf},
+    thread,
+    time::{Duration, Instant},
+};
+
+use nix::{
+    poll::{PollFd, PollFlags, PollTimeout, poll},
+    sys::wait::{Id, WaitPidFlag, waitid},
+};
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+
+use crate::host::cgroup::Cgroups;
+
+/// How the names of LXC's own cgroups begin (lxc.container.conf(5), `lxc.cgroup.dir`).
+const OWN_CGROUPS: [&str; 2] = ["lxc.monitor.", "lxc.payload."];
+
+/// How long a cgroup may stay busy after its last process has ended.
+const BUSY_LIMIT: Duration = Duration::from_secs(2);
+/// The pause between two tries to remove it.
+const BUSY_PAUSE: Duration = Duration::from_micros(500);
+
+/// A running monitor.
+#[derive(Debug)]
+pub struct Monitor {
+    process: OwnedFd,
+    cgroups: BTreeSet<PathBuf>,
+}
+
+impl Monitor {
+    /// The monitor of the container whose init is process `init`.
+    ///
+    /// # Errors
+    /// The system's, when the init or its parent is gone.
+    pub fn of_init(init: u32) -> io::Result<Self> {
+        let parent = parent_of(init)?;
+        let process = pidfd(parent)?;
+        let mut cgroups = BTreeSet::new();
+        for pid in [init, parent] {
+            let own = Cgroups::of_process(pid).map_err(io::Error::other)?;
+            cgroups.extend(own.directories().into_iter().filter(|path| {
+                path.file_name()
+                    .and_then(|name| name.to_str())
+                    .is_some_and(|name| OWN_CGROUPS.iter().any(|own| name.starts_with(own)))
+            }));
+        }
+        Ok(Self { process, cgroups })
+    }
+
+    /// Waits for the monitor's end, ends it by force after `limit`, and removes the cgroups that it left.
+    ///
+    /// # Errors
+    /// The first cgroup that could not be removed.
+    pub fn finish(&self, limit: Duration) -> Result<(), (PathBuf, io::Error)> {
+        if !self.wait(limit) {
+            // An error means that it has ended meanwhile.
+            let _ = pidfd_send_signal(&self.process, Signal::KILL);
+            self.wait(limit);
+        }
+        // Until it is reaped its cgroups stay busy. The monitor of a container that an earlier agent made is not our child; the system's
+        // init reaps it.
+        let _ = waitid(
+            Id::PIDFd(self.process.as_fd()),
+            WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG,
+        );
+        let mut result = Ok(());
+        for path in &self.cgroups {
+            if let Err(error) = remove_cgroup(path) {
+                result = result.and(Err((path.clone(), error)));
+            }
+        }
+        result
+    }
+
+    fn wait(&self, limit: Duration) -> bool {
+        let deadline = Instant::now() + limit;
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            let timeout = PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX);
+            let mut entry = [PollFd::new(self.process.as_fd(), PollFlags::POLLIN)];
+            match poll(&mut entry, timeout) {
+                Err(nix::Error::EINTR) => {}
+                Ok(ready) => return ready > 0,
+                Err(_) => return false,
+            }
+        }
+    }
+}
+
+/// Removes a cgroup whose last process has ended; the kernel may need a moment more until the process has left it.
+fn remove_cgroup(path: &Path) -> io::Result<()> {
+    let deadline = Instant::now() + BUSY_LIMIT;
+    loop {
+        match fs::remove_dir(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            Err(error)
+                if error.kind() == io::ErrorKind::ResourceBusy && Instant::now() < deadline =>
+            {
+                thread::sleep(BUSY_PAUSE);
+            }
+            result => return result,
+        }
+    }
+}
+
+/// A descriptor of a process (pidfd_open(2)).
+///
+/// # Errors
+/// The system's.
+pub(super) fn pidfd(pid: u32) -> io::Result<OwnedFd> {
+    let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
+    let pid = pid.ok_or(io::ErrorKind::NotFound)?;
+    Ok(pidfd_open(pid, PidfdFlags::empty())?)
+}
+
+/// The parent of a process (proc_pid_status(5)).
+fn parent_of(pid: u32) -> io::Result<u32> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
+    let parent = status
+        .lines()
+        .find_map(|line| line.strip_prefix("PPid:")?.trim().parse().ok());
+    parent
+        .filter(|&parent| parent > 1)
+        .ok_or_else(|| io::ErrorKind::NotFound.into())
+}
