@@ -4,9 +4,7 @@ use std::{fs, io, path::Path, time::Duration};
 
 use softwarecontainer_lxc as lxc;
 
-use super::{
-    ContainerError, buffers, lifecycle::remove_lxc_directory, monitor::Monitor, rootfs,
-};
+use super::{ContainerError, buffers, lifecycle::remove_lxc_directory, monitor::Monitor, rootfs};
 use crate::host::mount::MountError;
 
 /// How long LXC's monitor of an old container may take to end.
