@@ -102,28 +102,13 @@ impl Container {
         self.require_ready("set capabilities")?;
         let mut settings = self.settings.clone();
         settings.add(configs)?;
-        let Self {
-            gateways,
-            namespaces: Some(namespaces),
-            ..
-        } = self
-        else {
-            return Err(ContainerError::Gone { id: self.id });
-        };
-        let target = Target {
-            id: self.id,
-            name: &self.name,
-            init: self.init,
-            namespaces,
-            gateways: self.rootfs.gateways(),
-            devices: self.rootfs.devices(),
-            owner: self.owner,
-            buffers: self.buffers.as_ref(),
-            lxc: &self.lxc,
-            network: &self.network,
-            config: &self.host.config,
-        };
-        gateways.change(&target, &self.settings, &settings)?;
+        // Taken out, so that a gateway may look at the container that it changes.
+        let mut gateways = std::mem::take(&mut self.gateways);
+        let changed = self
+            .target()
+            .and_then(|target| Ok(gateways.change(&target, &self.settings, &settings)?));
+        self.gateways = gateways;
+        changed?;
         self.settings = settings;
         self.capabilities_set = true;
         Ok(())
@@ -145,10 +130,19 @@ impl Container {
         read_only: bool,
     ) -> Result<(), ContainerError> {
         self.require_ready("bind-mount")?;
+        self.target()?
+            .bind_mount(host, container, read_only)
+            .map_err(|cause| ContainerError::BindMount {
+                id: self.id,
+                cause: Box::new(cause),
+            })
+    }
+
+    fn target(&self) -> Result<Target<'_>, ContainerError> {
         let Some(namespaces) = &self.namespaces else {
             return Err(ContainerError::Gone { id: self.id });
         };
-        let target = Target {
+        Ok(Target {
             id: self.id,
             name: &self.name,
             init: self.init,
@@ -160,13 +154,7 @@ impl Container {
             lxc: &self.lxc,
             network: &self.network,
             config: &self.host.config,
-        };
-        target
-            .bind_mount(host, container, read_only)
-            .map_err(|cause| ContainerError::BindMount {
-                id: self.id,
-                cause: Box::new(cause),
-            })
+        })
     }
 
     /// Starts a process; its number and its process ID on the host.
