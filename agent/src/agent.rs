@@ -251,6 +251,23 @@ impl Agent {
         }
     }
 
+    /// Follows servers on the host that make their sockets anew, in every container, as long as the agent runs.
+    pub async fn follow_sockets(&self) {
+        let Ok(host) = self.host.wait().await else {
+            return;
+        };
+        while let Ok(()) = host.sockets.changed().await {
+            for id in self.list() {
+                let refreshed = self.with(id, |container| {
+                    container.refresh_gateways();
+                    Ok(())
+                });
+                // One that was destroyed in the meantime needs no sockets.
+                let _ = refreshed.await;
+            }
+        }
+    }
+
     /// Destroys every container, all at the same time; for the agent's end.
     pub async fn destroy_all(&self) {
         let executor = smol::Executor::new();

@@ -40,6 +40,10 @@ pub struct Config {
     pub lxc_path: Option<PathBuf>,
     /// Whether containers get a user namespace.
     pub user_namespace: UserNamespace,
+    /// Absolute path of the compositor's socket; `None`: the agent's environment tells.
+    pub wayland_socket: Option<PathBuf>,
+    /// Absolute path of the sound server's socket; `None`: the agent's environment tells.
+    pub pulse_socket: Option<PathBuf>,
 }
 
 /// Whether containers get a user namespace.
@@ -70,6 +74,8 @@ impl Default for Config {
             bridge: BridgeConfig::default(),
             lxc_path: None,
             user_namespace: UserNamespace::Auto,
+            wayland_socket: None,
+            pulse_socket: None,
         }
     }
 }
@@ -131,9 +137,15 @@ impl Config {
             config.default_manifests = ManifestSource::named(path);
         }
         config.bridge = BridgeConfig::read(&mut reader)?;
-        let mut lxc_path = PathBuf::new();
-        if reader.absolute_path("lxc-path", &mut lxc_path)? {
-            config.lxc_path = Some(lxc_path);
+        for (key, target) in [
+            ("lxc-path", &mut config.lxc_path),
+            ("wayland-socket", &mut config.wayland_socket),
+            ("pulse-socket", &mut config.pulse_socket),
+        ] {
+            let mut path = PathBuf::new();
+            if reader.absolute_path(key, &mut path)? {
+                *target = Some(path);
+            }
         }
         reader.choice(
             "user-namespace",

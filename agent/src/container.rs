@@ -153,6 +153,7 @@ impl Container {
             buffers: self.buffers.as_ref(),
             lxc: &self.lxc,
             network: &self.network,
+            sockets: &self.host.sockets,
             config: &self.host.config,
         })
     }
@@ -170,7 +171,11 @@ impl Container {
             }
         })?;
         let mut environment = BTreeMap::from([("PATH".to_owned(), DEFAULT_PATH.to_owned())]);
-        environment.extend(gateway::environment(&self.name, &self.settings));
+        environment.extend(gateway::environment(
+            &self.name,
+            &self.settings,
+            &self.host.config,
+        ));
         for (name, value) in &execution.environment {
             if name.is_empty() || name.contains('=') {
                 return Err(ContainerError::Variable { name: name.clone() });
@@ -189,6 +194,7 @@ impl Container {
             environment: variables.collect::<Result<_, _>>()?,
         };
         let output = output_file::open(&execution.output_file)?;
+        self.refresh_gateways();
         self.link
             .spawn(&command, output.as_fd(), INIT_LIMIT)
             .map_err(|error| {
@@ -202,6 +208,18 @@ impl Container {
     /// [`ContainerError::State`] with `action`.
     pub fn check_ready(&self, action: &'static str) -> Result<(), ContainerError> {
         self.require_ready(action)
+    }
+
+    /// Lets the gateways follow what has changed on the host, in a container that is ready.
+    pub fn refresh_gateways(&mut self) {
+        if self.state != State::Ready {
+            return;
+        }
+        let mut gateways = std::mem::take(&mut self.gateways);
+        if let Ok(target) = self.target() {
+            gateways.refresh(&target, &self.settings);
+        }
+        self.gateways = gateways;
     }
 
     fn require_ready(&self, action: &'static str) -> Result<(), ContainerError> {

@@ -21,6 +21,7 @@ use crate::{
     bus,
     config::{self, Config, ConfigError},
     container::{Host, processes::Ended, rootfs::Template, stale},
+    gateway::watch::SocketWatch,
     host::{cgroup::Home, network::LateNetwork, user_namespace},
 };
 
@@ -123,11 +124,15 @@ async fn serve(
     preparing.await;
     notify(&[NotifyState::Ready]);
     let watchdog = executor.spawn(feed_watchdog());
+    let sockets = executor.spawn({
+        let agent = agent.clone();
+        async move { agent.follow_sockets().await }
+    });
     let result = smol::future::or(stop_requested(signals), bus_lost(&connection)).await;
     notify(&[NotifyState::Stopping]);
     agent.destroy_all().await;
     agent.leave_host().await;
-    drop((telling, watchdog));
+    drop((telling, watchdog, sockets));
     result
 }
 
@@ -158,7 +163,9 @@ fn prepare(
     if let Err(error) = network.get() {
         log::error!("no container can be created yet: {error}");
     }
+    let sockets = SocketWatch::new().map_err(|error| format!("cannot watch sockets: {error}"))?;
     Ok(Host {
+        sockets: Arc::new(sockets),
         template,
         network,
         home: Home::remember().map_err(|error| error.to_string())?,

@@ -13,9 +13,16 @@ mod env;
 mod error;
 #[cfg(feature = "gateway-file")]
 mod file;
+#[cfg(any(feature = "gateway-pulseaudio", feature = "gateway-wayland"))]
+mod host_socket;
 #[cfg(feature = "gateway-network")]
 pub mod network;
+#[cfg(feature = "gateway-pulseaudio")]
+mod pulseaudio;
 mod target;
+pub mod watch;
+#[cfg(feature = "gateway-wayland")]
+mod wayland;
 
 use std::collections::BTreeMap;
 
@@ -23,6 +30,8 @@ pub use error::{Cause, GatewayError};
 pub use target::Target;
 
 use softwarecontainer_capability::gateway::GatewaySettings;
+
+use crate::config::Config;
 
 /// One gateway of one container. Calls block and come one at a time.
 pub trait Gateway: Send {
@@ -41,6 +50,18 @@ pub trait Gateway: Send {
         from: &Self::Settings,
         to: &Self::Settings,
     ) -> Result<(), GatewayError>;
+
+    /// Follows what has changed on the host since; called before each process that is started, and when sockets are made anew.
+    ///
+    /// # Errors
+    /// [`GatewayError`] naming what could not be followed.
+    fn refresh(
+        &mut self,
+        _target: &Target<'_>,
+        _settings: &Self::Settings,
+    ) -> Result<(), GatewayError> {
+        Ok(())
+    }
 }
 
 macro_rules! gateways {
@@ -80,6 +101,15 @@ macro_rules! gateways {
                 })*
                 Err(failure)
             }
+
+            /// Lets every gateway follow what has changed on the host. A failure is logged: what was there before is still better
+            /// than nothing.
+            pub fn refresh(&mut self, target: &Target<'_>, settings: &GatewaySettings) {
+                $(#[cfg(feature = $feature)]
+                if let Err(error) = self.$field.refresh(target, &settings.$field) {
+                    log::warn!("container {}: {error}", target.id);
+                })*
+            }
         }
     };
 }
@@ -87,9 +117,11 @@ macro_rules! gateways {
 gateways! {
     "gateway-file" file: file::File,
     "gateway-network" network: network::Connection,
+    "gateway-pulseaudio" pulseaudio: pulseaudio::PulseAudio,
     "gateway-devicenode" devicenode: devicenode::DeviceNode,
     "gateway-dbus" dbus: dbus::Dbus,
     "gateway-cgroups" cgroups: cgroups::Limits,
+    "gateway-wayland" wayland: wayland::Wayland,
     "gateway-env" env: env::Env,
 }
 
@@ -99,10 +131,18 @@ gateways! {
     unused_variables,
     reason = "a build may have none of the gateways that give any"
 )]
-pub fn environment(name: &str, settings: &GatewaySettings) -> BTreeMap<String, String> {
+pub fn environment(
+    name: &str,
+    settings: &GatewaySettings,
+    config: &Config,
+) -> BTreeMap<String, String> {
     let mut variables = BTreeMap::new();
     #[cfg(feature = "gateway-dbus")]
     variables.extend(dbus::environment(name, &settings.dbus));
+    #[cfg(feature = "gateway-pulseaudio")]
+    variables.extend(pulseaudio::environment(&settings.pulseaudio));
+    #[cfg(feature = "gateway-wayland")]
+    variables.extend(wayland::environment(&settings.wayland, config));
     #[cfg(feature = "gateway-env")]
     variables.extend(settings.env.vars.clone());
     variables

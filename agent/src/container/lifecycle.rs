@@ -25,7 +25,7 @@ use super::{
 };
 use crate::{
     config::Config,
-    gateway::Gateways,
+    gateway::{Gateways, watch::SocketWatch},
     host::{
         apparmor,
         cgroup::Home,
@@ -52,6 +52,8 @@ pub struct Host {
     pub template: Template,
     /// The bridge and what goes with it.
     pub network: LateNetwork,
+    /// Tells when a server on the host has made its socket anew.
+    pub sockets: Arc<SocketWatch>,
     /// Where LXC keeps its containers.
     pub lxc_path: PathBuf,
     /// The cgroups that the agent belongs to.

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use softwarecontainer_lxc as lxc;
 
-use super::error::Cause;
+use super::{error::Cause, watch::SocketWatch};
 use crate::{
     config::Config,
     container::buffers::Buffers,
@@ -39,6 +39,8 @@ pub struct Target<'a> {
     pub lxc: &'a lxc::Container,
     /// The network of all containers.
     pub network: &'a Network,
+    /// Tells when a server on the host has made its socket anew.
+    pub sockets: &'a SocketWatch,
     /// The agent's configuration.
     pub config: &'a Config,
 }

@@ -1,0 +1,153 @@
+//! The wayland gateway: the compositor's socket in the container.
+
+use std::{
+    collections::BTreeMap,
+    env,
+    path::{Path, PathBuf},
+};
+
+use softwarecontainer_capability::gateway::{Settings as _, wayland::WaylandSettings};
+
+use super::{
+    Gateway, GatewayError, Target,
+    error::Cause,
+    host_socket::{GATEWAYS, HostSocket},
+};
+use crate::config::Config;
+
+/// The wayland gateway of one container.
+#[derive(Debug, Default)]
+pub struct Wayland {
+    socket: HostSocket,
+}
+
+impl Gateway for Wayland {
+    type Settings = WaylandSettings;
+
+    fn change(
+        &mut self,
+        target: &Target<'_>,
+        from: &WaylandSettings,
+        to: &WaylandSettings,
+    ) -> Result<(), GatewayError> {
+        let changed = match (from.enabled, to.enabled) {
+            (false, true) => self.show(target),
+            // The compositor may be restarting just now.
+            (true, true) => return self.refresh(target, to),
+            (true, false) => self.socket.hide(target),
+            (false, false) => Ok(()),
+        };
+        changed.map_err(|cause| GatewayError::new(WaylandSettings::ID, cause))
+    }
+
+    fn refresh(
+        &mut self,
+        target: &Target<'_>,
+        settings: &WaylandSettings,
+    ) -> Result<(), GatewayError> {
+        let Some((host, name)) = place(target.config).ok().filter(|_| settings.enabled) else {
+            return Ok(());
+        };
+        self.socket
+            .renew(target, &host, &name)
+            .map_err(|cause| GatewayError::new(WaylandSettings::ID, cause))
+    }
+}
+
+impl Wayland {
+    fn show(&mut self, target: &Target<'_>) -> Result<(), Cause> {
+        let (host, name) = place(target.config)?;
+        self.socket.show(target, &host, &name)
+    }
+}
+
+/// The variables that lead an app to the socket.
+pub fn environment(settings: &WaylandSettings, config: &Config) -> BTreeMap<String, String> {
+    match place(config) {
+        Ok((_, name)) if settings.enabled => BTreeMap::from([
+            ("XDG_RUNTIME_DIR".to_owned(), GATEWAYS.to_owned()),
+            ("WAYLAND_DISPLAY".to_owned(), name),
+        ]),
+        _ => BTreeMap::new(),
+    }
+}
+
+/// The socket on the host, and its name in the container.
+pub fn place(config: &Config) -> Result<(PathBuf, String), Cause> {
+    let variable = |name: &str| env::var_os(name).filter(|value| !value.is_empty());
+    let path = match &config.wayland_socket {
+        Some(path) => path.clone(),
+        None => in_environment(
+            variable("WAYLAND_DISPLAY").map(PathBuf::from),
+            variable("XDG_RUNTIME_DIR").map(PathBuf::from),
+        )?,
+    };
+    named(path)
+}
+
+/// As wl_display_connect(3) finds it.
+fn in_environment(display: Option<PathBuf>, directory: Option<PathBuf>) -> Result<PathBuf, Cause> {
+    let missing = |name: &str| {
+        Cause::Other(format!(
+            "neither wayland-socket is configured, nor has the agent the environment variable {name}"
+        ))
+    };
+    let display = display.ok_or_else(|| missing("WAYLAND_DISPLAY"))?;
+    if display.is_absolute() {
+        return Ok(display);
+    }
+    let directory = directory.ok_or_else(|| missing("XDG_RUNTIME_DIR"))?;
+    Ok(directory.join(display))
+}
+
+fn named(path: PathBuf) -> Result<(PathBuf, String), Cause> {
+    let name = path.file_name().and_then(|name| name.to_str());
+    match name.map(str::to_owned) {
+        Some(name) if path.is_absolute() => Ok((path, name)),
+        _ => Err(no_path(&path)),
+    }
+}
+
+fn no_path(path: &Path) -> Cause {
+    Cause::Other(format!(
+        "{:?} is no absolute path of a Wayland socket",
+        path.display().to_string()
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn found(display: Option<&str>, directory: Option<&str>) -> Option<PathBuf> {
+        in_environment(display.map(PathBuf::from), directory.map(PathBuf::from)).ok()
+    }
+
+    #[test]
+    fn socket_is_found_as_clients_find_it() {
+        let run = Some("/run/user/1000");
+        assert_eq!(
+            found(Some("wayland-1"), run),
+            Some("/run/user/1000/wayland-1".into())
+        );
+        assert_eq!(found(Some("/run/w"), None), Some("/run/w".into()));
+        assert_eq!(found(Some("/run/w"), run), Some("/run/w".into()));
+        assert_eq!(found(None, run), None);
+        assert_eq!(found(Some("wayland-1"), None), None);
+    }
+
+    #[test]
+    fn configured_socket_goes_first_and_keeps_its_name_in_the_container() {
+        let config = Config {
+            wayland_socket: Some("/run/weston/display".into()),
+            ..Config::default()
+        };
+        let found = place(&config).unwrap();
+        assert_eq!(found, ("/run/weston/display".into(), "display".to_owned()));
+        let on = WaylandSettings { enabled: true };
+        let variables = environment(&on, &config);
+        assert_eq!(variables["WAYLAND_DISPLAY"], "display");
+        assert_eq!(variables["XDG_RUNTIME_DIR"], "/gateways");
+        assert!(environment(&WaylandSettings::default(), &config).is_empty());
+    }
+}
