@@ -86,6 +86,8 @@ fn every_key_is_read() {
         },
         lxc_path: Some("/var/lib/x".into()),
         user_namespace: UserNamespace::Required,
+        wayland_socket: Some("/run/w/display".into()),
+        pulse_socket: Some("/run/p/native".into()),
     };
     assert_eq!(config, expected);
     assert_eq!(

@@ -30,6 +30,7 @@ SOFTWARECONTAINER_MANIFESTS = "\
     examples/temperature-service.json \
     examples/traffic-shaping.json \
     optional/audio.json \
+    optional/core-dumps.json \
     optional/gpu-mali.json \
     optional/gpu-powervr.json \
     optional/gpu-vivante.json \
