@@ -6,7 +6,7 @@ set -eu
 cd "$(dirname "$0")/.."
 seconds=$1
 shift
-[ $# -gt 0 ] || set -- manifest configuration container_options command_line
+[ $# -gt 0 ] || set -- manifest configuration container_options command_line dbus_message dbus_rules dbus_auth
 
 for target; do
     corpus=fuzz/corpus/$target
