@@ -12,6 +12,7 @@ pub mod namespace;
 pub mod netlink;
 pub mod netns;
 pub mod network;
+pub mod nftables;
 pub mod output_file;
 pub mod sys;
 pub mod sysctl;

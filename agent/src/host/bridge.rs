@@ -1,7 +1,6 @@
 //! The bridge that connects the containers: made at agent start if it is to be, undone when the agent stops.
 
 mod firewall;
-mod generation;
 mod mark;
 
 use std::fmt;

@@ -4,8 +4,16 @@
 //! iptables (legacy and nft), which an own netlink encoder would not.
 
 use std::fmt;
-use std::io::{self, Read, Write};
+use std::io::{self, ErrorKind, Read, Write};
+use std::os::fd::AsFd;
 use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+
+use super::nftables::Commits;
 
 /// Seconds to wait for the lock that the legacy variant takes.
 const LOCK_TIMEOUT: &str = "5";
@@ -79,20 +87,108 @@ impl std::error::Error for FirewallError {
     }
 }
 
-/// A restore under way, so that those of both families can run side by side.
+/// Loads rules, of both families side by side, with one process each, and returns when they are in force. What they do not
+/// name stays as it is (`--noflush`).
+///
+/// The nft variant, when all is done, waits for about ten milliseconds until the kernel has freed the old rules. The
+/// kernel's word that its change is complete is enough: its process is left to end by itself.
+///
+/// # Errors
+/// The first [`FirewallError`]; nothing was changed in that family then.
+pub fn restore(rules: &[(Family, &str)]) -> Result<(), FirewallError> {
+    let commits = Commits::listen();
+    let mut result = Ok(());
+    let mut running = Vec::new();
+    for (family, text) in rules {
+        match Restore::start(*family, text) {
+            Ok(restore) => running.push(restore),
+            Err(error) => result = result.and(Err(error)),
+        }
+    }
+    let end = Instant::now() + LIMIT;
+    while !running.is_empty() {
+        let ready = match wait(commits.as_ref(), &running, end) {
+            Ok(ready) => ready,
+            Err(source) => {
+                for restore in running {
+                    result = result.and(Err(restore.give_up(source)));
+                }
+                break;
+            }
+        };
+        // From the end, so that the positions of those before stay.
+        for index in ready.ended.into_iter().rev() {
+            result = result.and(running.swap_remove(index).finish());
+        }
+        for process in ready.committed {
+            let Some(index) = running
+                .iter()
+                .position(|restore| restore.child.id() == process)
+            else {
+                continue;
+            };
+            if let Some(restore) = running.get_mut(index) {
+                restore.commits_left = restore.commits_left.saturating_sub(1);
+                if restore.commits_left == 0 {
+                    running.swap_remove(index).finish_later();
+                }
+            }
+        }
+    }
+    result
+}
+
+/// How long a restore may take; more than the lock's time-out.
+const LIMIT: Duration = Duration::from_secs(10);
+
+/// What has happened to some restores.
+struct Ready {
+    /// Positions of those that have ended or said something, in order.
+    ended: Vec<usize>,
+    /// Processes whose changes are complete.
+    committed: Vec<u32>,
+}
+
+fn wait(commits: Option<&Commits>, running: &[Restore], end: Instant) -> Result<Ready, ErrorKind> {
+    let mut descriptors: Vec<PollFd<'_>> = running
+        .iter()
+        .filter_map(|restore| restore.child.stderr.as_ref())
+        .map(|stderr| PollFd::new(stderr.as_fd(), PollFlags::POLLIN))
+        .collect();
+    if let Some(commits) = commits {
+        descriptors.push(PollFd::new(commits.as_fd(), PollFlags::POLLIN));
+    }
+    let left = end.saturating_duration_since(Instant::now());
+    let left = PollTimeout::try_from(left).unwrap_or(PollTimeout::ZERO);
+    match poll(&mut descriptors, left) {
+        Ok(0) => return Err(ErrorKind::TimedOut),
+        Err(Errno::EINTR) | Ok(_) => {}
+        Err(_) => return Err(ErrorKind::Other),
+    }
+    let is_ready = |one: &PollFd<'_>| one.revents().is_some_and(|events| !events.is_empty());
+    let (children, listening) = descriptors.split_at(running.len());
+    let ended = children.iter().enumerate().filter(|(_, one)| is_ready(one));
+    Ok(Ready {
+        ended: ended.map(|(index, _)| index).collect(),
+        committed: commits
+            .filter(|_| listening.iter().any(is_ready))
+            // If something was lost the processes' ends will tell.
+            .and_then(Commits::read)
+            .unwrap_or_default(),
+    })
+}
+
+/// A restore under way.
 #[derive(Debug)]
-#[must_use = "a restore has to be waited for"]
-pub struct Restore {
+struct Restore {
     program: &'static str,
     child: Child,
+    /// Each table is a change of its own.
+    commits_left: usize,
 }
 
 impl Restore {
-    /// Starts to load `rules`. What they do not name stays as it is (`--noflush`).
-    ///
-    /// # Errors
-    /// [`FirewallError::Run`].
-    pub fn start(family: Family, rules: &str) -> Result<Self, FirewallError> {
+    fn start(family: Family, rules: &str) -> Result<Self, FirewallError> {
         let program = family.restore_program();
         let run = |source| FirewallError::Run { program, source };
         let mut child = Command::new(program)
@@ -102,27 +198,26 @@ impl Restore {
             .stderr(Stdio::piped())
             .spawn()
             .map_err(run)?;
-        if let Some(mut stdin) = child.stdin.take() {
-            match stdin.write_all(rules.as_bytes()) {
-                Ok(()) => {}
-                // It stopped reading because of an error, which its status and stderr will tell.
-                Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
-                Err(error) => {
-                    drop(stdin);
-                    let _ = child.kill();
-                    let _ = child.wait();
-                    return Err(run(error));
-                }
+        let written = child
+            .stdin
+            .take()
+            .map_or(Ok(()), |mut stdin| stdin.write_all(rules.as_bytes()));
+        let restore = Self {
+            program,
+            child,
+            commits_left: rules.lines().filter(|line| *line == "COMMIT").count(),
+        };
+        match written {
+            // It stopped reading because of an error, which its status and stderr will tell.
+            Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+                Err(restore.give_up(error.kind()))
             }
+            _ => Ok(restore),
         }
-        Ok(Self { program, child })
     }
 
     /// Waits for the end.
-    ///
-    /// # Errors
-    /// [`FirewallError`]; nothing was changed then.
-    pub fn finish(mut self) -> Result<(), FirewallError> {
+    fn finish(mut self) -> Result<(), FirewallError> {
         let program = self.program;
         let run = |source| FirewallError::Run { program, source };
         let mut message = String::new();
@@ -147,14 +242,31 @@ impl Restore {
         };
         Err(FirewallError::Refused { program, message })
     }
-}
 
-/// Loads rules of one family and waits.
-///
-/// # Errors
-/// [`FirewallError`]; nothing was changed then.
-pub fn restore(family: Family, rules: &str) -> Result<(), FirewallError> {
-    Restore::start(family, rules)?.finish()
+    /// Lets a thread wait for the end of a process whose work is done.
+    fn finish_later(self) {
+        let finish = move || {
+            if let Err(error) = self.finish() {
+                log::error!("after its rules were in force, {error}");
+            }
+        };
+        if let Err(error) = thread::Builder::new()
+            .name("iptables".to_owned())
+            .spawn(finish)
+        {
+            // The child stays a zombie until the agent ends; its rules are in force nevertheless.
+            log::error!("cannot start a thread to wait for a firewall program: {error}");
+        }
+    }
+
+    fn give_up(mut self, why: ErrorKind) -> FirewallError {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        FirewallError::Run {
+            program: self.program,
+            source: why.into(),
+        }
+    }
 }
 
 /// The rules of one family in the form of iptables-save(8).

@@ -29,6 +29,8 @@ impl Namespace {
         });
         let namespace = Self(file.join().unwrap());
         namespace.ip("link set lo up");
+        // A new namespace has the value of the first one.
+        namespace.shell("sysctl -qw net.ipv4.ip_forward=0");
         namespace
     }
 

@@ -8,7 +8,7 @@ use softwarecontainer_capability::gateway::network::Rule;
 use super::NetworkGatewayError;
 use super::rules::{self, Names};
 use crate::host::addresses::ContainerAddresses;
-use crate::host::iptables::{Family, Restore};
+use crate::host::iptables::{self, Family};
 use crate::host::netlink::{InterfaceAddress, Netlink};
 use crate::host::netns;
 use crate::host::network::{INTERFACE, Network, NetworkError, START_LIMIT};
@@ -98,16 +98,12 @@ pub(super) fn disconnect(namespace: BorrowedFd<'_>) -> Result<(), NetworkGateway
     })?
 }
 
-/// Both families side by side: one process each.
 fn restore(tables: &Tables) -> Result<(), NetworkGatewayError> {
-    let mut running = vec![Restore::start(Family::V4, &tables.v4)];
+    let mut rules = vec![(Family::V4, tables.v4.as_str())];
     if sysctl::exists("net/ipv6") {
-        running.push(Restore::start(Family::V6, &tables.v6));
+        rules.push((Family::V6, tables.v6.as_str()));
     }
-    // Each is waited for, also if another has failed.
-    let results: Vec<_> = running.into_iter().map(|one| one?.finish()).collect();
-    results.into_iter().collect::<Result<(), _>>()?;
-    Ok(())
+    Ok(iptables::restore(&rules)?)
 }
 
 fn set_up(route: &Route) -> Result<(), NetworkGatewayError> {

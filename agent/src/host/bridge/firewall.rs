@@ -9,9 +9,9 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use softwarecontainer_capability::class_id::ClassId;
 
-use super::generation;
 use crate::config::BridgeConfig;
 use crate::host::iptables::{self, Family, FirewallError};
+use crate::host::nftables;
 
 /// A container whose packets are classified where they leave the host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -96,9 +96,9 @@ impl HostFirewall {
                 continue;
             }
             legacy |= !saved.contains("(nf_tables)") && !saved.is_empty();
-            iptables::restore(family, &load(&chains, &saved))?;
+            iptables::restore(&[(family, &load(&chains, &saved))])?;
         }
-        self.generation = if legacy { None } else { generation::current() };
+        self.generation = if legacy { None } else { nftables::generation() };
         Ok(())
     }
 
@@ -119,7 +119,7 @@ impl HostFirewall {
 
     fn is_current(&self) -> bool {
         let nothing = !self.routing && !self.classifying;
-        nothing || (self.generation.is_some() && self.generation == generation::current())
+        nothing || (self.generation.is_some() && self.generation == nftables::generation())
     }
 
     /// Sets or ends the classification of a container's packets.
@@ -163,21 +163,22 @@ impl HostFirewall {
     }
 
     fn reload_classes(&mut self) -> Result<(), FirewallError> {
-        let running = self
+        let texts: Vec<_> = self
             .families()
             .into_iter()
             .map(|family| {
-                let chain = self.class_chain(family);
                 let mut text = String::new();
-                declare(&mut text, &chain);
-                let _ = writeln!(text, "COMMIT");
-                iptables::Restore::start(family, &text)
+                declare(&mut text, &self.class_chain(family));
+                text.push_str("COMMIT\n");
+                (family, text)
             })
-            .collect::<Result<Vec<_>, _>>()?;
-        for restore in running {
-            restore.finish()?;
-        }
-        self.generation = self.generation.and_then(|_| generation::current());
+            .collect();
+        let rules: Vec<_> = texts
+            .iter()
+            .map(|(family, text)| (*family, text.as_str()))
+            .collect();
+        iptables::restore(&rules)?;
+        self.generation = self.generation.and_then(|_| nftables::generation());
         Ok(())
     }
 
@@ -196,7 +197,7 @@ impl HostFirewall {
             let saved = iptables::save(family)?;
             let text = unload(&self.chains(family), &saved);
             if !text.is_empty() {
-                iptables::restore(family, &text)?;
+                iptables::restore(&[(family, &text)])?;
             }
         }
         Ok(())
