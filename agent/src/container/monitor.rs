@@ -32,6 +32,7 @@ const BUSY_PAUSE: Duration = Duration::from_micros(500);
 #[derive(Debug)]
 pub struct Monitor {
     process: OwnedFd,
+    init: OwnedFd,
     cgroups: BTreeSet<PathBuf>,
 }
 
@@ -42,7 +43,7 @@ impl Monitor {
     /// The system's, when the init or its parent is gone.
     pub fn of_init(init: u32) -> io::Result<Self> {
         let parent = parent_of(init)?;
-        let process = pidfd(parent)?;
+        let (process, init_process) = (pidfd(parent)?, pidfd(init)?);
         let mut cgroups = BTreeSet::new();
         for pid in [init, parent] {
             let own = Cgroups::of_process(pid).map_err(io::Error::other)?;
@@ -52,7 +53,11 @@ impl Monitor {
                     .is_some_and(|name| OWN_CGROUPS.iter().any(|own| name.starts_with(own)))
             }));
         }
-        Ok(Self { process, cgroups })
+        Ok(Self {
+            process,
+            init: init_process,
+            cgroups,
+        })
     }
 
     /// Waits for the monitor's end, ends it by force after `limit`, and removes the cgroups that it left.
@@ -67,10 +72,11 @@ impl Monitor {
         }
         // Until it is reaped its cgroups stay busy. The monitor of a container that an earlier agent made is not our child; the system's
         // init reaps it.
-        let _ = waitid(
-            Id::PIDFd(self.process.as_fd()),
-            WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG,
-        );
+        // An init whose monitor was killed before it becomes our child, too.
+        for process in [&self.process, &self.init] {
+            let flags = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG;
+            let _ = waitid(Id::PIDFd(process.as_fd()), flags);
+        }
         let mut result = Ok(());
         for path in &self.cgroups {
             if let Err(error) = remove_cgroup(path) {
@@ -106,7 +112,14 @@ fn remove_cgroup(path: &Path) -> io::Result<()> {
             {
                 thread::sleep(BUSY_PAUSE);
             }
-            result => return result,
+            Err(error) => {
+                let inside = fs::read_to_string(path.join("cgroup.procs")).unwrap_or_default();
+                let inside = inside.split_whitespace().collect::<Vec<_>>().join(" ");
+                return Err(io::Error::other(format!(
+                    "{error}; processes in it: {inside:?}"
+                )));
+            }
+            Ok(()) => return Ok(()),
         }
     }
 }
