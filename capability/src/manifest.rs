@@ -118,6 +118,13 @@ pub enum ManifestError {
         /// Why, as the end of a sentence.
         why: &'static str,
     },
+    /// The file is larger than allowed.
+    TooLarge {
+        /// The file.
+        file: PathBuf,
+        /// The most bytes.
+        limit: u32,
+    },
     /// The file is no JSON.
     Syntax {
         /// The file.
@@ -146,7 +153,9 @@ impl ManifestError {
     pub fn path(&self) -> &Path {
         match self {
             Self::Read { path, .. } | Self::Refused { path, .. } => path,
-            Self::Syntax { file, .. } | Self::Format { file, .. } => file,
+            Self::TooLarge { file, .. } | Self::Syntax { file, .. } | Self::Format { file, .. } => {
+                file
+            }
         }
     }
 
@@ -155,7 +164,7 @@ impl ManifestError {
     pub fn position(&self) -> Option<Position> {
         match self {
             Self::Syntax { position, .. } | Self::Format { position, .. } => Some(*position),
-            Self::Read { .. } | Self::Refused { .. } => None,
+            Self::Read { .. } | Self::Refused { .. } | Self::TooLarge { .. } => None,
         }
     }
 
@@ -165,6 +174,9 @@ impl ManifestError {
         match self {
             Self::Read { source, .. } => format!("cannot be read: {source}"),
             Self::Refused { why, .. } => (*why).to_owned(),
+            Self::TooLarge { limit, .. } => {
+                format!("is larger than the {limit} bytes of max-manifest-size")
+            }
             Self::Syntax { message, .. } => message.clone(),
             Self::Format { path, message, .. } if path.0.is_empty() => {
                 format!("manifest: {message}")

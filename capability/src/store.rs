@@ -4,7 +4,7 @@ use crate::manifest::{Capability, GatewayConfig, Manifest, ManifestError, Warnin
 use std::collections::BTreeMap;
 use std::fmt;
 use std::fs;
-use std::io;
+use std::io::{self, Read as _};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
@@ -130,14 +130,26 @@ impl Store {
     /// # Errors
     /// A place or a manifest that cannot be used.
     pub fn load(dir: &ManifestSource, default: &ManifestSource) -> Result<Self, ManifestError> {
+        Self::load_within(dir, default, u32::MAX)
+    }
+
+    /// As [`Self::load`]; no file may have more than `limit` bytes. (JSON may be nested 128 deep.)
+    ///
+    /// # Errors
+    /// As [`Self::load`], and a file that is larger.
+    pub fn load_within(
+        dir: &ManifestSource,
+        default: &ManifestSource,
+        limit: u32,
+    ) -> Result<Self, ManifestError> {
         let mut store = Self::default();
         for file in dir.files(&mut store.warnings)? {
-            for Capability { name, gateways } in store.read(&file)? {
+            for Capability { name, gateways } in store.read(&file, limit)? {
                 store.listed.entry(name).or_default().extend(gateways);
             }
         }
         for file in default.files(&mut store.warnings)? {
-            let capabilities = store.read(&file)?;
+            let capabilities = store.read(&file, limit)?;
             store
                 .default
                 .extend(capabilities.into_iter().flat_map(|c| c.gateways));
@@ -145,11 +157,24 @@ impl Store {
         Ok(store)
     }
 
-    fn read(&mut self, file: &Path) -> Result<Vec<Capability>, ManifestError> {
-        let source = fs::read(file).map_err(|source| ManifestError::Read {
+    fn read(&mut self, file: &Path, limit: u32) -> Result<Vec<Capability>, ManifestError> {
+        let failed = |source| ManifestError::Read {
             path: file.to_owned(),
             source,
-        })?;
+        };
+        let mut source = Vec::new();
+        fs::File::open(file)
+            .and_then(|open| {
+                open.take(u64::from(limit).saturating_add(1))
+                    .read_to_end(&mut source)
+            })
+            .map_err(failed)?;
+        if u32::try_from(source.len()).map_or(true, |size| size > limit) {
+            return Err(ManifestError::TooLarge {
+                file: file.to_owned(),
+                limit,
+            });
+        }
         let Manifest {
             capabilities,
             warnings,
