@@ -18,10 +18,13 @@ use softwarecontainer_capability::Store;
 
 pub use error::AgentError;
 
-use crate::container::{
-    Container, Execution, Host,
-    options::{self, ContainerOptions},
-    processes::{Number, Processes},
+use crate::{
+    config::Limits,
+    container::{
+        Container, Execution, Host,
+        options::{self, ContainerOptions},
+        processes::{Number, Processes},
+    },
 };
 
 type Shared = Arc<AsyncMutex<Option<Container>>>;
@@ -29,6 +32,7 @@ type Shared = Arc<AsyncMutex<Option<Container>>>;
 /// All containers, and what they share.
 pub struct Agent {
     store: Store,
+    limits: Limits,
     host: OnceCell<Result<Arc<Host>, String>>,
     containers: Mutex<BTreeMap<i32, Slot>>,
 }
@@ -59,9 +63,10 @@ impl Started {
 
 impl Agent {
     /// An agent without containers that offers the capabilities of `store`.
-    pub fn new(store: Store) -> Self {
+    pub fn new(store: Store, limits: Limits) -> Self {
         Self {
             store,
+            limits,
             host: OnceCell::new(),
             containers: Mutex::default(),
         }
@@ -95,6 +100,13 @@ impl Agent {
     /// # Errors
     /// [`AgentError`]; no ID is used up then.
     pub async fn create(&self, config: &str) -> Result<i32, AgentError> {
+        let limit = self.limits.command_length;
+        if u32::try_from(config.len()).map_or(true, |size| size > limit) {
+            return Err(AgentError::OptionsTooLong {
+                size: config.len(),
+                limit,
+            });
+        }
         let (options, unknown) = options::parse(config)?;
         for key in unknown {
             log::warn!("container options: unknown key {key:?} ignored");
@@ -105,7 +117,7 @@ impl Agent {
             .await
             .clone()
             .map_err(AgentError::NotReady)?;
-        let id = self.reserve();
+        let id = self.reserve()?;
         let mut reservation = Reservation {
             agent: self,
             id,
@@ -119,11 +131,14 @@ impl Agent {
     }
 
     /// The lowest free ID, taken.
-    fn reserve(&self) -> i32 {
+    fn reserve(&self) -> Result<i32, AgentError> {
         let mut slots = self.slots();
-        let id = (0..).find(|id| !slots.contains_key(id)).unwrap_or(i32::MAX);
+        let limit = self.limits.containers;
+        let ids = 0..i32::try_from(limit).unwrap_or(i32::MAX);
+        let free = ids.into_iter().find(|id| !slots.contains_key(id));
+        let id = free.ok_or(AgentError::TooMany { limit })?;
         slots.insert(id, Slot::Creating);
-        id
+        Ok(id)
     }
 
     fn find(&self, id: i32) -> Result<Shared, AgentError> {

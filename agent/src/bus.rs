@@ -3,13 +3,18 @@
 // The names of arguments are part of the contract.
 #![allow(non_snake_case)]
 
+mod caller;
+
 use std::{collections::HashMap, path::PathBuf, sync::Arc};
 
 use smol::{Executor, channel::Receiver};
 use zbus::{
     Connection, fdo, interface,
+    message::Header,
     object_server::{ResponseDispatchNotifier, SignalEmitter},
 };
+
+use caller::{Call, Callers, Identity};
 
 use crate::{
     agent::{Agent, AgentError},
@@ -21,6 +26,8 @@ use crate::{
 pub const NAME: &str = "com.pelagicore.SoftwareContainerAgent";
 /// The agent's object.
 pub const PATH: &str = "/com/pelagicore/SoftwareContainerAgent";
+/// How many characters of a program's name are logged.
+const LOGGED_PROGRAM: usize = 256;
 /// The address of the system bus unless the environment says otherwise (D-Bus specification, "Well-known Message Bus Instances").
 const SYSTEM_BUS: &str = "unix:path=/run/dbus/system_bus_socket";
 
@@ -28,11 +35,27 @@ const SYSTEM_BUS: &str = "unix:path=/run/dbus/system_bus_socket";
 struct Interface {
     agent: Arc<Agent>,
     executor: Arc<Executor<'static>>,
+    callers: Callers,
 }
 
 fn failed(error: AgentError) -> fdo::Error {
     log::warn!("{error}");
     fdo::Error::Failed(error.to_string())
+}
+
+impl Interface {
+    /// Counts the call, and logs who makes it.
+    async fn begin(
+        &self,
+        connection: &Connection,
+        header: &Header<'_>,
+        what: String,
+    ) -> fdo::Result<(Call, Identity)> {
+        let call = self.callers.admit(header).map_err(fdo::Error::Failed)?;
+        let identity = self.callers.identify(&call, connection, header).await;
+        log::info!("{what} by {identity}");
+        Ok((call, identity))
+    }
 }
 
 #[interface(name = "com.pelagicore.SoftwareContainerAgent")]
@@ -48,29 +71,63 @@ impl Interface {
     }
 
     #[zbus(out_args("containerID"))]
-    async fn create(&self, config: &str) -> fdo::Result<i32> {
+    async fn create(
+        &self,
+        config: &str,
+        #[zbus(connection)] connection: &Connection,
+        #[zbus(header)] header: Header<'_>,
+    ) -> fdo::Result<i32> {
+        let what = "Create".to_owned();
+        let _call = self.begin(connection, &header, what).await?;
         self.agent.create(config).await.map_err(failed)
     }
 
-    async fn destroy(&self, containerID: i32) -> fdo::Result<()> {
+    async fn destroy(
+        &self,
+        containerID: i32,
+        #[zbus(connection)] connection: &Connection,
+        #[zbus(header)] header: Header<'_>,
+    ) -> fdo::Result<()> {
+        let what = format!("Destroy {containerID}");
+        let _call = self.begin(connection, &header, what).await?;
         self.agent.destroy(containerID).await.map_err(failed)
     }
 
-    async fn suspend(&self, containerID: i32) -> fdo::Result<()> {
+    async fn suspend(
+        &self,
+        containerID: i32,
+        #[zbus(connection)] connection: &Connection,
+        #[zbus(header)] header: Header<'_>,
+    ) -> fdo::Result<()> {
+        let what = format!("Suspend {containerID}");
+        let _call = self.begin(connection, &header, what).await?;
         self.agent.suspend(containerID).await.map_err(failed)
     }
 
-    async fn resume(&self, containerID: i32) -> fdo::Result<()> {
+    async fn resume(
+        &self,
+        containerID: i32,
+        #[zbus(connection)] connection: &Connection,
+        #[zbus(header)] header: Header<'_>,
+    ) -> fdo::Result<()> {
+        let what = format!("Resume {containerID}");
+        let _call = self.begin(connection, &header, what).await?;
         self.agent.resume(containerID).await.map_err(failed)
     }
 
+    // One argument more than clippy likes; the interface is given.
+    #[allow(clippy::too_many_arguments)]
     async fn bind_mount(
         &self,
         containerID: i32,
         pathInHost: PathBuf,
         pathInContainer: PathBuf,
         readOnly: bool,
+        #[zbus(connection)] connection: &Connection,
+        #[zbus(header)] header: Header<'_>,
     ) -> fdo::Result<()> {
+        let what = format!("BindMount {containerID} {pathInHost:?} on {pathInContainer:?}");
+        let _call = self.begin(connection, &header, what).await?;
         self.agent
             .bind_mount(containerID, pathInHost, pathInContainer, readOnly)
             .await
@@ -81,13 +138,19 @@ impl Interface {
         &self,
         containerID: i32,
         capabilities: Vec<String>,
+        #[zbus(connection)] connection: &Connection,
+        #[zbus(header)] header: Header<'_>,
     ) -> fdo::Result<()> {
+        let what = format!("SetCapabilities {containerID} {capabilities:?}");
+        let _call = self.begin(connection, &header, what).await?;
         self.agent
             .set_capabilities(containerID, &capabilities)
             .await
             .map_err(failed)
     }
 
+    // As above.
+    #[allow(clippy::too_many_arguments)]
     #[zbus(out_args("pid"))]
     async fn execute(
         &self,
@@ -96,12 +159,20 @@ impl Interface {
         workingDirectory: String,
         outputFile: PathBuf,
         env: HashMap<String, String>,
+        #[zbus(connection)] connection: &Connection,
+        #[zbus(header)] header: Header<'_>,
     ) -> fdo::Result<ResponseDispatchNotifier<i32>> {
+        // Variables may be secrets, and so may a command line's end.
+        let program = commandLine.split_whitespace().next().unwrap_or_default();
+        let program: String = program.chars().take(LOGGED_PROGRAM).collect();
+        let what = format!("Execute {containerID} {program:?} to {outputFile:?}");
+        let (_call, identity) = self.begin(connection, &header, what).await?;
         let execution = Execution {
             command_line: commandLine,
             working_directory: workingDirectory,
             output_file: outputFile,
             environment: env.into_iter().collect(),
+            caller: identity.credentials,
         };
         let started = self
             .agent
@@ -128,7 +199,7 @@ impl Interface {
     ) -> zbus::Result<()>;
 }
 
-/// Connects to the bus, offers the agent's object there, and takes the agent's name.
+/// Connects to the bus, offers the agent's object there, and takes the agent's name. A client may have `pending_calls` calls under way.
 ///
 /// # Errors
 /// zbus's, when there is no bus or somebody else has the name.
@@ -136,6 +207,7 @@ pub async fn serve(
     session: bool,
     agent: Arc<Agent>,
     executor: Arc<Executor<'static>>,
+    pending_calls: u32,
 ) -> zbus::Result<Connection> {
     let builder = if session {
         zbus::connection::Builder::session()
@@ -146,6 +218,7 @@ pub async fn serve(
     let interface = Interface {
         agent,
         executor: executor.clone(),
+        callers: Callers::new(pending_calls),
     };
     builder
         .runtime(SmolRuntime(executor))

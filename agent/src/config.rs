@@ -3,11 +3,13 @@
 mod bridge;
 mod error;
 mod install;
+mod limits;
 mod reader;
 
 pub use bridge::BridgeConfig;
 pub use error::ConfigError;
 pub use install::{default_config_file, prefix, sysconf_dir};
+pub use limits::Limits;
 
 use crate::cli::Options;
 use crate::keyfile;
@@ -44,6 +46,13 @@ pub struct Config {
     pub wayland_socket: Option<PathBuf>,
     /// Absolute path of the sound server's socket; `None`: the agent's environment tells.
     pub pulse_socket: Option<PathBuf>,
+    /// The seccomp profile of every container (lxc.container.conf(5)). As with [`Config::extra_lxc_config`], before [`Config::load`] `None` stands for the
+    /// default place and an empty path for no profile.
+    pub seccomp_profile: Option<PathBuf>,
+    /// Host directories and files under which apps may be given files; absolute paths.
+    pub allowed_host_paths: Vec<PathBuf>,
+    /// How much of everything there may be.
+    pub limits: Limits,
 }
 
 /// Whether containers get a user namespace.
@@ -76,6 +85,9 @@ impl Default for Config {
             user_namespace: UserNamespace::Auto,
             wayland_socket: None,
             pulse_socket: None,
+            seccomp_profile: None,
+            allowed_host_paths: vec![PathBuf::from("/")],
+            limits: Limits::default(),
         }
     }
 }
@@ -96,7 +108,18 @@ impl Config {
         if options.user.is_some() {
             notices.push("option --user is deprecated and has no effect".to_owned());
         }
-        config.find_extra_lxc_config(&mut notices)?;
+        config.extra_lxc_config = find(
+            config.extra_lxc_config,
+            sysconf_dir().join("softwarecontainer/softwarecontainer.conf"),
+            "more LXC settings",
+            &mut notices,
+        )?;
+        config.seccomp_profile = find(
+            config.seccomp_profile,
+            prefix().join("share/softwarecontainer/seccomp.profile"),
+            "the seccomp profile: apps may call everything in the kernel",
+            &mut notices,
+        )?;
         Ok((config, notices))
     }
 
@@ -156,6 +179,10 @@ impl Config {
                 ("off", UserNamespace::Off),
             ],
         )?;
+        let seccomp_profile = reader.string("seccomp-profile")?;
+        config.seccomp_profile = seccomp_profile.map(PathBuf::from);
+        reader.absolute_paths("allowed-host-paths", &mut config.allowed_host_paths)?;
+        config.limits = Limits::read(&mut reader)?;
         reader.finish()?;
         Ok(config)
     }
@@ -172,24 +199,27 @@ impl Config {
         }
         self.use_session_bus |= options.session_bus;
     }
+}
 
-    /// The file must exist if someone has named it; at its default place it may be absent.
-    fn find_extra_lxc_config(&mut self, notices: &mut Vec<String>) -> Result<(), ConfigError> {
-        let named = self.extra_lxc_config.take();
-        let may_be_absent = named.is_none();
-        let path =
-            named.unwrap_or_else(|| sysconf_dir().join("softwarecontainer/softwarecontainer.conf"));
-        if path.as_os_str().is_empty() {
-            return Ok(());
+/// The file to use: it must exist if someone has `named` it, and may be absent at its `default` place. An empty path stands for none.
+fn find(
+    named: Option<PathBuf>,
+    default: PathBuf,
+    what: &str,
+    notices: &mut Vec<String>,
+) -> Result<Option<PathBuf>, ConfigError> {
+    let may_be_absent = named.is_none();
+    let path = named.unwrap_or(default);
+    if path.as_os_str().is_empty() {
+        return Ok(None);
+    }
+    match fs::metadata(&path) {
+        Ok(_) => Ok(Some(path)),
+        Err(e) if e.kind() == io::ErrorKind::NotFound && may_be_absent => {
+            notices.push(format!("no file {} with {what}", path.display()));
+            Ok(None)
         }
-        match fs::metadata(&path) {
-            Ok(_) => self.extra_lxc_config = Some(path),
-            Err(e) if e.kind() == io::ErrorKind::NotFound && may_be_absent => {
-                notices.push(format!("no file {} with more LXC settings", path.display()));
-            }
-            Err(source) => return Err(ConfigError::Read { path, source }),
-        }
-        Ok(())
+        Err(source) => Err(ConfigError::Read { path, source }),
     }
 }
 

@@ -30,7 +30,12 @@ pub use lifecycle::Host;
 use crate::{
     command_line,
     gateway::{self, Gateways, Target},
-    host::{container_path::Owner, namespace::Namespaces, network::Network, output_file},
+    host::{
+        container_path::Owner,
+        namespace::Namespaces,
+        network::Network,
+        output_file::{self, Credentials},
+    },
 };
 use buffers::Buffers;
 use init_link::InitLink;
@@ -86,6 +91,8 @@ pub struct Execution {
     pub output_file: PathBuf,
     /// Variables that win over those of the gateways.
     pub environment: BTreeMap<String, String>,
+    /// Who asks for it; `None` when that is not known, which only goes without an output file.
+    pub caller: Option<Credentials>,
 }
 
 impl Container {
@@ -154,6 +161,7 @@ impl Container {
             lxc: &self.lxc,
             network: &self.network,
             sockets: &self.host.sockets,
+            writable: &self.host.writable,
             config: &self.host.config,
         })
     }
@@ -164,6 +172,13 @@ impl Container {
     /// [`ContainerError`] naming what is wrong with the command, the output file or the working directory.
     pub fn execute(&mut self, execution: &Execution) -> Result<(Number, u32), ContainerError> {
         self.require_ready("execute")?;
+        let limits = &self.host.config.limits;
+        within(
+            "command line",
+            execution.command_line.len(),
+            limits.command_length,
+            "max-command-length",
+        )?;
         let arguments = command_line::split(&execution.command_line).map_err(|error| {
             ContainerError::CommandLine {
                 text: execution.command_line.clone(),
@@ -182,6 +197,16 @@ impl Container {
             }
             environment.insert(name.clone(), value.clone());
         }
+        let size = environment
+            .iter()
+            .map(|(name, value)| name.len().saturating_add(value.len()).saturating_add(2))
+            .fold(0, usize::saturating_add);
+        within(
+            "environment",
+            size,
+            limits.environment_size,
+            "max-environment-size",
+        )?;
         let variables = environment
             .iter()
             .map(|(name, value)| c_string(&format!("{name}={value}")));
@@ -193,7 +218,11 @@ impl Container {
                 .collect::<Result<_, _>>()?,
             environment: variables.collect::<Result<_, _>>()?,
         };
-        let output = output_file::open(&execution.output_file)?;
+        let output = output_file::open(
+            &execution.output_file,
+            execution.caller.as_ref(),
+            &self.host.writable,
+        )?;
         self.refresh_gateways();
         self.link
             .spawn(&command, output.as_fd(), INIT_LIMIT)
@@ -232,6 +261,23 @@ impl Container {
             }),
         }
     }
+}
+
+fn within(
+    what: &'static str,
+    size: usize,
+    limit: u32,
+    key: &'static str,
+) -> Result<(), ContainerError> {
+    if u32::try_from(size).is_ok_and(|size| size <= limit) {
+        return Ok(());
+    }
+    Err(ContainerError::TooLong {
+        what,
+        size,
+        limit,
+        key,
+    })
 }
 
 fn c_string(text: &str) -> Result<CString, ContainerError> {

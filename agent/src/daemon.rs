@@ -22,7 +22,7 @@ use crate::{
     config::{self, Config, ConfigError},
     container::{Host, processes::Ended, rootfs::Template, stale},
     gateway::watch::SocketWatch,
-    host::{cgroup::Home, network::LateNetwork, user_namespace},
+    host::{cgroup::Home, network::LateNetwork, output_file::WritableDirectories, user_namespace},
 };
 
 /// The variable that names the init's program file, for an agent that is run from a build tree.
@@ -80,8 +80,12 @@ impl std::error::Error for DaemonError {}
 pub fn run(config: Config) -> Result<(), DaemonError> {
     // Blocked before any thread starts, so that the signals reach no other.
     let signals = stop_signals().map_err(DaemonError::System)?;
-    let store =
-        Store::load(&config.manifests, &config.default_manifests).map_err(DaemonError::Manifest)?;
+    let store = Store::load_within(
+        &config.manifests,
+        &config.default_manifests,
+        config.limits.manifest_size,
+    )
+    .map_err(DaemonError::Manifest)?;
     for warning in store.warnings() {
         log::warn!("{warning}");
     }
@@ -99,8 +103,8 @@ async fn serve(
     executor: Arc<Executor<'static>>,
 ) -> Result<(), DaemonError> {
     let (ended_sender, ended) = smol::channel::unbounded();
-    let agent = Arc::new(Agent::new(store));
-    let session = config.use_session_bus;
+    let agent = Arc::new(Agent::new(store, config.limits));
+    let (session, pending_calls) = (config.use_session_bus, config.limits.pending_calls);
     // Slow parts of the start go on beside the bus's; calls of Create wait for them.
     let preparing = executor.spawn({
         let (agent, executor) = (agent.clone(), executor.clone());
@@ -112,7 +116,8 @@ async fn serve(
             agent.set_host(host.map(Arc::new)).await;
         }
     });
-    let connection = match bus::serve(session, agent.clone(), executor.clone()).await {
+    let connection = match bus::serve(session, agent.clone(), executor.clone(), pending_calls).await
+    {
         Ok(connection) => connection,
         Err(error) => {
             preparing.await;
@@ -158,7 +163,6 @@ fn prepare(
     if let Some(why) = &no_user_namespaces {
         log::warn!("containers share the host's user namespace: {why}");
     }
-    let seccomp_profile = config::prefix().join("share/softwarecontainer/seccomp.profile");
     let network = LateNetwork::new(config.bridge.clone());
     if let Err(error) = network.get() {
         log::error!("no container can be created yet: {error}");
@@ -172,7 +176,7 @@ fn prepare(
         lxc_path,
         unified_cgroups: Path::new("/sys/fs/cgroup/cgroup.controllers").exists(),
         no_user_namespaces,
-        seccomp_profile: seccomp_profile.exists().then_some(seccomp_profile),
+        writable: WritableDirectories::default(),
         executor,
         ended,
         config,

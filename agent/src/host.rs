@@ -1,6 +1,7 @@
 //! The thin layer that touches the kernel: mounts, netlink, firewall, cgroups, namespaces.
 
 pub mod addresses;
+pub mod allowed_path;
 pub mod apparmor;
 pub mod bridge;
 pub mod cgroup;

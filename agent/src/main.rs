@@ -5,7 +5,9 @@ use std::{io::Write as _, process::ExitCode};
 use softwarecontainer_agent::{
     cli::{self, Command},
     config::Config,
-    daemon, logging,
+    daemon,
+    host::user_namespace,
+    logging,
 };
 
 fn main() -> ExitCode {
@@ -23,6 +25,7 @@ fn main() -> ExitCode {
     for notice in notices {
         log::warn!("{notice}");
     }
+    user_namespace::hide_helper();
     match daemon::run(config) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => fail(&error),

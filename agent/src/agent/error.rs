@@ -17,6 +17,18 @@ pub enum AgentError {
     },
     /// The agent could not prepare what containers need.
     NotReady(String),
+    /// There are as many containers as the configuration allows.
+    TooMany {
+        /// How many.
+        limit: u32,
+    },
+    /// The argument of `Create` is longer than the configuration allows.
+    OptionsTooLong {
+        /// Its size in bytes.
+        size: usize,
+        /// The most bytes.
+        limit: u32,
+    },
     /// The argument of `Create` is malformed.
     Options(OptionsError),
     /// No manifest has a capability of that name.
@@ -30,6 +42,14 @@ impl fmt::Display for AgentError {
         match self {
             Self::NoContainer { id } => write!(f, "there is no container with ID {id}"),
             Self::NotReady(why) => write!(f, "the agent cannot make containers: {why}"),
+            Self::TooMany { limit } => write!(
+                f,
+                "there are {limit} containers already, as many as max-containers allows"
+            ),
+            Self::OptionsTooLong { size, limit } => write!(
+                f,
+                "the container options have {size} bytes, more than the {limit} of max-command-length"
+            ),
             Self::Options(error) => error.fmt(f),
             Self::Capability(error) => error.fmt(f),
             Self::Container(error) => error.fmt(f),

@@ -2,7 +2,8 @@
 
 use super::error::{ConfigError, GROUP};
 use crate::keyfile::{Entry, Group, KeyFile, unescape};
-use std::path::{Path, PathBuf};
+use std::ops::RangeInclusive;
+use std::path::{Component, Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -109,6 +110,50 @@ impl<'a> Reader<'a> {
         if let Some(seconds) = seconds {
             *target = Duration::from_secs(seconds.into());
         }
+        Ok(())
+    }
+
+    /// Sets `target` if the file has `key`; the number must be in `range`.
+    pub fn number(
+        &mut self,
+        key: &'static str,
+        target: &mut u32,
+        range: RangeInclusive<u32>,
+    ) -> Result<(), ConfigError> {
+        let Some(entry) = self.entry(key) else {
+            return Ok(());
+        };
+        let number = entry.value.parse().ok();
+        *target = number.filter(|it| range.contains(it)).ok_or_else(|| {
+            let (first, last) = (range.start(), range.end());
+            let why = format!("is not a whole number from {first} to {last}");
+            self.error(key, &entry.value, why)
+        })?;
+        Ok(())
+    }
+
+    /// Sets `target` to the absolute paths, separated by semicolons, if the file has `key`.
+    pub fn absolute_paths(
+        &mut self,
+        key: &'static str,
+        target: &mut Vec<PathBuf>,
+    ) -> Result<(), ConfigError> {
+        let Some(text) = self.string(key)? else {
+            return Ok(());
+        };
+        let parts = text.split(';').map(str::trim);
+        let paths: Vec<PathBuf> = parts
+            .filter(|part| !part.is_empty())
+            .map(PathBuf::from)
+            .collect();
+        let is_plain = |path: &PathBuf| {
+            path.is_absolute() && !path.components().any(|it| it == Component::ParentDir)
+        };
+        if let Some(path) = paths.iter().find(|path| !is_plain(path)) {
+            let why = "is not an absolute path without \"..\"";
+            return Err(self.error(key, path.display(), why));
+        }
+        *target = paths;
         Ok(())
     }
 

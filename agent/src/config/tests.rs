@@ -53,7 +53,9 @@ fn the_defaults_are_the_documented_ones() {
 const ALL_KEYS: &str = "use-session-bus = true\nshutdown-timeout = 5\nshared-mounts-dir = /run/sc/\n\
          deprecated-lxc-config-path = /l.conf\nservice-manifest-dir = /m\ndefault-service-manifest-dir = /d.json\n\
          create-bridge = false\nbridge-device = br-sc\nbridge-ip = 172.16.5.1\nbridge-netmask = 255.255.0.0\n\
-         bridge-netmask-bitlength = 16\nbridge-netaddr = 172.16.0.0\nbridge-ip6 = fd00:3::1/64\nlxc-path = /var/lib/x\nwayland-socket = /run/w/display\npulse-socket = /run/p/native\nuser-namespace = required\n";
+         bridge-netmask-bitlength = 16\nbridge-netaddr = 172.16.0.0\nbridge-ip6 = fd00:3::1/64\nlxc-path = /var/lib/x\nwayland-socket = /run/w/display\npulse-socket = /run/p/native\nuser-namespace = required\n\
+         seccomp-profile = /s.profile\nallowed-host-paths = /opt/apps;/run/user\nmax-containers = 8\nmax-processes = 100\nmax-open-files = 256\n\
+         max-environment-size = 4096\nmax-command-length = 2048\nmax-manifest-size = 65536\nmax-pending-calls = 16\n";
 
 #[test]
 fn every_key_is_documented() {
@@ -88,6 +90,17 @@ fn every_key_is_read() {
         user_namespace: UserNamespace::Required,
         wayland_socket: Some("/run/w/display".into()),
         pulse_socket: Some("/run/p/native".into()),
+        seccomp_profile: Some("/s.profile".into()),
+        allowed_host_paths: vec!["/opt/apps".into(), "/run/user".into()],
+        limits: Limits {
+            containers: 8,
+            processes: 100,
+            open_files: 256,
+            environment_size: 4096,
+            command_length: 2048,
+            manifest_size: 65536,
+            pending_calls: 16,
+        },
     };
     assert_eq!(config, expected);
     assert_eq!(

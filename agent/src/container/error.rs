@@ -95,6 +95,17 @@ pub enum ContainerError {
         /// The name.
         name: String,
     },
+    /// A text of the call is longer than the configuration allows.
+    TooLong {
+        /// What is too long.
+        what: &'static str,
+        /// Its size in bytes.
+        size: usize,
+        /// The most bytes.
+        limit: u32,
+        /// The configuration's key.
+        key: &'static str,
+    },
     /// The output file cannot be used.
     Output(OutputFileError),
     /// A process could not be started.
@@ -189,6 +200,15 @@ impl fmt::Display for ContainerError {
                     "environment variable name {name:?} is empty or contains \"=\""
                 )
             }
+            Self::TooLong {
+                what,
+                size,
+                limit,
+                key,
+            } => write!(
+                f,
+                "the {what} has {size} bytes, more than the {limit} of {key}"
+            ),
             Self::Output(error) => error.fmt(f),
             Self::Buffers(error) => error.fmt(f),
             Self::Spawn {

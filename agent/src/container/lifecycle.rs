@@ -32,6 +32,7 @@ use crate::{
         container_path::Owner,
         namespace::Namespaces,
         network::{LateNetwork, Network, NetworkError},
+        output_file::WritableDirectories,
         user_namespace,
     },
 };
@@ -62,8 +63,8 @@ pub struct Host {
     pub unified_cgroups: bool,
     /// Why containers cannot have user namespaces, if so.
     pub no_user_namespaces: Option<String>,
-    /// The seccomp profile, if one is installed.
-    pub seccomp_profile: Option<PathBuf>,
+    /// The host directories that apps can write to.
+    pub writable: WritableDirectories,
     /// The agent's executor.
     pub executor: Arc<Executor<'static>>,
     /// Where ends of processes are told.
@@ -144,7 +145,8 @@ impl Container {
             system_directories: &host.template.system_directories,
             id_base,
             unified_cgroups: host.unified_cgroups,
-            seccomp_profile: host.seccomp_profile.as_deref(),
+            seccomp_profile: host.config.seccomp_profile.as_deref(),
+            limits: host.config.limits,
             log: &log,
             init_socket: INIT_SOCKET,
             network: network_items,

@@ -4,12 +4,14 @@ use std::path::{Path, PathBuf};
 
 use softwarecontainer_init::INIT_PATH;
 
+use crate::config::Limits;
+
 /// How many user and group IDs a container has.
 pub const ID_RANGE: u32 = 65536;
 /// The first host ID of container 0, as systemd's and others' container ranges have it.
 pub const FIRST_ID: u32 = 0x8_0000;
-/// How many processes and threads a container may have unless a capability says more.
-const PROCESS_LIMIT: u32 = 1024;
+/// The soft limit of file descriptors: select(2) handles no more.
+const SOFT_OPEN_FILES: u32 = 1024;
 /// The kernel capabilities (capabilities(7)) that apps may have in their user namespace. What could undo the sandbox is not among them.
 const KEPT_CAPABILITIES: &str =
     "chown dac_override fowner fsetid kill setgid setuid net_bind_service";
@@ -24,16 +26,24 @@ const DEVICES: [&str; 8] = [
     "c 5:2 rwm",
     "c 136:* rwm",
 ];
-/// Files that tell of the host or change it, hidden by an empty file or directory.
-const MASKED_FILES: [&str; 8] = [
+/// Files that tell of the host, hidden by an empty one. What changes the host (`/proc/sys`, `/proc/sysrq-trigger`) is read-only.
+const MASKED_FILES: [&str; 7] = [
     "proc/kcore",
     "proc/keys",
+    "proc/key-users",
     "proc/timer_list",
     "proc/sched_debug",
-    "proc/sysrq-trigger",
     "proc/kmsg",
     "proc/latency_stats",
-    "proc/key-users",
+];
+/// Directories that tell of the host or change it, hidden by an empty one.
+const MASKED_DIRECTORIES: [&str; 6] = [
+    "proc/acpi",
+    "proc/bus",
+    "proc/fs",
+    "proc/irq",
+    "proc/scsi",
+    "sys/firmware",
 ];
 
 /// What the configuration depends on.
@@ -51,6 +61,8 @@ pub struct Inputs<'a> {
     pub unified_cgroups: bool,
     /// The seccomp profile, if there is one.
     pub seccomp_profile: Option<&'a Path>,
+    /// How much of everything it may have.
+    pub limits: Limits,
     /// Where LXC writes why a start failed.
     pub log: &'a Path,
     /// The name of the init's socket in `/gateways`.
@@ -78,7 +90,10 @@ pub fn items(inputs: &Inputs<'_>) -> Vec<(&'static str, String)> {
         ("lxc.cap.keep", KEPT_CAPABILITIES.to_owned()),
         ("lxc.no_new_privs", "1".to_owned()),
         ("lxc.prlimit.core", "unlimited".to_owned()),
-        ("lxc.prlimit.nofile", "1024:4096".to_owned()),
+        ("lxc.prlimit.nofile", {
+            let hard = inputs.limits.open_files;
+            format!("{}:{hard}", hard.min(SOFT_OPEN_FILES))
+        }),
         (
             "lxc.environment",
             "PATH=/bin:/sbin:/usr/bin:/usr/sbin".to_owned(),
@@ -114,6 +129,11 @@ fn mounts(inputs: &Inputs<'_>, items: &mut Vec<(&'static str, String)>) {
     for file in MASKED_FILES {
         entry(Path::new("/dev/null"), Path::new(file), "bind,optional");
     }
+    for directory in MASKED_DIRECTORIES {
+        let options = "ro,nosuid,nodev,noexec,size=0,nr_inodes=1,optional";
+        let text = format!("tmpfs {directory} tmpfs {options} 0 0");
+        items.push(("lxc.mount.entry", text));
+    }
 }
 
 /// As fstab(5) wants blanks written.
@@ -141,7 +161,7 @@ fn cgroups(inputs: &Inputs<'_>, items: &mut Vec<(&'static str, String)>) {
     };
     items.push((deny, "a".to_owned()));
     items.extend(DEVICES.map(|device| (allow, device.to_owned())));
-    items.push((processes, PROCESS_LIMIT.to_string()));
+    items.push((processes, inputs.limits.processes.to_string()));
 }
 
 #[cfg(test)]
@@ -156,6 +176,7 @@ mod tests {
             id_base: Some(FIRST_ID),
             unified_cgroups: true,
             seccomp_profile: None,
+            limits: Limits::default(),
             log: Path::new("/run/sc/SC-0/lxc.log"),
             init_socket: ".init",
             network: Vec::new(),

@@ -3,7 +3,8 @@
 use std::{fmt, io, path::PathBuf};
 
 use crate::host::{
-    container_path::ContainerPathError, mount::MountError, namespace::NamespaceError,
+    allowed_path::AllowedPathError, container_path::ContainerPathError, mount::MountError,
+    namespace::NamespaceError,
 };
 
 /// A gateway that could not apply its configuration.
@@ -19,6 +20,8 @@ pub struct GatewayError {
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Cause {
+    /// The host path is not for apps.
+    HostPath(AllowedPathError),
     /// A mount could not be made.
     Mount(MountError),
     /// A path in the container could not be used.
@@ -67,6 +70,7 @@ impl fmt::Display for GatewayError {
 impl fmt::Display for Cause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::HostPath(error) => error.fmt(f),
             Self::Mount(error) => error.fmt(f),
             Self::Path(error) => error.fmt(f),
             Self::Namespace(error) => error.fmt(f),
@@ -99,6 +103,12 @@ impl From<super::network::NetworkGatewayError> for Cause {
 impl From<super::cgroups::CgroupsGatewayError> for Cause {
     fn from(error: super::cgroups::CgroupsGatewayError) -> Self {
         Self::Cgroups(error)
+    }
+}
+
+impl From<AllowedPathError> for Cause {
+    fn from(error: AllowedPathError) -> Self {
+        Self::HostPath(error)
     }
 }
 

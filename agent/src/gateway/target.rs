@@ -9,10 +9,12 @@ use crate::{
     config::Config,
     container::buffers::Buffers,
     host::{
+        allowed_path::AllowedPath,
         container_path::{self, Owner},
         mount::DetachedMount,
         namespace::Namespaces,
         network::Network,
+        output_file::WritableDirectories,
     },
 };
 
@@ -41,6 +43,8 @@ pub struct Target<'a> {
     pub network: &'a Network,
     /// Tells when a server on the host has made its socket anew.
     pub sockets: &'a SocketWatch,
+    /// The host directories that apps can write to.
+    pub writable: &'a WritableDirectories,
     /// The agent's configuration.
     pub config: &'a Config,
 }
@@ -52,7 +56,11 @@ impl Target<'_> {
     /// # Errors
     /// [`Cause`] naming the host path or the container path.
     pub fn bind_mount(&self, host: &Path, container: &Path, read_only: bool) -> Result<(), Cause> {
-        let mount = DetachedMount::of(host)?;
+        let checked = AllowedPath::check(host, &self.config.allowed_host_paths)?;
+        let (mount, host) = (DetachedMount::at(&checked.stable(), host)?, checked.name());
+        if !read_only && mount.is_directory() {
+            self.writable.add(host);
+        }
         if let Some(buffers) = self.buffers
             && !read_only
             && mount.is_directory()

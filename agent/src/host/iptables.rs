@@ -18,6 +18,9 @@ use super::nftables::Commits;
 /// Seconds to wait for the lock that the legacy variant takes.
 const LOCK_TIMEOUT: &str = "5";
 
+/// Where the programs are; the agent itself has no `PATH`, see main.
+const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
 /// An address family.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Family {
@@ -193,6 +196,7 @@ impl Restore {
         let run = |source| FirewallError::Run { program, source };
         let mut child = Command::new(program)
             .args(["-w", LOCK_TIMEOUT, "--noflush"])
+            .env("PATH", PATH)
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
@@ -276,6 +280,7 @@ impl Restore {
 pub fn save(family: Family) -> Result<String, FirewallError> {
     let program = family.save_program();
     let output = Command::new(program)
+        .env("PATH", PATH)
         .stdin(Stdio::null())
         .output()
         .map_err(|source| FirewallError::Run { program, source })?;

@@ -68,9 +68,17 @@ impl DetachedMount {
     /// # Errors
     /// [`MountError`] with the path, also when it does not exist.
     pub fn of(source: &Path) -> Result<Self, MountError> {
+        Self::at(source, source)
+    }
+
+    /// As [`Self::of`], of what `path` leads to; errors call it `source`.
+    ///
+    /// # Errors
+    /// [`MountError`] with `source`.
+    pub fn at(path: &Path, source: &Path) -> Result<Self, MountError> {
         let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
         let error = |errno: rustix::io::Errno| MountError::new("open", source, errno);
-        let tree = rustix::mount::open_tree(rustix::fs::CWD, source, flags).map_err(error)?;
+        let tree = rustix::mount::open_tree(rustix::fs::CWD, path, flags).map_err(error)?;
         let stat = rustix::fs::fstat(&tree).map_err(error)?;
         let directory = rustix::fs::FileType::from_raw_mode(stat.st_mode).is_dir();
         let mut attributes = libc::MOUNT_ATTR_NOSUID;

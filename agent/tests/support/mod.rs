@@ -26,6 +26,12 @@ pub use client::{Client, Ended};
 /// How long anything that should happen may take before a test gives up.
 pub const PATIENCE: Duration = Duration::from_secs(20);
 
+/// The profile that is installed with the agent.
+const SECCOMP_PROFILE: &str = concat!(
+    env!("CARGO_MANIFEST_DIR"),
+    "/seccomp/softwarecontainer.seccomp"
+);
+
 static COUNT: AtomicU32 = AtomicU32::new(0);
 
 /// What is to be different from a plain agent.
@@ -111,6 +117,7 @@ impl TestAgent {
              bridge-device = {bridge}\n\
              bridge-ip = 10.{second}.{third}.1\n\
              bridge-netaddr = 10.{second}.{third}.0\n\
+             seccomp-profile = {SECCOMP_PROFILE}\n\
              {}\n",
             setup.config
         );

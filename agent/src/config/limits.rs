@@ -1,0 +1,65 @@
+//! How much of everything there may be.
+
+use super::{error::ConfigError, reader::Reader};
+
+/// Bounds that keep a wrong launcher or a hostile app from using up the host.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Containers at the same time.
+    pub containers: u32,
+    /// Processes and threads in a container, its init included.
+    pub processes: u32,
+    /// File descriptors of one process in a container.
+    pub open_files: u32,
+    /// Bytes of all variables of one `Execute`, those of gateways included.
+    pub environment_size: u32,
+    /// Bytes of a command line, and of the options of `Create`.
+    pub command_length: u32,
+    /// Bytes of one manifest file.
+    pub manifest_size: u32,
+    /// Calls of one D-Bus client that have no reply yet.
+    pub pending_calls: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            containers: 256,
+            processes: 1024,
+            open_files: 4096,
+            environment_size: 256 << 10,
+            command_length: 64 << 10,
+            manifest_size: 1 << 20,
+            pending_calls: 256,
+        }
+    }
+}
+
+impl Limits {
+    pub(super) fn read(reader: &mut Reader<'_>) -> Result<Self, ConfigError> {
+        let mut limits = Self::default();
+        // Above the highest number of containers, their user IDs would leave what 32 bits hold.
+        reader.number("max-containers", &mut limits.containers, 1..=32000)?;
+        // The init, an app and a thread of its own: less makes no useful container.
+        reader.number("max-processes", &mut limits.processes, 3..=4_194_304)?;
+        reader.number("max-open-files", &mut limits.open_files, 64..=1_048_576)?;
+        // What the kernel takes in one execve(2) is the upper end of both.
+        reader.number(
+            "max-environment-size",
+            &mut limits.environment_size,
+            1024..=2 << 20,
+        )?;
+        reader.number(
+            "max-command-length",
+            &mut limits.command_length,
+            64..=2 << 20,
+        )?;
+        reader.number(
+            "max-manifest-size",
+            &mut limits.manifest_size,
+            1024..=64 << 20,
+        )?;
+        reader.number("max-pending-calls", &mut limits.pending_calls, 1..=65536)?;
+        Ok(limits)
+    }
+}
