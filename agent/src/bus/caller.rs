@@ -129,11 +129,8 @@ async fn ask(connection: &Connection, name: &str) -> Identity {
             &name,
         )
         .await;
-    let answer = reply.and_then(|reply| {
-        Ok(reply
-            .body()
-            .deserialize::<HashMap<String, OwnedVariant>>()?)
-    });
+    let answer =
+        reply.and_then(|reply| reply.body().deserialize::<HashMap<String, OwnedVariant>>());
     match answer {
         Ok(answer) => identity(&answer),
         Err(error) => {
