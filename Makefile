@@ -45,6 +45,9 @@ lint: ## Format, clippy, shellcheck and the files' own checks
 
 check: lint test ## Everything but the boot test
 
+yocto-check: ## Check the Yocto layer, and build it where OE_CORE, BITBAKE, META_OE, META_VIRTUALIZATION name its trees
+	OE_CORE='$(OE_CORE)' BITBAKE='$(BITBAKE)' META_OE='$(META_OE)' META_VIRTUALIZATION='$(META_VIRTUALIZATION)' yocto-check/run
+
 bench: setup ## Measure speed and size
 	$(CARGO) build --release --workspace
 	scripts/bench
@@ -93,4 +96,4 @@ install-man:
 
 -include qemu-test/Makefile.inc
 
-.PHONY: build help setup demo test lint check bench install install-programs install-configuration install-systemd install-man
+.PHONY: build help setup demo test lint check yocto-check bench install install-programs install-configuration install-systemd install-man
