@@ -1,6 +1,7 @@
 SUMMARY = "Service manifests: the capabilities that apps in containers can get"
 SUMMARY:${PN}-default = "Capabilities that every container gets"
 SUMMARY:${PN}-audio = "Capability: sound through PulseAudio"
+SUMMARY:${PN}-core-dumps = "Capability: core dumps of apps on the host"
 SUMMARY:${PN}-gpu-mali = "Capability: graphics on Arm Mali with its vendor's driver"
 SUMMARY:${PN}-gpu-powervr = "Capability: graphics on PowerVR with its vendor's driver"
 SUMMARY:${PN}-gpu-vivante = "Capability: graphics on Vivante with its vendor's driver"
@@ -45,6 +46,7 @@ do_compile[noexec] = "1"
 PACKAGES = "\
     ${PN}-default \
     ${PN}-audio \
+    ${PN}-core-dumps \
     ${PN}-gpu-mali \
     ${PN}-gpu-powervr \
     ${PN}-gpu-vivante \
@@ -57,6 +59,7 @@ PACKAGES = "\
 
 FILES:${PN}-default += "${SOFTWARECONTAINER_DEFAULT_MANIFESTDIR}"
 FILES:${PN}-audio += "${SOFTWARECONTAINER_MANIFESTDIR}/audio.json"
+FILES:${PN}-core-dumps += "${SOFTWARECONTAINER_MANIFESTDIR}/core-dumps.json"
 FILES:${PN}-gpu-mali += "${SOFTWARECONTAINER_MANIFESTDIR}/gpu-mali.json"
 FILES:${PN}-gpu-powervr += "${SOFTWARECONTAINER_MANIFESTDIR}/gpu-powervr.json"
 FILES:${PN}-gpu-vivante += "${SOFTWARECONTAINER_MANIFESTDIR}/gpu-vivante.json"

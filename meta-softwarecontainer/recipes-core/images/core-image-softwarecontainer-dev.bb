@@ -9,6 +9,7 @@ IMAGE_FEATURES += "allow-empty-password allow-root-login empty-root-password ssh
 CORE_IMAGE_EXTRA_INSTALL += "\
     gdbserver \
     packagegroup-softwarecontainer-tools \
+    softwarecontainer-boot-test \
     softwarecontainer-ptest \
     strace \
 "

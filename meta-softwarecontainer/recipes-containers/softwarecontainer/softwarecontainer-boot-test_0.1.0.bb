@@ -1,0 +1,27 @@
+SUMMARY = "Boot test: from the agent's start to an app in its container and back"
+DESCRIPTION = "What qemu-test installs in its guest. Inert until its harness, or testimage, runs it."
+SECTION = "devel"
+
+require softwarecontainer-source.inc
+
+inherit allarch
+
+do_install() {
+    oe_runmake -C ${S}/qemu-test/guest install DESTDIR=${D} PREFIX=${prefix} SYSCONFDIR=${sysconfdir}
+}
+
+FILES:${PN} += "${systemd_unitdir}"
+
+RDEPENDS:${PN} = "\
+    busybox \
+    iproute2 \
+    iproute2-ip \
+    iproute2-tc \
+    iptables \
+    lxc \
+    nftables \
+    procps \
+    softwarecontainer \
+    softwarecontainer-launcher \
+    util-linux-setpriv \
+"
