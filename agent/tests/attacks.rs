@@ -1,0 +1,26 @@
+//! Attacks by root in a container with the default capabilities: each is refused for the right reason, and the host and the agent go on.
+//!
+//! What attacks is agent/tests/attacks/attacker.py. scripts/protections.sh runs this with protections switched off.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+#[path = "attacks/devices.rs"]
+mod devices;
+#[path = "attacks/escapes.rs"]
+mod escapes;
+#[path = "attacks/kernel.rs"]
+mod kernel;
+#[path = "attacks/mounts.rs"]
+mod mounts;
+#[path = "attacks/namespaces.rs"]
+mod namespaces;
+#[path = "attacks/output.rs"]
+mod output;
+#[path = "attacks/processes.rs"]
+mod processes;
+#[path = "attacks/races.rs"]
+mod races;
+#[path = "attacks/resources.rs"]
+mod resources;
+mod support;
+#[path = "attacks/world.rs"]
+mod world;

@@ -1,0 +1,36 @@
+#!/bin/bash
+# Runs the attack suite (agent/tests/attacks.rs) with each protection switched off, and alone with all others switched off, and prints as a
+# Markdown table what each one answers for. Needs root, like the suite itself. The switches are those of the configuration: an agent
+# that is not configured so is not weakened by any of this.
+set -eu
+cd "$(dirname "$0")/.."
+all="user-namespace seccomp capabilities no-new-privileges read-only devices limits"
+logs=$(mktemp -d)
+trap 'rm -rf "$logs"' EXIT
+program=$(cargo test -p softwarecontainer-agent --test attacks --no-run --message-format=json 2>/dev/null |
+    sed -n 's/.*"executable":"\([^"]*attacks-[^"]*\)".*/\1/p' | tail -n 1)
+[ -x "$program" ] || { echo "the attack suite is not built" >&2; exit 1; }
+
+# run NAME WITHOUT: the attacks that went through are in $logs/NAME
+run() {
+    # Tests fail on purpose here; a run without a result is an error.
+    (cd agent && SOFTWARECONTAINER_ATTACKS_WITHOUT=$2 timeout 300 "$program" --test-threads=2) >"$logs/$1.log" 2>&1 || true
+    grep -q '^test result:' "$logs/$1.log" || { echo "the run without $2 has no result" >&2; tail "$logs/$1.log" >&2; exit 1; }
+    sed -n 's/^test \(.*\) \.\.\. FAILED$/\1/p' "$logs/$1.log" | sort >"$logs/$1"
+}
+names() { if [ -s "$1" ]; then sed 's/.*:://; s/_/ /g' "$1" | paste -sd';' - | sed 's/;/; /g'; else echo "–"; fi; }
+
+run none ""
+[ ! -s "$logs/none" ] || { echo "attacks go through with every protection on:" >&2; cat "$logs/none" >&2; exit 1; }
+run everything "$(echo "$all" | tr ' ' ',')"
+echo "With every protection on, none of $(grep -c '^test .* ok$' "$logs/none.log") tests fails; with all of these off, $(wc -l <"$logs/everything")."
+echo
+echo "| protection | tests that fail when it alone is off | of those that fail with all off, how many pass when it alone is on |"
+echo "|---|---|---|"
+for protection in $all; do
+    run off "$protection"
+    others=$(echo "$all" | tr ' ' '\n' | grep -vx "$protection" | paste -sd, -)
+    run only "$others"
+    saved=$(comm -23 "$logs/everything" "$logs/only" | wc -l)
+    echo "| $protection | $(names "$logs/off") | $saved |"
+done
