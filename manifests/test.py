@@ -45,6 +45,8 @@ MISTAKES = [
     ("file", {"path-host": "/a", "path-container": "b", "read-only": True}),
     ("file", {"path-host": "/a", "path-container": "/b", "read-only": "yes"}),
     ("file", {"path-host": "", "path-container": "/b", "read-only": True}),
+    ("ipc", {}),
+    ("ipc", {"host": "yes"}),
     ("network", {"direction": "OUTGOING"}),
     ("network", {"direction": "outgoing", "allow": []}),
     ("network", {"direction": "OUTGOING", "allow": [{}]}),

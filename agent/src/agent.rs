@@ -244,9 +244,8 @@ impl Agent {
             if !container.has_capabilities() {
                 container.set_capabilities(&defaults?)?;
             }
-            let (number, pid) = container.execute(&execution)?;
+            let (processes, number, pid) = container.execute(&execution)?;
             let pid = i32::try_from(pid).unwrap_or_default();
-            let processes = container.processes().clone();
             Ok(Started {
                 pid,
                 processes,

@@ -2,6 +2,7 @@
 
 pub mod buffers;
 pub mod error;
+pub mod host_ipc;
 pub mod init_link;
 mod lifecycle;
 mod lxc_config;
@@ -38,6 +39,7 @@ use crate::{
     },
 };
 use buffers::Buffers;
+use host_ipc::HostIpc;
 use init_link::InitLink;
 use monitor::Monitor;
 use processes::{Number, Processes};
@@ -68,6 +70,7 @@ pub struct Container {
     init_pidfd: OwnedFd,
     monitor: Monitor,
     link: InitLink,
+    host_ipc: Option<HostIpc>,
     namespaces: Option<Namespaces>,
     rootfs: Rootfs,
     buffers: Option<Buffers>,
@@ -96,11 +99,6 @@ pub struct Execution {
 }
 
 impl Container {
-    /// The processes that were started in it.
-    pub fn processes(&self) -> &Arc<Processes> {
-        self.link.processes()
-    }
-
     /// Applies the configurations of capabilities on top of those applied before; all or nothing.
     ///
     /// # Errors
@@ -166,11 +164,14 @@ impl Container {
         })
     }
 
-    /// Starts a process; its number and its process ID on the host.
+    /// Starts a process; where it is kept, its number there, and its process ID on the host.
     ///
     /// # Errors
     /// [`ContainerError`] naming what is wrong with the command, the output file or the working directory.
-    pub fn execute(&mut self, execution: &Execution) -> Result<(Number, u32), ContainerError> {
+    pub fn execute(
+        &mut self,
+        execution: &Execution,
+    ) -> Result<(Arc<Processes>, Number, u32), ContainerError> {
         self.require_ready("execute")?;
         let limits = &self.host.config.limits;
         within(
@@ -224,11 +225,39 @@ impl Container {
             &self.host.writable,
         )?;
         self.refresh_gateways();
-        self.link
+        let link = self.link()?;
+        let processes = link.processes().clone();
+        let (number, pid) = link
             .spawn(&command, output.as_fd(), INIT_LIMIT)
             .map_err(|error| {
                 ContainerError::spawn(self.id, &arguments, &execution.working_directory, error)
-            })
+            })?;
+        Ok((processes, number, pid))
+    }
+
+    /// The connection to what starts new processes: the init, or the second one in the host's IPC namespace.
+    fn link(&mut self) -> Result<&InitLink, ContainerError> {
+        if !gateway::in_host_ipc(&self.settings) {
+            return Ok(&self.link);
+        }
+        // An app can end it, as it can end any process of the container but the init.
+        let started = match self.host_ipc.take() {
+            Some(started) if !started.link.wait_gone(Duration::ZERO) => started,
+            _ => {
+                let processes = Processes::new(self.id, self.host.ended.clone());
+                HostIpc::start(
+                    &self.host.lxc_path,
+                    &self.name,
+                    Arc::new(processes),
+                    &self.host.executor,
+                )
+                .map_err(|source| ContainerError::HostIpc {
+                    id: self.id,
+                    source,
+                })?
+            }
+        };
+        Ok(&self.host_ipc.insert(started).link)
     }
 
     /// Checks that it is neither suspended nor invalid.

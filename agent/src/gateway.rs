@@ -15,6 +15,8 @@ mod error;
 mod file;
 #[cfg(any(feature = "gateway-pulseaudio", feature = "gateway-wayland"))]
 mod host_socket;
+#[cfg(feature = "gateway-ipc")]
+mod ipc;
 #[cfg(feature = "gateway-network")]
 pub mod network;
 #[cfg(feature = "gateway-pulseaudio")]
@@ -122,6 +124,7 @@ gateways! {
     "gateway-dbus" dbus: dbus::Dbus,
     "gateway-cgroups" cgroups: cgroups::Limits,
     "gateway-wayland" wayland: wayland::Wayland,
+    "gateway-ipc" ipc: ipc::Ipc,
     "gateway-env" env: env::Env,
 }
 
@@ -146,4 +149,13 @@ pub fn environment(
     #[cfg(feature = "gateway-env")]
     variables.extend(settings.env.vars.clone());
     variables
+}
+
+/// Whether processes are to be started in the host's IPC namespace.
+#[allow(unused_variables, reason = "a build may lack the gateway")]
+pub fn in_host_ipc(settings: &GatewaySettings) -> bool {
+    #[cfg(feature = "gateway-ipc")]
+    return settings.ipc.host;
+    #[cfg(not(feature = "gateway-ipc"))]
+    false
 }

@@ -5,12 +5,23 @@ use std::{io::Write as _, process::ExitCode};
 use softwarecontainer_agent::{
     cli::{self, Command},
     config::Config,
+    container::host_ipc,
     daemon,
     host::user_namespace,
     logging,
 };
 
 fn main() -> ExitCode {
+    let mut arguments = std::env::args_os().skip(1);
+    if arguments
+        .next()
+        .is_some_and(|first| first == host_ipc::HELPER)
+    {
+        return match host_ipc::help(arguments) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => fail(&*error),
+        };
+    }
     let options = match cli::parse(std::env::args_os().skip(1)) {
         Ok(Command::Run(options)) => options,
         Ok(Command::Help) => return print(cli::HELP),

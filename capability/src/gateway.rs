@@ -10,6 +10,8 @@ pub mod devicenode;
 pub mod env;
 #[cfg(feature = "gateway-file")]
 pub mod file;
+#[cfg(feature = "gateway-ipc")]
+pub mod ipc;
 #[cfg(feature = "gateway-network")]
 pub mod network;
 #[cfg(feature = "gateway-pulseaudio")]
@@ -95,6 +97,8 @@ gateways! {
     "gateway-cgroups" cgroups: cgroups::CgroupsSettings,
     /// The host's Wayland compositor.
     "gateway-wayland" wayland: wayland::WaylandSettings,
+    /// The host's IPC namespace.
+    "gateway-ipc" ipc: ipc::IpcSettings,
     /// Environment variables.
     "gateway-env" env: env::EnvSettings,
 }

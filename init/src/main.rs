@@ -1,6 +1,6 @@
 //! `softwarecontainer-init`: the first process of a container.
 //!
-//! Usage: `softwarecontainer-init SOCKET`. It connects to the agent's socket, starts what the agent asks for,
+//! Usage: `softwarecontainer-init SOCKET`; with `-` the socket is standard input. It connects to the agent's socket, starts what the agent asks for,
 //! reaps every process that ends in the container, and ends when told to and nothing else runs, or when the agent is gone.
 
 mod spawn;
@@ -39,7 +39,11 @@ impl Init {
         // Nothing in the container may trace this process or open its descriptors through /proc.
         sys::forbid_tracing()?;
         let signals = sys::child_signals()?;
-        let agent = sys::connect(&CString::new(socket.as_bytes())?)?;
+        // The second init of a container gets its connection instead of connecting.
+        let agent = match socket.as_bytes() {
+            b"-" => sys::connection_on_stdin()?,
+            path => sys::connect(&CString::new(path)?)?,
+        };
         Ok(Self {
             agent,
             signals,

@@ -90,6 +90,18 @@ pub(crate) fn clear_signals(signals: &OwnedFd) -> io::Result<()> {
     }
 }
 
+/// Takes the connection to the agent from standard input, and gives that to nobody else.
+pub(crate) fn connection_on_stdin() -> io::Result<OwnedFd> {
+    // SAFETY: takes plain integers.
+    let fd = check(unsafe { libc::fcntl(0, libc::F_DUPFD_CLOEXEC, 3) })?;
+    // SAFETY: a new descriptor that nobody else owns.
+    let connection = unsafe { OwnedFd::from_raw_fd(fd) };
+    let null = File::open("/dev/null")?;
+    // SAFETY: both are valid; 0 is this process's own standard input.
+    check(unsafe { libc::dup2(null.as_raw_fd(), 0) })?;
+    Ok(connection)
+}
+
 /// Connects to the agent's unix(7) socket.
 pub(crate) fn connect(path: &CStr) -> io::Result<OwnedFd> {
     // SAFETY: takes plain integers.

@@ -172,6 +172,26 @@ impl Container {
         self.check("set_cgroup_item", result)
     }
 
+    /// Executes a program in those namespaces of the running container that `namespaces` names (`CLONE_NEW*`), in its cgroup, and with no
+    /// more rights than the container has. It has the caller's standard streams and no environment. Returns its process ID; it is a child
+    /// of the caller.
+    ///
+    /// liblxc (5.0) leaks a descriptor here, so this is for processes that do not live long.
+    ///
+    /// # Errors
+    /// [`Error::Call`].
+    pub fn execute_inside(&self, command: &[&str], namespaces: i32) -> Result<u32> {
+        let command: Vec<_> = command
+            .iter()
+            .map(|argument| c_string(argument.as_bytes()))
+            .collect::<Result<_>>()?;
+        let pid = crate::attach::execute(&self.handle, &command, namespaces);
+        self.check("attach", pid.map(|pid| pid > 0))?;
+        Ok(pid
+            .and_then(|pid| u32::try_from(pid).ok())
+            .unwrap_or_default())
+    }
+
     fn check(&self, call: &'static str, result: Option<bool>) -> Result<()> {
         match result {
             Some(true) => Ok(()),

@@ -1,7 +1,7 @@
 //! The unsafe half: raw calls into liblxc, each on a handle that [`Handle`] keeps valid.
 
 use std::{
-    ffi::{CStr, CString, OsString, c_char, c_int},
+    ffi::{CStr, CString, OsString, c_char, c_int, c_void},
     os::unix::ffi::OsStringExt as _,
     ptr::{self, NonNull},
 };
@@ -89,6 +89,18 @@ impl Handle {
 
     pub(crate) fn wait(&self, state: &CStr, seconds: c_int) -> Option<bool> {
         member!(self.wait(state.as_ptr(), seconds))
+    }
+
+    /// `payload` is what `function` takes, as a pointer that is valid during the call.
+    pub(crate) fn attach(
+        &self,
+        function: lxc_sys::lxc_attach_exec_t,
+        payload: *mut c_void,
+        options: &mut lxc_sys::lxc_attach_options_t,
+    ) -> Option<i32> {
+        let mut pid = -1;
+        let result = member!(self.attach(function, payload, &raw mut *options, &raw mut pid))?;
+        Some(if result == 0 { pid } else { -1 })
     }
 
     pub(crate) fn set_cgroup_item(&self, item: &CStr, value: &CStr) -> Option<bool> {

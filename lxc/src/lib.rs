@@ -4,6 +4,7 @@
 //! Call them from a worker thread. The source for every item is `<lxc/lxccontainer.h>` (5.0) and
 //! lxc.container.conf(5).
 
+mod attach;
 mod container;
 mod error;
 mod ffi;

@@ -126,6 +126,13 @@ pub enum ContainerError {
         /// Why.
         source: io::Error,
     },
+    /// No process could be started in the host's IPC namespace.
+    HostIpc {
+        /// The container's ID.
+        id: i32,
+        /// Why.
+        source: io::Error,
+    },
     /// What was buffered could not be written to the host.
     Buffers(BuffersError),
     /// Several things went wrong while everything else was removed.
@@ -211,6 +218,10 @@ impl fmt::Display for ContainerError {
             ),
             Self::Output(error) => error.fmt(f),
             Self::Buffers(error) => error.fmt(f),
+            Self::HostIpc { id, source } => write!(
+                f,
+                "container {id}: cannot start processes in the host's IPC namespace: {source}"
+            ),
             Self::Spawn {
                 id,
                 program,

@@ -188,6 +188,7 @@ impl Container {
             init_pidfd,
             monitor,
             link,
+            host_ipc: None,
             namespaces: Some(namespaces),
             rootfs,
             buffers: None,
@@ -318,7 +319,12 @@ impl Container {
         }
     }
 
-    fn end_processes(&self, errors: &mut Vec<ContainerError>) {
+    fn end_processes(&mut self, errors: &mut Vec<ContainerError>) {
+        let limit = self.host.config.shutdown_timeout;
+        if let Some(host_ipc) = &self.host_ipc {
+            // First, because it tells how its processes have ended; those of the first init are asked to end with them.
+            host_ipc.link.terminate(limit);
+        }
         if !self.link.terminate(self.host.config.shutdown_timeout) {
             // The kernel ends every process of a PID namespace together with its init.
             let killed = pidfd_send_signal(&self.init_pidfd, Signal::KILL);

@@ -17,6 +17,7 @@ use rustix::{
 };
 
 use super::mount::DetachedMount;
+use nix::unistd::{setfsgid, setfsuid};
 
 /// Who owns what the agent makes in a container: the host IDs of the container's root.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -144,7 +145,8 @@ fn open_parent(
 }
 
 fn make_directory(parent: BorrowedFd<'_>, name: &OsStr, owner: Owner) -> rustix::io::Result<()> {
-    match rustix::fs::mkdirat(parent, name, Mode::from_raw_mode(0o755)) {
+    let make = || rustix::fs::mkdirat(parent, name, Mode::from_raw_mode(0o755));
+    match or_as_owner(owner, make) {
         Ok(()) => give(parent, name, owner),
         Err(Errno::EXIST) => Ok(()),
         Err(errno) => Err(errno),
@@ -153,11 +155,27 @@ fn make_directory(parent: BorrowedFd<'_>, name: &OsStr, owner: Owner) -> rustix:
 
 fn make_file(parent: BorrowedFd<'_>, name: &OsStr, owner: Owner) -> rustix::io::Result<()> {
     let flags = OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::WRONLY | OFlags::CLOEXEC;
-    match rustix::fs::openat(parent, name, flags, Mode::from_raw_mode(0o644)) {
+    let make = || rustix::fs::openat(parent, name, flags, Mode::from_raw_mode(0o644));
+    match or_as_owner(owner, make) {
         Ok(_) => give(parent, name, owner),
         Err(Errno::EXIST) => Ok(()),
         Err(errno) => Err(errno),
     }
+}
+
+/// On a file system that the container has mounted itself, as its `/dev`, there is no root of the host, and so nothing can belong
+/// to it, not even for a moment: then `make` is done as the container's root. Only this thread changes (setfsuid(2)).
+fn or_as_owner<T>(owner: Owner, make: impl Fn() -> rustix::io::Result<T>) -> rustix::io::Result<T> {
+    match make() {
+        Err(Errno::OVERFLOW) => {}
+        result => return result,
+    }
+    let group = setfsgid(nix::unistd::Gid::from_raw(owner.0));
+    let user = setfsuid(nix::unistd::Uid::from_raw(owner.0));
+    let made = make();
+    setfsuid(user);
+    setfsgid(group);
+    made
 }
 
 fn give(parent: BorrowedFd<'_>, name: &OsStr, owner: Owner) -> rustix::io::Result<()> {

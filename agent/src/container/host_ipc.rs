@@ -1,0 +1,103 @@
+//! Processes of a container that are in the host's IPC namespace (ipc_namespaces(7)).
+//!
+//! A process of the container cannot enter that namespace by itself, for it has no rights over it. So a second init is started in all
+//! namespaces of the container but that one. It is in the container's cgroup and has no more rights than the first one, and it starts
+//! processes in the same way.
+//!
+//! liblxc starts it, in a process that does nothing else: the agent's own program with [`HELPER`]. In the agent, liblxc would leak a
+//! descriptor each time.
+
+use std::{
+    ffi::OsString,
+    io,
+    os::fd::OwnedFd,
+    path::Path,
+    process::{Command, Stdio},
+    sync::Arc,
+};
+
+use nix::sys::socket::{
+    AddressFamily, SockFlag, SockType, setsockopt, socketpair, sockopt::PassCred,
+};
+use smol::Executor;
+use softwarecontainer_init::INIT_PATH;
+use softwarecontainer_lxc as lxc;
+
+use super::{init_link::InitLink, processes::Processes};
+
+/// The agent's first argument when it is to start a second init: not an option, and followed by LXC's path and the container's name.
+pub const HELPER: &str = "start-init-in-host-ipc";
+/// All namespaces of a container but that of IPC.
+const NAMESPACES: i32 = libc::CLONE_NEWCGROUP
+    | libc::CLONE_NEWNET
+    | libc::CLONE_NEWNS
+    | libc::CLONE_NEWPID
+    | libc::CLONE_NEWUSER
+    | libc::CLONE_NEWUTS;
+
+/// A second init of a container, in the host's IPC namespace. It ends together with the connection.
+#[derive(Debug)]
+pub struct HostIpc {
+    /// The connection to it.
+    pub link: InitLink,
+}
+
+impl HostIpc {
+    /// Starts it in container `name` of `lxc_path`.
+    ///
+    /// # Errors
+    /// The system's or liblxc's.
+    pub fn start(
+        lxc_path: &Path,
+        name: &str,
+        processes: Arc<Processes>,
+        executor: &Executor<'static>,
+    ) -> io::Result<Self> {
+        let (ours, theirs) = sockets()?;
+        let link = InitLink::new(ours, processes, executor)?;
+        let helper = Command::new("/proc/self/exe")
+            .arg(HELPER)
+            .arg(lxc_path)
+            .arg(name)
+            .stdin(theirs)
+            // Not the agent's: whoever replaces the init in the container would have it.
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .status()?;
+        if helper.success() {
+            Ok(Self { link })
+        } else {
+            Err(io::Error::other("liblxc could not start a second init"))
+        }
+    }
+}
+
+/// What the helper process does: starts the second init with the connection that is standard input, and leaves it alone.
+///
+/// # Errors
+/// liblxc's, or an argument is missing.
+pub fn help(
+    mut arguments: impl Iterator<Item = OsString>,
+) -> Result<(), Box<dyn std::error::Error>> {
+    let path = arguments.next().ok_or("no path of LXC")?;
+    let name = arguments.next().ok_or("no container")?;
+    let name = name
+        .into_string()
+        .map_err(|_| "the container's name is no text")?;
+    let container = lxc::Container::new(&name, Some(Path::new(&path)))?;
+    container.execute_inside(&[INIT_PATH, "-"], NAMESPACES)?;
+    Ok(())
+}
+
+fn sockets() -> io::Result<(OwnedFd, OwnedFd)> {
+    let (ours, theirs) = socketpair(
+        AddressFamily::Unix,
+        SockType::SeqPacket,
+        None,
+        SockFlag::SOCK_CLOEXEC,
+    )?;
+    // Before the other end is given away, so that no packet can come without credentials.
+    setsockopt(&ours, PassCred, &true)?;
+    rustix::io::ioctl_fionbio(&ours, true)?;
+    Ok((ours, theirs))
+}

@@ -1,0 +1,113 @@
+//! GPU nodes in containers: the host's own, or stand-ins where it has no GPU.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod support;
+
+use std::{
+    fs,
+    os::unix::fs::{FileTypeExt as _, MetadataExt as _},
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use support::{Setup, TestAgent};
+
+/// A render node; a stand-in behaves like /dev/zero and is gone afterwards.
+struct RenderNode {
+    path: PathBuf,
+    stand_in: bool,
+}
+
+impl RenderNode {
+    fn new() -> Self {
+        let own = fs::read_dir("/dev/dri").into_iter().flatten().flatten();
+        let is_node = |path: &PathBuf| {
+            path.file_name()
+                .is_some_and(|name| name.to_string_lossy().starts_with("render"))
+                && path
+                    .metadata()
+                    .is_ok_and(|meta| meta.file_type().is_char_device())
+        };
+        if let Some(path) = own.map(|entry| entry.path()).find(is_node) {
+            let stand_in = false;
+            return Self { path, stand_in };
+        }
+        let dir = PathBuf::from(format!("/dev/dri-test-{}", std::process::id()));
+        fs::create_dir(&dir).unwrap();
+        let path = dir.join("renderD128");
+        let mknod = Command::new("mknod")
+            .arg(&path)
+            .args(["c", "1", "5"])
+            .status();
+        assert!(mknod.unwrap().success());
+        let stand_in = true;
+        Self { path, stand_in }
+    }
+}
+
+impl Drop for RenderNode {
+    fn drop(&mut self) {
+        if self.stand_in {
+            let _ = fs::remove_dir_all(self.path.parent().unwrap());
+        }
+    }
+}
+
+fn manifest(node: &Path) -> String {
+    format!(
+        r#"{{"version": "1", "capabilities": [
+            {{"name": "test.gpu", "gateways": [{{"id": "devicenode", "config": [
+                {{"name": "{}", "mode": "640"}}]}}]}},
+            {{"name": "test.other-board", "gateways": [{{"id": "devicenode", "config": [
+                {{"name": "{}", "mode": "640"}}, {{"name": "/dev/no-such-gpu"}}]}}]}}
+        ]}}"#,
+        node.display(),
+        node.display()
+    )
+}
+
+#[test]
+fn render_node_is_there_with_the_capability_only() {
+    let node = RenderNode::new();
+    let agent = TestAgent::with(&Setup::manifest(&manifest(&node.path)));
+    let (with, without) = (agent.create(), agent.create());
+    agent
+        .client()
+        .set_capabilities(with, &["test.gpu"])
+        .unwrap();
+    let path = node.path.display();
+    let meta = node.path.metadata().unwrap();
+    let facts = agent.shell_ok(with, &format!("stat -c '%F %a %u %t:%T' {path}"));
+    let device = meta.rdev();
+    let numbers = format!("{:x}:{:x}", (device >> 8) & 0xfff, device & 0xff);
+    assert_eq!(facts, format!("character special file 640 0 {numbers}"));
+    // Opening it is what the devices cgroup decides on.
+    agent.shell_ok(with, &format!("exec 3< {path}"));
+    if node.stand_in {
+        let read = agent.shell_ok(with, &format!("head -c 3 {path} | od -An -tx1"));
+        assert_eq!(read.trim(), "00 00 00");
+    }
+    assert_ne!(agent.shell(without, &format!("test -e {path}")).0, 0);
+    for id in [with, without] {
+        agent.client().destroy(id).unwrap();
+    }
+}
+
+#[test]
+fn node_that_a_board_lacks_is_named_and_nothing_is_changed() {
+    let node = RenderNode::new();
+    let agent = TestAgent::with(&Setup::manifest(&manifest(&node.path)));
+    let id = agent.create();
+    let (_, text) = agent
+        .client()
+        .set_capabilities(id, &["test.other-board"])
+        .unwrap_err();
+    assert!(text.contains("gateway devicenode"), "{text}");
+    assert!(text.contains("/dev/no-such-gpu"), "{text}");
+    assert!(text.contains("No such file or directory"), "{text}");
+    let path = node.path.display();
+    assert_ne!(agent.shell(id, &format!("exec 3< {path}")).0, 0);
+    agent.client().set_capabilities(id, &["test.gpu"]).unwrap();
+    agent.shell_ok(id, &format!("exec 3< {path}"));
+    agent.client().destroy(id).unwrap();
+}

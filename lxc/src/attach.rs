@@ -1,0 +1,70 @@
+//! Starting a process in the namespaces of a running container.
+
+use std::{
+    ffi::{CStr, CString, c_char, c_int, c_void},
+    ptr,
+};
+
+use crate::ffi::Handle;
+
+/// Standard input, output and error of the new process are the caller's.
+const STREAMS: [c_int; 3] = [0, 1, 2];
+/// `LXC_ATTACH_NO_NEW_PRIVS`: not among the defaults, and nothing that a container does may gain privileges.
+const NO_NEW_PRIVS: c_int = 0x0004_0000;
+/// `LXC_ATTACH_DEFAULT`: the container's cgroup, capabilities, personality, LSM label, and its seccomp profile.
+const DEFAULT: c_int = 0xffff;
+
+/// Runs in the new process; without this, descriptors of liblxc's would stay open in the program.
+extern "C" fn run(payload: *mut c_void) -> c_int {
+    // SAFETY: takes plain integers.
+    unsafe {
+        libc::syscall(
+            libc::SYS_close_range,
+            3,
+            u32::MAX,
+            libc::CLOSE_RANGE_CLOEXEC,
+        )
+    };
+    // SAFETY: the payload is what `execute` passes for this function.
+    unsafe { lxc_sys::lxc_attach_run_command(payload) }
+}
+
+/// Executes a program in the container with an empty environment; its process ID.
+pub(crate) fn execute(handle: &Handle, command: &[CString], namespaces: c_int) -> Option<i32> {
+    let mut arguments: Vec<*mut c_char> = command
+        .iter()
+        .map(|argument| argument.as_ptr().cast_mut())
+        .chain([ptr::null_mut()])
+        .collect();
+    let mut payload = lxc_sys::lxc_attach_command_t {
+        program: command
+            .first()
+            .map_or(c"", CString::as_c_str)
+            .as_ptr()
+            .cast_mut(),
+        argv: arguments.as_mut_ptr(),
+    };
+    let mut options = lxc_sys::lxc_attach_options_t {
+        attach_flags: DEFAULT | NO_NEW_PRIVS,
+        namespaces,
+        // LXC_ATTACH_DETECT_PERSONALITY
+        personality: -1,
+        initial_cwd: CStr::as_ptr(c"/").cast_mut(),
+        // That of the container's init.
+        uid: u32::MAX,
+        gid: u32::MAX,
+        env_policy: lxc_sys::lxc_attach_env_policy_t_LXC_ATTACH_CLEAR_ENV,
+        extra_env_vars: ptr::null_mut(),
+        extra_keep_env: ptr::null_mut(),
+        stdin_fd: STREAMS[0],
+        stdout_fd: STREAMS[1],
+        stderr_fd: STREAMS[2],
+        log_fd: -libc::EBADF,
+        lsm_label: ptr::null_mut(),
+        groups: lxc_sys::lxc_groups_t {
+            size: 0,
+            list: ptr::null_mut(),
+        },
+    };
+    handle.attach(Some(run), (&raw mut payload).cast(), &mut options)
+}
