@@ -8,6 +8,7 @@ use std::{
     os::unix::fs::{FileTypeExt as _, MetadataExt as _},
     path::{Path, PathBuf},
     process::Command,
+    sync::atomic::{AtomicU32, Ordering},
 };
 
 use support::{Setup, TestAgent};
@@ -32,7 +33,9 @@ impl RenderNode {
             let stand_in = false;
             return Self { path, stand_in };
         }
-        let dir = PathBuf::from(format!("/dev/dri-test-{}", std::process::id()));
+        static MADE: AtomicU32 = AtomicU32::new(0);
+        let number = MADE.fetch_add(1, Ordering::Relaxed);
+        let dir = PathBuf::from(format!("/dev/dri-test-{}-{number}", std::process::id()));
         fs::create_dir(&dir).unwrap();
         let path = dir.join("renderD128");
         let mknod = Command::new("mknod")
@@ -106,7 +109,7 @@ fn node_that_a_board_lacks_is_named_and_nothing_is_changed() {
     assert!(text.contains("/dev/no-such-gpu"), "{text}");
     assert!(text.contains("No such file or directory"), "{text}");
     let path = node.path.display();
-    assert_ne!(agent.shell(id, &format!("exec 3< {path}")).0, 0);
+    assert_ne!(agent.shell(id, &format!("test -c {path}")).0, 0);
     agent.client().set_capabilities(id, &["test.gpu"]).unwrap();
     agent.shell_ok(id, &format!("exec 3< {path}"));
     agent.client().destroy(id).unwrap();
