@@ -455,3 +455,70 @@ fn a_missing_bridge_that_may_not_be_made_is_an_error_until_it_is_there() {
     lab.agent.client().destroy(id).unwrap();
     assert_eq!(lab.host_state(), before);
 }
+
+/// One program start for each address family, and no others.
+#[test]
+fn twenty_rules_start_one_process_for_each_family() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let directory = tempfile::tempdir().unwrap();
+    let log = directory.path().join("started");
+    for program in ["iptables", "ip6tables"]
+        .iter()
+        .flat_map(|one| ["", "-restore", "-save"].map(|end| format!("{one}{end}")))
+    {
+        let script = format!(
+            "#!/bin/sh\necho {program} >> {}\nexec /usr/sbin/{program} \"$@\"\n",
+            log.display()
+        );
+        let path = directory.path().join(&program);
+        fs::write(&path, script).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    let twenty: Vec<Value> = (1..=20)
+        .map(|n| json!({"host": format!("10.77.{n}.0/24"), "ports": 80 + n, "protocols": "tcp"}))
+        .collect();
+    let mut setup = Setup::manifest(&lab::manifest(&[
+        (
+            "twenty",
+            &[(
+                "network",
+                json!([{"direction": "OUTGOING", "allow": twenty}]),
+            )],
+        ),
+        (
+            "one-more",
+            &[("network", outgoing(&json!({"host": OUTSIDE})))],
+        ),
+    ]));
+    // Nothing else is to be found: a program that the agent started under another name would fail.
+    setup.environment = vec![(
+        "PATH".to_owned(),
+        directory.path().to_str().unwrap().to_owned(),
+    )];
+    let lab = Lab::with(setup);
+    let id = lab.agent.create();
+    for capability in ["twenty", "one-more"] {
+        let _ = fs::remove_file(&log);
+        lab.agent
+            .client()
+            .set_capabilities(id, &[capability])
+            .unwrap();
+        let text = fs::read_to_string(&log).unwrap();
+        let mut started: Vec<&str> = text.lines().collect();
+        started.sort_unstable();
+        assert_eq!(started, ["ip6tables-restore", "iptables-restore"]);
+    }
+    assert_eq!(
+        lab.inside(id)
+            .shell("iptables -S OUTPUT")
+            .matches("--dport")
+            .count(),
+        20
+    );
+    let _ = fs::remove_file(&log);
+    lab.agent
+        .client()
+        .set_capabilities(id, &["twenty"])
+        .unwrap();
+    assert!(!log.exists(), "a repetition starts nothing");
+}
