@@ -159,3 +159,34 @@ fn a_classified_container_sends_at_the_rate_of_its_class_and_another_one_does_no
         "the class goes with the container"
     );
 }
+
+#[test]
+fn device_rules_reach_the_devices_controller() {
+    // The kernel's log; no container has it by default.
+    let allow = cgroups(&[("devices.allow", "c 1:11 rwm")]);
+    let bad = cgroups(&[("devices.allow", "no rule"), ("pids.max", "5")]);
+    let agent = TestAgent::with(&Setup::manifest(&manifest(&[
+        ("kmsg", &[("cgroups", allow)]),
+        ("bad", &[("cgroups", bad)]),
+    ])));
+    let id = agent.create();
+    let list = |id| {
+        // Where the controller is one of cgroup v1, it tells its rules.
+        let cgroup = fs::read_to_string(format!("/proc/{}/cgroup", agent.init_pid(id))).unwrap();
+        let path = cgroup
+            .lines()
+            .find_map(|line| line.split_once(":devices:"))?
+            .1
+            .to_owned();
+        fs::read_to_string(format!("/sys/fs/cgroup/devices{path}/devices.list")).ok()
+    };
+    agent.client().set_capabilities(id, &["kmsg"]).unwrap();
+    if let Some(rules) = list(id) {
+        assert!(rules.contains("c 1:11 rwm"), "{rules}");
+    }
+    let (_, text) = agent.client().set_capabilities(id, &["bad"]).unwrap_err();
+    assert!(
+        text.contains("cgroups") && text.contains("devices.allow"),
+        "{text}"
+    );
+}

@@ -5,7 +5,10 @@ mod plan;
 
 use std::fmt;
 
-use softwarecontainer_capability::gateway::{Settings as _, cgroups::CgroupsSettings};
+use softwarecontainer_capability::gateway::{
+    Settings as _,
+    cgroups::{CgroupValue, CgroupsSettings},
+};
 
 use super::{Gateway, GatewayError, Target};
 use crate::host::cgroup::{CgroupError, Cgroups};
@@ -21,6 +24,15 @@ pub enum CgroupsGatewayError {
     Plan(PlanError),
     /// A file of the cgroup.
     Cgroup(CgroupError),
+    /// LXC did not take a device rule.
+    Device {
+        /// `devices.allow` or `devices.deny`.
+        setting: &'static str,
+        /// The rule.
+        rule: String,
+        /// Why.
+        source: softwarecontainer_lxc::Error,
+    },
     /// The container's packets cannot be classified.
     Class(NetworkError),
 }
@@ -30,6 +42,11 @@ impl fmt::Display for CgroupsGatewayError {
         match self {
             Self::Plan(source) => source.fmt(f),
             Self::Cgroup(source) => source.fmt(f),
+            Self::Device {
+                setting,
+                rule,
+                source,
+            } => write!(f, "cannot write {rule:?} to {setting}: {source}"),
             Self::Class(source) => write!(f, "cannot classify the container's packets: {source}"),
         }
     }
@@ -40,6 +57,7 @@ impl std::error::Error for CgroupsGatewayError {
         match self {
             Self::Plan(source) => Some(source),
             Self::Cgroup(source) => Some(source),
+            Self::Device { source, .. } => Some(source),
             Self::Class(source) => Some(source),
         }
     }
@@ -64,7 +82,8 @@ pub struct Limits {
 }
 
 impl Limits {
-    /// Makes the cgroup of container `id`, in which process `init` is, as `settings` say. On a failure it is left as it was.
+    /// Makes the cgroup of container `id`, in which process `init` is, as `settings` say; all but the device rules. On a
+    /// failure it is left as it was.
     ///
     /// # Errors
     /// [`CgroupsGatewayError`].
@@ -92,16 +111,63 @@ impl Limits {
     }
 }
 
+/// Takes the device rules of a container from what `from` says to what `to` says.
+fn change_device_rules(
+    target: &Target<'_>,
+    from: &CgroupsSettings,
+    to: &CgroupsSettings,
+) -> Result<(), CgroupsGatewayError> {
+    let set = |setting: &'static str, rule: &str| {
+        let refused = |source| CgroupsGatewayError::Device {
+            setting,
+            rule: rule.to_owned(),
+            source,
+        };
+        target.lxc.set_cgroup_item(setting, rule).map_err(refused)
+    };
+    for (rule, opposite) in [
+        ("devices.allow", "devices.deny"),
+        ("devices.deny", "devices.allow"),
+    ] {
+        let (old, new) = (device_rule(from, rule), device_rule(to, rule));
+        match (old, new) {
+            (old, Some(new)) if old != Some(new) => set(rule, new)?,
+            (Some(old), None) => set(opposite, old)?,
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+fn device_rule<'a>(settings: &'a CgroupsSettings, rule: &str) -> Option<&'a str> {
+    match settings.values.get(rule) {
+        Some(CgroupValue::Text(text)) => Some(text),
+        _ => None,
+    }
+}
+
 impl Gateway for Limits {
     type Settings = CgroupsSettings;
 
     fn change(
         &mut self,
         target: &Target<'_>,
-        _from: &CgroupsSettings,
+        from: &CgroupsSettings,
         to: &CgroupsSettings,
     ) -> Result<(), GatewayError> {
+        let failed = |error| GatewayError::new(CgroupsSettings::ID, error);
         self.set(target.network, target.id, target.init, to)
-            .map_err(|error| GatewayError::new(CgroupsSettings::ID, error))
+            .map_err(failed)?;
+        if let Err(error) = change_device_rules(target, from, to) {
+            // The rule that was refused changed nothing.
+            if let Err(undo) = self.set(target.network, target.id, target.init, from) {
+                log::warn!(
+                    "container {}: while taking back a change of its limits, {undo}",
+                    target.id
+                );
+            }
+            return Err(GatewayError::new(CgroupsSettings::ID, error));
+        }
+        Ok(())
     }
 }

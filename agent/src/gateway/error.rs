@@ -43,10 +43,10 @@ pub enum Cause {
     },
     /// The container's network could not be set.
     #[cfg(feature = "gateway-network")]
-    Network(super::network::NetworkGatewayError),
+    Network(Box<super::network::NetworkGatewayError>),
     /// The container's limits could not be set.
     #[cfg(feature = "gateway-cgroups")]
-    Cgroups(super::cgroups::CgroupsGatewayError),
+    Cgroups(Box<super::cgroups::CgroupsGatewayError>),
     /// Something else, in words.
     Other(String),
 }
@@ -95,14 +95,14 @@ impl std::error::Error for GatewayError {}
 #[cfg(feature = "gateway-network")]
 impl From<super::network::NetworkGatewayError> for Cause {
     fn from(error: super::network::NetworkGatewayError) -> Self {
-        Self::Network(error)
+        Self::Network(Box::new(error))
     }
 }
 
 #[cfg(feature = "gateway-cgroups")]
 impl From<super::cgroups::CgroupsGatewayError> for Cause {
     fn from(error: super::cgroups::CgroupsGatewayError) -> Self {
-        Self::Cgroups(error)
+        Self::Cgroups(Box::new(error))
     }
 }
 

@@ -88,12 +88,21 @@ pub fn plan(
             }
             continue;
         }
+        if is_device_rule(setting) {
+            continue;
+        }
         match version {
             Some(Version::V2) => writes.extend(translate(setting, value, &settings.values)?),
             _ => writes.push(text(setting, classic(value))),
         }
     }
     Ok(writes)
+}
+
+/// Whether a setting is a rule of the devices controller. Those are LXC's to apply: on v2 they are a BPF program that it
+/// has attached.
+pub fn is_device_rule(setting: &str) -> bool {
+    matches!(setting, "devices.allow" | "devices.deny")
 }
 
 fn text(file: &str, value: String) -> Write {
