@@ -184,7 +184,10 @@ ptest() {
 }
 
 image() {
-    quiet_bitbake sc-check-image
+    quiet_bitbake sc-check-image || return 1
+    # The unit is enabled, as systemd.bbclass's preset says.
+    tar tf "$dir/build/tmp/deploy/images/qemuarm64/sc-check-image-qemuarm64.rootfs.tar" |
+        grep -F ./etc/systemd/system/multi-user.target.wants/softwarecontainer-agent.service
 }
 
 # What the packages hold and depend on is what expected/packages says.
