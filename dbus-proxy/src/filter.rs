@@ -74,12 +74,8 @@ pub fn describe(direction: Direction, header: &Header<'_>) -> String {
         Kind::Signal => "signal",
         Kind::Unknown(_) => "message of unknown type",
     };
-    let cut = |text: Option<&str>| -> String {
-        text.unwrap_or("(none)")
-            .chars()
-            .take(limits_text())
-            .collect()
-    };
+    let cut =
+        |text: Option<&str>| -> String { text.unwrap_or("(none)").chars().take(SHOWN).collect() };
     let (interface, member, path) = (cut(header.interface), cut(header.member), cut(header.path));
     match header.kind {
         Kind::Call | Kind::Signal => format!("{way} {kind} {interface}.{member} on {path}"),
@@ -88,9 +84,7 @@ pub fn describe(direction: Direction, header: &Header<'_>) -> String {
 }
 
 /// Characters of a name or path that a text shows: a path may be as long as a header.
-fn limits_text() -> usize {
-    255
-}
+const SHOWN: usize = 255;
 
 /// The memory of one connection: which calls may still be answered.
 #[derive(Debug, Default)]
@@ -142,7 +136,7 @@ impl Filter {
         body: &[u8],
     ) -> Result<(), Refusal> {
         match driver::classify(header) {
-            DriverCall::Harmless => {}
+            DriverCall::No | DriverCall::Harmless => {}
             DriverCall::AddMatch => driver::check_match(header, body)?,
             DriverCall::Forbidden => return Err(Refusal::Driver),
             DriverCall::OnlyByName { interface, member } => {
@@ -150,11 +144,9 @@ impl Filter {
                     return Err(Refusal::Driver);
                 }
             }
-            DriverCall::No => {
-                if !allows(rules, Direction::Outgoing, header) {
-                    return Err(Refusal::NoRule);
-                }
-            }
+        }
+        if header.destination != Some(DRIVER) && !allows(rules, Direction::Outgoing, header) {
+            return Err(Refusal::NoRule);
         }
         if header.flags.no_reply_expected() {
             return Ok(());

@@ -291,6 +291,16 @@ fn monitoring_is_refused_whatever_rules_and_spelling_say() {
 }
 
 #[test]
+fn a_call_to_nobody_needs_a_rule_also_if_it_looks_like_one_to_the_driver() {
+    let message = Draft {
+        names: vec![(1, b'o', "/"), (2, b's', DRIVER), (3, b's', "AddMatch")],
+        text: Some("type='signal'"),
+        ..draft(1, 1)
+    };
+    assert_eq!(Bench::new(RuleSet::default()).out(&message), NO_RULE);
+}
+
+#[test]
 fn the_environment_of_services_is_set_only_where_a_rule_names_it() {
     let rule = |interface: &str, member: &str| Rule {
         direction: None,

@@ -19,7 +19,8 @@ pub struct Bus {
 }
 
 const OPEN: &str = r#"<policy context="default"><allow user="*"/><allow own="*"/>
-<allow send_destination="*"/><allow receive_sender="*"/><allow eavesdrop="true"/></policy>"#;
+<allow send_destination="*"/><allow receive_sender="*"/><allow eavesdrop="true"/></policy>
+<limit name="max_replies_per_connection">50000</limit>"#;
 /// As strict about messages as Debian's system bus, but for names.
 const SYSTEM: &str = r#"<policy context="default"><allow user="*"/><allow own="*"/>
 <allow send_type="method_call"/><allow send_type="signal"/>
@@ -96,6 +97,7 @@ impl Bus {
             .arg(format!("--config-file={}", config.display()))
             .args(["--nofork", "--nopidfile", "--print-address=1"])
             .stdout(Stdio::piped())
+            .stderr(Stdio::null())
             .uid(uid)
             .gid(uid)
             .spawn()

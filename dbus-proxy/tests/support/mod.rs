@@ -12,6 +12,7 @@ use std::path::PathBuf;
 use std::process::{Command, Output};
 use std::sync::Arc;
 
+use softwarecontainer_dbus_proxy::address::SocketAddress;
 use softwarecontainer_dbus_proxy::client::{BusAccess, Options, Proxy, Service};
 use softwarecontainer_dbus_proxy::rule::{Direction, Pattern, Rule, RuleSet};
 use tempfile::TempDir;
@@ -85,7 +86,22 @@ impl Setup {
         setup
     }
 
+    /// A proxy for whatever listens at `path`.
+    pub fn at(path: &std::path::Path, rules: RuleSet) -> Self {
+        let address = SocketAddress::Path(path.to_owned());
+        let setup = Self::between((address.clone(), 0), address);
+        setup.set_rules(rules);
+        setup
+    }
+
     pub fn without_rules(session: &Bus, system: &Bus) -> Self {
+        Self::between(
+            (session.address.parse(), session.uid),
+            system.address.parse(),
+        )
+    }
+
+    fn between((session, session_uid): (SocketAddress, u32), system: SocketAddress) -> Self {
         let _ = log::set_logger(&Logger);
         log::set_max_level(log::LevelFilter::Info);
         let directory = tempfile::tempdir().unwrap();
@@ -94,11 +110,11 @@ impl Setup {
             program: env!("CARGO_BIN_EXE_softwarecontainer-dbus-proxy").into(),
             name: "SC-test".to_owned(),
             session: Some(BusAccess {
-                address: session.address.parse(),
-                uid: session.uid,
+                address: session,
+                uid: session_uid,
             }),
             system: BusAccess {
-                address: system.address.parse(),
+                address: system,
                 uid: NOBODY,
             },
             gid: NOBODY,

@@ -32,7 +32,11 @@ pub struct Message {
 impl Raw {
     /// Connects without a word.
     pub fn connect(path: &Path) -> Self {
-        let stream = UnixStream::connect(path).unwrap();
+        Self::of(UnixStream::connect(path).unwrap())
+    }
+
+    /// On an open connection.
+    pub fn of(stream: UnixStream) -> Self {
         stream
             .set_read_timeout(Some(Duration::from_secs(5)))
             .unwrap();
@@ -62,7 +66,7 @@ impl Raw {
         self.stream.write_all(bytes).unwrap();
     }
 
-    fn read_lines(&mut self, count: usize) {
+    pub fn read_lines(&mut self, count: usize) {
         while self.data.iter().filter(|&&byte| byte == b'\n').count() < count {
             assert!(self.read(), "closed during authentication");
         }
@@ -107,6 +111,16 @@ impl Raw {
         loop {
             let message = self.message().expect("closed instead of a reply");
             if message.reply_serial == Some(serial) {
+                return message;
+            }
+        }
+    }
+
+    /// The message with a serial, after whatever else comes.
+    pub fn message_of_serial(&mut self, serial: u32) -> Message {
+        loop {
+            let message = self.message().expect("closed instead of a message");
+            if message.serial == serial {
                 return message;
             }
         }
