@@ -461,7 +461,7 @@ def descriptor_bomb():
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     held = []
     try:
-        while len(held) < 20000:
+        while len(held) < 6000:
             held.append(os.open("/dev/null", os.O_RDONLY))
     except OSError as error:
         os.write(1, f"held {len(held)}\n".encode())
@@ -471,7 +471,7 @@ def descriptor_bomb():
 
 def raise_descriptor_limit():
     import resource
-    resource.setrlimit(resource.RLIMIT_NOFILE, (50000, 50000))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (5000, 5000))
 
 
 def fill_root():

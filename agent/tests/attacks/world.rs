@@ -119,7 +119,7 @@ fn setup() -> Setup {
             "devices" if unified() => extra += "lxc.cgroup2.devices.allow = a\n",
             "devices" => extra += "lxc.cgroup.devices.allow = a\n",
             "limits" => {
-                setup.config += "max-processes = 8000\nmax-open-files = 60000\n";
+                setup.config += "max-processes = 8000\nmax-open-files = 8192\n";
             }
             other => panic!("{WITHOUT}: unknown protection {other}"),
         }
