@@ -24,7 +24,8 @@ fuzz_target!(|data: (u8, bool, &[u8])| {
         let (mut server, mut client) = (ServerAuth::new("0123456789abcdef0123456789abcdef"), ClientAuth::new(unix_fds));
         let mut reply = Vec::new();
         let served = run(data, chunk, &mut |part| server.feed(part, &mut reply));
-        assert!(reply.len() <= data.len() * 8 + 64);
+        // A few failed commands, each of which may be shorter than its answer.
+        assert!(reply.len() <= data.len() * 2 + 512);
         if let Ok(Some(used)) = served {
             assert!(data[..used].ends_with(b"BEGIN\r\n"));
             assert!(reply.windows(3).any(|window| window == b"OK "));

@@ -73,8 +73,8 @@ impl ServerAuth {
         let command = words.next().unwrap_or_default();
         let argument = words.next().unwrap_or_default();
         match (self.state, command) {
-            (State::Begin, b"BEGIN") => return Ok(true),
-            (_, b"BEGIN") => return Err(AuthError::BeginTooEarly),
+            (State::Begin, b"BEGIN") if line == b"BEGIN" => return Ok(true),
+            (_, b"BEGIN") if line == b"BEGIN" => return Err(AuthError::BeginTooEarly),
             (State::Auth, b"AUTH") => self.auth(argument, reply)?,
             (State::Data, b"DATA") if is_hex(argument) => self.accept(reply),
             (State::Begin, b"NEGOTIATE_UNIX_FD") => {

@@ -50,6 +50,14 @@ fn other_mechanisms_are_rejected_and_external_still_works() {
 }
 
 #[test]
+fn begin_takes_no_argument() {
+    let mut auth = ServerAuth::new(GUID);
+    let (progress, reply) = feed(&mut auth, "\0AUTH EXTERNAL 30\r\nBEGIN now\r\n");
+    assert_eq!(progress, Ok(Progress::Wait));
+    assert!(reply.contains("ERROR"), "{reply}");
+}
+
+#[test]
 fn a_client_that_breaks_the_protocol_is_disconnected() {
     let fails = |input: &str| feed(&mut ServerAuth::new(GUID), input).0.unwrap_err();
     assert_eq!(fails("AUTH EXTERNAL\r\n"), AuthError::NoNul);
