@@ -6,7 +6,10 @@
 use std::{
     collections::BTreeSet,
     fs, io,
-    os::fd::{AsFd as _, OwnedFd},
+    os::{
+        fd::{AsFd as _, OwnedFd},
+        unix::fs::MetadataExt as _,
+    },
     path::{Path, PathBuf},
     thread,
     time::{Duration, Instant},
@@ -33,7 +36,8 @@ const BUSY_PAUSE: Duration = Duration::from_micros(500);
 pub struct Monitor {
     process: OwnedFd,
     init: OwnedFd,
-    cgroups: BTreeSet<PathBuf>,
+    /// With their inode numbers: another agent's container may soon have cgroups of the same names.
+    cgroups: BTreeSet<(PathBuf, u64)>,
 }
 
 impl Monitor {
@@ -47,11 +51,19 @@ impl Monitor {
         let mut cgroups = BTreeSet::new();
         for pid in [init, parent] {
             let own = Cgroups::of_process(pid).map_err(io::Error::other)?;
-            cgroups.extend(own.directories().into_iter().filter(|path| {
-                path.file_name()
-                    .and_then(|name| name.to_str())
-                    .is_some_and(|name| OWN_CGROUPS.iter().any(|own| name.starts_with(own)))
-            }));
+            cgroups.extend(
+                own.directories()
+                    .into_iter()
+                    .filter(|path| {
+                        path.file_name()
+                            .and_then(|name| name.to_str())
+                            .is_some_and(|name| OWN_CGROUPS.iter().any(|own| name.starts_with(own)))
+                    })
+                    .filter_map(|path| {
+                        let inode = fs::metadata(&path).ok()?.ino();
+                        Some((path, inode))
+                    }),
+            );
         }
         Ok(Self {
             process,
@@ -78,7 +90,10 @@ impl Monitor {
             let _ = waitid(Id::PIDFd(process.as_fd()), flags);
         }
         let mut result = Ok(());
-        for path in &self.cgroups {
+        for (path, inode) in &self.cgroups {
+            if !fs::metadata(path).is_ok_and(|metadata| metadata.ino() == *inode) {
+                continue;
+            }
             if let Err(error) = remove_cgroup(path) {
                 result = result.and(Err((path.clone(), error)));
             }
