@@ -75,43 +75,15 @@ macro_rules! gateways {
         }
 
         impl Gateways {
-            /// Takes the container from one merged configuration to another, with every gateway or none.
-            ///
-            /// # Errors
-            /// [`GatewayError`] of the first gateway that failed; those before it were taken back.
-            pub fn change(
-                &mut self,
-                target: &Target<'_>,
-                from: &GatewaySettings,
-                to: &GatewaySettings,
-            ) -> Result<(), GatewayError> {
-                let mut failure = None;
-                let mut done = 0_usize;
+            /// The change of each gateway, in the order of their activation.
+            const CHANGES: &[Change] = &[
                 $(#[cfg(feature = $feature)]
-                if failure.is_none() {
-                    failure = self.$field.change(target, &from.$field, &to.$field).err();
-                    done += 1;
-                })*
-                let Some(failure) = failure else { return Ok(()) };
-                // The one that failed has left things as they were; those before it are taken back.
+                |all, target, from, to| all.$field.change(target, &from.$field, &to.$field),)*
+            ];
+            const REFRESHES: &[Refresh] = &[
                 $(#[cfg(feature = $feature)]
-                if done > 1 {
-                    done -= 1;
-                    if let Err(error) = self.$field.change(target, &to.$field, &from.$field) {
-                        log::error!("container {}: taking back: {error}", target.id);
-                    }
-                })*
-                Err(failure)
-            }
-
-            /// Lets every gateway follow what has changed on the host. A failure is logged: what was there before is still better
-            /// than nothing.
-            pub fn refresh(&mut self, target: &Target<'_>, settings: &GatewaySettings) {
-                $(#[cfg(feature = $feature)]
-                if let Err(error) = self.$field.refresh(target, &settings.$field) {
-                    log::warn!("container {}: {error}", target.id);
-                })*
-            }
+                |all, target, settings| all.$field.refresh(target, &settings.$field),)*
+            ];
         }
     };
 }
@@ -128,9 +100,49 @@ gateways! {
     "gateway-env" env: env::Env,
 }
 
+type Change =
+    fn(&mut Gateways, &Target<'_>, &GatewaySettings, &GatewaySettings) -> Result<(), GatewayError>;
+type Refresh = fn(&mut Gateways, &Target<'_>, &GatewaySettings) -> Result<(), GatewayError>;
+
+impl Gateways {
+    /// Takes the container from one merged configuration to another, with every gateway or none.
+    ///
+    /// # Errors
+    /// [`GatewayError`] of the first gateway that failed; those before it were taken back, the last one first.
+    pub fn change(
+        &mut self,
+        target: &Target<'_>,
+        from: &GatewaySettings,
+        to: &GatewaySettings,
+    ) -> Result<(), GatewayError> {
+        for (index, change) in Self::CHANGES.iter().enumerate() {
+            let Err(failure) = change(self, target, from, to) else {
+                continue;
+            };
+            for change in Self::CHANGES.iter().take(index).rev() {
+                if let Err(error) = change(self, target, to, from) {
+                    log::error!("container {}: taking back: {error}", target.id);
+                }
+            }
+            return Err(failure);
+        }
+        Ok(())
+    }
+
+    /// Lets every gateway follow what has changed on the host. A failure is logged: what was there before is still better than nothing.
+    pub fn refresh(&mut self, target: &Target<'_>, settings: &GatewaySettings) {
+        for refresh in Self::REFRESHES {
+            if let Err(error) = refresh(self, target, settings) {
+                log::warn!("container {}: {error}", target.id);
+            }
+        }
+    }
+}
+
 /// The environment variables that the gateways give to every process of the container with LXC name `name`. Those of the env
 /// gateway win.
 #[allow(
+    unused_mut,
     unused_variables,
     reason = "a build may have none of the gateways that give any"
 )]
