@@ -225,10 +225,10 @@ impl Agent {
                 })
                 .await;
         }
-        let configs = self.store.select(names);
+        let selected = self.store.select(names);
         self.with(id, move |container| {
             container.check_ready("set capabilities")?;
-            Ok(container.set_capabilities(&configs?)?)
+            Ok(container.set_capabilities(selected?)?)
         })
         .await
     }
@@ -242,7 +242,7 @@ impl Agent {
         self.with(id, move |container| {
             container.check_ready("execute")?;
             if !container.has_capabilities() {
-                container.set_capabilities(&defaults?)?;
+                container.set_capabilities(defaults?)?;
             }
             let (processes, number, pid) = container.execute(&execution)?;
             let pid = i32::try_from(pid).unwrap_or_default();

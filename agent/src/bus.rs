@@ -220,12 +220,15 @@ pub async fn serve(
         executor: executor.clone(),
         callers: Callers::new(pending_calls),
     };
-    builder
+    let connection = builder
         .runtime(SmolRuntime(executor))
         .serve_at(PATH, interface)
-        .name(NAME)
         .build()
-        .await
+        .await?;
+    // Not by the builder, which would wait in the queue for a name that somebody else has.
+    let flags = fdo::RequestNameFlags::DO_NOT_QUEUE;
+    connection.request_name_with_flags(NAME, flags).await?;
+    Ok(connection)
 }
 
 /// Sends `ProcessStateChanged` for every process that ends.

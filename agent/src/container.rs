@@ -13,7 +13,7 @@ pub mod rootfs;
 pub mod stale;
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     ffi::CString,
     os::fd::{AsFd as _, OwnedFd},
     path::{Path, PathBuf},
@@ -21,7 +21,7 @@ use std::{
     time::Duration,
 };
 
-use softwarecontainer_capability::{gateway::GatewaySettings, manifest::GatewayConfig};
+use softwarecontainer_capability::{Selected, gateway::GatewaySettings};
 use softwarecontainer_init::Command;
 use softwarecontainer_lxc as lxc;
 
@@ -77,7 +77,8 @@ pub struct Container {
     owner: Owner,
     state: State,
     settings: GatewaySettings,
-    capabilities_set: bool,
+    /// The names of the capabilities in `settings`; `None` stands for the default ones.
+    applied: BTreeSet<Option<String>>,
     gateways: Gateways,
     network: Arc<Network>,
     host: Arc<Host>,
@@ -99,14 +100,20 @@ pub struct Execution {
 }
 
 impl Container {
-    /// Applies the configurations of capabilities on top of those applied before; all or nothing.
+    /// Applies capabilities on top of those applied before; all or nothing. One that was applied before is not applied
+    /// again: what it appends to a variable, for example, is there already.
     ///
     /// # Errors
     /// [`ContainerError`]; the container then is as before.
-    pub fn set_capabilities(&mut self, configs: &[GatewayConfig]) -> Result<(), ContainerError> {
+    pub fn set_capabilities(&mut self, selected: Vec<Selected>) -> Result<(), ContainerError> {
         self.require_ready("set capabilities")?;
         let mut settings = self.settings.clone();
-        settings.add(configs)?;
+        let mut applied = self.applied.clone();
+        for Selected { name, gateways } in selected {
+            if applied.insert(name) {
+                settings.add(&gateways)?;
+            }
+        }
         // Taken out, so that a gateway may look at the container that it changes.
         let mut gateways = std::mem::take(&mut self.gateways);
         let changed = self
@@ -115,13 +122,13 @@ impl Container {
         self.gateways = gateways;
         changed?;
         self.settings = settings;
-        self.capabilities_set = true;
+        self.applied = applied;
         Ok(())
     }
 
     /// Whether capabilities, and with them the default ones, have been applied.
     pub fn has_capabilities(&self) -> bool {
-        self.capabilities_set
+        self.applied.contains(&None)
     }
 
     /// Mounts a host path in the container.
@@ -282,6 +289,7 @@ impl Container {
 
     fn require_ready(&self, action: &'static str) -> Result<(), ContainerError> {
         match self.state {
+            State::Ready if self.link.is_gone() => Err(ContainerError::Gone { id: self.id }),
             State::Ready => Ok(()),
             state => Err(ContainerError::State {
                 id: self.id,

@@ -105,28 +105,18 @@ async fn serve(
     let (ended_sender, ended) = smol::channel::unbounded();
     let agent = Arc::new(Agent::new(store, config.limits));
     let (session, pending_calls) = (config.use_session_bus, config.limits.pending_calls);
-    // Slow parts of the start go on beside the bus's; calls of Create wait for them.
-    let preparing = executor.spawn({
-        let (agent, executor) = (agent.clone(), executor.clone());
-        async move {
-            let host = unblock(move || prepare(config, executor, ended_sender)).await;
-            if let Err(error) = &host {
-                log::error!("{error}");
-            }
-            agent.set_host(host.map(Arc::new)).await;
-        }
-    });
-    let connection = match bus::serve(session, agent.clone(), executor.clone(), pending_calls).await
-    {
-        Ok(connection) => connection,
-        Err(error) => {
-            preparing.await;
-            agent.leave_host().await;
-            return Err(DaemonError::Bus(error));
-        }
-    };
+    // The name comes first: who does not get it must not touch the containers of the agent that has it. Calls that come
+    // before everything is prepared are answered, except that Create waits.
+    let connection = bus::serve(session, agent.clone(), executor.clone(), pending_calls)
+        .await
+        .map_err(DaemonError::Bus)?;
     let telling = executor.spawn(bus::tell_ends(connection.clone(), ended));
-    preparing.await;
+    let preparing = executor.clone();
+    let host = unblock(move || prepare(config, preparing, ended_sender)).await;
+    if let Err(error) = &host {
+        log::error!("{error}");
+    }
+    agent.set_host(host.map(Arc::new)).await;
     notify(&[NotifyState::Ready]);
     let watchdog = executor.spawn(feed_watchdog());
     let sockets = executor.spawn({

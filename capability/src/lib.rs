@@ -14,4 +14,4 @@ pub mod store;
 pub use error::{ConfigError, Problem};
 pub use gateway::{Element, GatewaySettings, Settings};
 pub use manifest::{GatewayConfig, ManifestError, Origin, Warning};
-pub use store::{ManifestSource, Store, UnknownCapability};
+pub use store::{ManifestSource, Selected, Store, UnknownCapability};

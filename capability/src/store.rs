@@ -116,6 +116,15 @@ impl fmt::Display for UnknownCapability {
 
 impl std::error::Error for UnknownCapability {}
 
+/// A capability, or all default ones together, with the configurations that it has in all manifests.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Selected {
+    /// The capability's name; `None` for the default ones.
+    pub name: Option<String>,
+    /// What it asks of gateways.
+    pub gateways: Vec<GatewayConfig>,
+}
+
 /// The capabilities of all manifests.
 #[derive(Debug, Default, PartialEq)]
 pub struct Store {
@@ -188,23 +197,28 @@ impl Store {
         self.listed.keys().map(String::as_str)
     }
 
-    /// The gateway configurations of the default capabilities, then those of the named ones in their order. A
-    /// capability that is named twice counts once.
+    /// The default capabilities together, then the named ones in their order. One that is named twice counts once.
     ///
     /// # Errors
     /// A name that no manifest in the (not default) directory defines.
-    pub fn select(&self, names: &[String]) -> Result<Vec<GatewayConfig>, UnknownCapability> {
-        let mut configs = self.default.clone();
+    pub fn select(&self, names: &[String]) -> Result<Vec<Selected>, UnknownCapability> {
+        let mut selected = vec![Selected {
+            name: None,
+            gateways: self.default.clone(),
+        }];
         for (i, name) in names.iter().enumerate() {
             let found = self
                 .listed
                 .get(name)
                 .ok_or_else(|| UnknownCapability(name.clone()))?;
             if !names[..i].contains(name) {
-                configs.extend_from_slice(found);
+                selected.push(Selected {
+                    name: Some(name.clone()),
+                    gateways: found.clone(),
+                });
             }
         }
-        Ok(configs)
+        Ok(selected)
     }
 
     /// What was odd in the manifests but did not stop the reading.

@@ -13,6 +13,8 @@ use softwarecontainer_init::Message;
 
 /// The most bytes a spawn request may have; more than the kernel takes in one execve(2).
 const MAX_REQUEST: u64 = 8 << 20;
+/// The highest signal number (signal(7)).
+const LAST_SIGNAL: i32 = 64;
 /// The descriptors of a spawn request.
 const MAX_DESCRIPTORS: usize = 2;
 
@@ -279,8 +281,11 @@ pub(crate) fn prepare_process(output: &OwnedFd) -> io::Result<()> {
     let set = empty_set();
     // SAFETY: the set is initialised.
     check(unsafe { libc::sigprocmask(libc::SIG_SETMASK, &raw const set, ptr::null_mut()) })?;
-    // SAFETY: Rust's runtime ignores SIGPIPE; the default handler is valid.
-    unsafe { libc::signal(libc::SIGPIPE, libc::SIG_DFL) };
+    // An ignored signal stays ignored after an exec: Rust's runtime ignores SIGPIPE, and who started the agent may have ignored others.
+    for signal in 1..=LAST_SIGNAL {
+        // SAFETY: the default handler is valid; signals that cannot be changed are refused.
+        unsafe { libc::signal(signal, libc::SIG_DFL) };
+    }
     let null = File::open("/dev/null")?;
     for (from, to) in [
         (null.as_raw_fd(), 0),

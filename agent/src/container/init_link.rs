@@ -207,6 +207,11 @@ impl InitLink {
         ))
     }
 
+    /// Whether the init has ended or is no longer listened to.
+    pub fn is_gone(&self) -> bool {
+        self.gone.is_closed()
+    }
+
     fn send(&self, message: Message, descriptors: &[i32], limit: Duration) -> io::Result<()> {
         let fd = self.connection.as_fd();
         let flags = MsgFlags::MSG_NOSIGNAL | MsgFlags::MSG_DONTWAIT;

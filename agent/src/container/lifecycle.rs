@@ -1,6 +1,7 @@
 //! How containers come, sleep and go.
 
 use std::{
+    collections::BTreeSet,
     fs, io,
     path::{Path, PathBuf},
     sync::{Arc, mpsc},
@@ -195,7 +196,7 @@ impl Container {
             owner,
             state: State::Ready,
             settings: GatewaySettings::default(),
-            capabilities_set: false,
+            applied: BTreeSet::new(),
             gateways: Gateways::default(),
             network,
             host,

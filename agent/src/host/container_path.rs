@@ -194,6 +194,22 @@ fn is_mount_point(target: BorrowedFd<'_>) -> rustix::io::Result<bool> {
     Ok(stat.stx_attributes.contains(StatxAttributes::MOUNT_ROOT))
 }
 
+/// Makes the calling thread, which must end soon, a file system user with the IDs of the container's root.
+///
+/// File systems that belong to the container's user namespace, such as its `/dev`, and mounts with mapped owners take no new
+/// files from IDs that are unknown there (EOVERFLOW), and the agent's own are.
+fn act_as(owner: Owner) -> Result<(), ContainerPathError> {
+    if owner.0 == 0 {
+        return Ok(());
+    }
+    let error = failed("act as the owner of", Path::new("/"));
+    let sets = rustix::thread::capabilities(None).map_err(&error)?;
+    nix::unistd::setfsgid(nix::unistd::Gid::from_raw(owner.0));
+    nix::unistd::setfsuid(nix::unistd::Uid::from_raw(owner.0));
+    // The change of the user has taken the capabilities that have to do with files.
+    rustix::thread::set_capabilities(None, sets).map_err(error)
+}
+
 /// Attaches a mount at `path` (move_mount(2)); makes the mount point and missing directories above it.
 ///
 /// # Errors
@@ -205,6 +221,7 @@ pub fn attach(
     owner: Owner,
 ) -> Result<(), ContainerPathError> {
     let path = &normalized(path)?;
+    act_as(owner)?;
     let root = open_root(root).map_err(failed("open", Path::new("/")))?;
     let target = match open_in_root(root.as_fd(), path, OFlags::PATH) {
         Ok(target) => target,

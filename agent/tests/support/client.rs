@@ -15,7 +15,7 @@ use softwarecontainer_agent::{
     bus::{NAME, PATH},
     runtime::SmolRuntime,
 };
-use zbus::{Connection, Message, MessageStream};
+use zbus::{Connection, DBusError as _, Message, MessageStream};
 
 use super::PATIENCE;
 
@@ -28,9 +28,19 @@ pub struct Ended {
     pub exit_code: u32,
 }
 
+/// What has arrived, in order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Arrival {
+    /// The reply of a call, with its number if it returned one.
+    Reply(Option<i32>),
+    /// A signal.
+    Ended(Ended),
+}
+
 #[derive(Default)]
 struct Signals {
     received: Mutex<Vec<Ended>>,
+    arrivals: Mutex<Vec<Arrival>>,
     changed: Condvar,
 }
 
@@ -99,8 +109,21 @@ impl Client {
             .call_method(Some(NAME), PATH, Some(NAME), method, body);
         smol::block_on(call).map_err(|error| match error {
             zbus::Error::MethodError(name, text, _) => (name.to_string(), text.unwrap_or_default()),
+            zbus::Error::FDO(error) => (
+                error.name().to_string(),
+                error.description().unwrap_or_default().to_owned(),
+            ),
             other => (String::new(), other.to_string()),
         })
+    }
+
+    /// The introspection data of the agent's object.
+    pub fn introspect(&self) -> String {
+        let interface = "org.freedesktop.DBus.Introspectable";
+        let call =
+            self.connection
+                .call_method(Some(NAME), PATH, Some(interface), "Introspect", &());
+        smol::block_on(call).unwrap().body().deserialize().unwrap()
     }
 
     pub fn list(&self) -> Result<Vec<i32>, CallError> {
@@ -182,6 +205,11 @@ impl Client {
         }
     }
 
+    /// All replies and signals so far, in the order of their arrival.
+    pub fn arrivals(&self) -> Vec<Arrival> {
+        self.signals.arrivals.lock().unwrap().clone()
+    }
+
     /// The signals that have arrived and that nobody has waited for.
     pub fn unclaimed(&self) -> Vec<Ended> {
         self.signals.received.lock().unwrap().clone()
@@ -199,6 +227,14 @@ impl Drop for Client {
 
 async fn receive(mut messages: MessageStream, signals: Arc<Signals>) {
     while let Some(Ok(message)) = messages.next().await {
+        if message.message_type() == zbus::message::Type::MethodReturn {
+            let number = message.body().deserialize::<i32>().ok();
+            signals
+                .arrivals
+                .lock()
+                .unwrap()
+                .push(Arrival::Reply(number));
+        }
         if message
             .header()
             .member()
@@ -207,12 +243,14 @@ async fn receive(mut messages: MessageStream, signals: Arc<Signals>) {
             continue;
         }
         let (container, pid, is_running, exit_code) = message.body().deserialize().unwrap();
-        signals.received.lock().unwrap().push(Ended {
+        let ended = Ended {
             container,
             pid,
             is_running,
             exit_code,
-        });
+        };
+        signals.arrivals.lock().unwrap().push(Arrival::Ended(ended));
+        signals.received.lock().unwrap().push(ended);
         signals.changed.notify_all();
     }
 }

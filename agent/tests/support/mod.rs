@@ -3,7 +3,7 @@
 //! Tests need root and the packages that scripts/setup-debian.sh installs.
 #![allow(dead_code, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-mod client;
+pub mod client;
 
 use std::{
     fs,
@@ -21,7 +21,7 @@ use std::{
 use tempfile::TempDir;
 
 #[allow(unused_imports)]
-pub use client::{Client, Ended};
+pub use client::{Arrival, Client, Ended};
 
 /// How long anything that should happen may take before a test gives up.
 pub const PATIENCE: Duration = Duration::from_secs(20);
@@ -85,6 +85,13 @@ impl TestAgent {
 
     /// An agent as `setup` says.
     pub fn with(setup: &Setup) -> Self {
+        let mut prepared = Self::prepared(setup);
+        prepared.start_agent();
+        prepared
+    }
+
+    /// A bus and everything else for an agent that does not run yet.
+    pub fn prepared(setup: &Setup) -> Self {
         let dir = TempDir::with_prefix("sc-test-").unwrap();
         // Containers' user IDs must be able to reach their root trees.
         fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o711)).unwrap();
@@ -123,7 +130,7 @@ impl TestAgent {
         );
         fs::write(dir.path().join("config"), config).unwrap();
         let (bus, address) = start_bus(dir.path());
-        let mut started = Self {
+        Self {
             bus,
             agent: None,
             client: None,
@@ -133,9 +140,7 @@ impl TestAgent {
             dir,
             bridge,
             network,
-        };
-        started.start_agent();
-        started
+        }
     }
 
     /// A command that runs the agent program as this test has it set up.
@@ -144,6 +149,7 @@ impl TestAgent {
         command
             .arg("--config")
             .arg(self.path("config"))
+            .current_dir(self.dir.path())
             .env("DBUS_SESSION_BUS_ADDRESS", &self.address)
             .env("SOFTWARECONTAINER_INIT", init_program())
             .envs(self.environment.iter().cloned());
@@ -212,6 +218,19 @@ impl TestAgent {
     /// What the agent has logged.
     pub fn log(&self) -> String {
         fs::read_to_string(self.path("log")).unwrap_or_default()
+    }
+
+    /// Ends the bus, as if it had crashed.
+    pub fn kill_bus(&mut self) {
+        self.bus.kill().unwrap();
+        self.bus.wait().unwrap();
+    }
+
+    /// Waits until the agent ends by itself; its exit status.
+    pub fn wait_agent(&mut self) -> Option<i32> {
+        let mut agent = self.agent.take().unwrap();
+        wait_until("the agent ends", || matches!(agent.try_wait(), Ok(Some(_))));
+        agent.wait().unwrap().code()
     }
 
     /// Ends the agent with SIGKILL.
@@ -310,6 +329,45 @@ impl Drop for TestAgent {
         let _ = self.bus.kill();
         let _ = self.bus.wait();
     }
+}
+
+/// A cgroup at the time when it was looked at.
+#[derive(Debug)]
+pub struct Cgroup {
+    path: PathBuf,
+    inode: u64,
+}
+
+impl Cgroup {
+    /// Whether it is still there, and not one that an agent of somebody else has made in its place.
+    pub fn exists(&self) -> bool {
+        use std::os::unix::fs::MetadataExt as _;
+        fs::metadata(&self.path).is_ok_and(|metadata| metadata.ino() == self.inode)
+    }
+}
+
+/// The cgroups of a process in a container that belong to the container.
+pub fn cgroups_of(pid: u32) -> Vec<Cgroup> {
+    use std::os::unix::fs::MetadataExt as _;
+    let list = fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap();
+    let hybrid = Path::new("/sys/fs/cgroup/unified").exists();
+    let directories = list.lines().map(|line| {
+        let mut parts = line.splitn(3, ':').skip(1);
+        let (controllers, path) = (parts.next().unwrap(), parts.next().unwrap());
+        let controllers = controllers.trim_start_matches("name=");
+        let unified = controllers.is_empty() && hybrid;
+        let hierarchy = if unified { "unified" } else { controllers };
+        Path::new("/sys/fs/cgroup")
+            .join(hierarchy)
+            .join(path.trim_start_matches('/'))
+    });
+    directories
+        .filter(|path| path.to_str().unwrap().contains("SC-"))
+        .filter_map(|path| {
+            let inode = fs::metadata(&path).ok()?.ino();
+            Some(Cgroup { path, inode })
+        })
+        .collect()
 }
 
 /// Waits until `happened` is true.

@@ -34,7 +34,9 @@ fn select<'a>(
     store: &Store,
     names: impl IntoIterator<Item = &'a str>,
 ) -> Result<Vec<GatewayConfig>, UnknownCapability> {
-    store.select(&names.into_iter().map(str::to_owned).collect::<Vec<_>>())
+    let names: Vec<String> = names.into_iter().map(str::to_owned).collect();
+    let selected = store.select(&names)?;
+    Ok(selected.into_iter().flat_map(|one| one.gateways).collect())
 }
 
 #[test]

@@ -1,0 +1,150 @@
+//! How the agent ends, and what the next one makes of what is left.
+
+use std::fs;
+
+use crate::support::{TestAgent, is_alive, signal, wait_until};
+
+#[test]
+fn sigterm_ends_every_container_and_the_agent_with_status_0() {
+    let mut agent = TestAgent::start();
+    let first = agent.create();
+    let second = agent.create();
+    let pid = agent
+        .client()
+        .execute(first, "sleep 100", "", "", &[])
+        .unwrap();
+    agent.client().suspend(second).unwrap();
+    let inits = [agent.init_pid(first), agent.init_pid(second)];
+    assert_eq!(agent.stop(), Some(0), "{}", agent.log());
+    for process in [pid, inits[0], inits[1]] {
+        assert!(!is_alive(process), "{process}");
+    }
+    assert!(agent.mounts().is_empty(), "{:?}", agent.mounts());
+    assert_eq!(names(&agent, "lxc"), [""; 0]);
+    let left = names(&agent, "mounts");
+    assert!(!left.iter().any(|name| name.starts_with("SC-")), "{left:?}");
+    assert!(!has_bridge(&agent));
+}
+
+#[test]
+fn sigint_does_the_same() {
+    let mut agent = TestAgent::start();
+    agent.create();
+    signal(agent.pid(), "INT");
+    assert_eq!(agent.wait_agent(), Some(0));
+    assert!(agent.mounts().is_empty(), "{:?}", agent.mounts());
+}
+
+#[test]
+fn an_agent_that_loses_its_bus_ends_its_containers_and_says_so() {
+    let mut agent = TestAgent::start();
+    agent.create();
+    agent.kill_bus();
+    let status = agent.wait_agent();
+    assert!(status.is_some_and(|status| status != 0), "{status:?}");
+    assert!(agent.mounts().is_empty(), "{:?}", agent.mounts());
+    let log = agent.log();
+    let last = log.lines().last().unwrap();
+    assert!(
+        last.contains("com.pelagicore.SoftwareContainerAgent"),
+        "{log}"
+    );
+}
+
+#[test]
+fn what_a_killed_agent_left_is_removed_and_nothing_else() {
+    let mut agent = TestAgent::start();
+    let client = agent.client();
+    let running = agent.create();
+    let suspended = agent.create();
+    let pid = client.execute(running, "sleep 100", "", "", &[]).unwrap();
+    client
+        .bind_mount(
+            running,
+            agent.path("lxc").to_str().unwrap(),
+            "/mnt/x",
+            false,
+        )
+        .unwrap();
+    let frozen = client.execute(suspended, "sleep 100", "", "", &[]).unwrap();
+    client.suspend(suspended).unwrap();
+    // Others' containers and directories, with names that are nearly ours.
+    let foreign = ["other", "SC-x", "SC-01", "SC-1-backup"];
+    for name in foreign {
+        fs::create_dir(agent.path("lxc").join(name)).unwrap();
+        fs::write(
+            agent.path("lxc").join(name).join("config"),
+            "lxc.uts.name = x\n",
+        )
+        .unwrap();
+        fs::create_dir(agent.path("mounts").join(name)).unwrap();
+        fs::write(agent.path("mounts").join(name).join("data"), "precious").unwrap();
+    }
+    // A directory whose container is gone already.
+    fs::create_dir_all(agent.path("mounts/SC-7/rootfs")).unwrap();
+    fs::create_dir_all(agent.path("lxc/SC-8")).unwrap();
+
+    agent.kill();
+    agent.start_agent();
+
+    assert!(agent.client().list().unwrap().is_empty());
+    // Answering calls comes first: the first Create waits until all is removed.
+    assert_eq!(agent.create(), 0);
+    for process in [pid, frozen] {
+        wait_until("what ran in old containers is gone", || !is_alive(process));
+    }
+    assert_eq!(agent.shell_ok(0, "test -e /mnt/x; echo $?"), "1");
+    agent.client().destroy(0).unwrap();
+    assert!(agent.mounts().is_empty(), "{:?}", agent.mounts());
+    let mut wanted = foreign.map(str::to_owned).to_vec();
+    wanted.sort();
+    assert_eq!(names(&agent, "lxc"), wanted);
+    let mut left = names(&agent, "mounts");
+    left.retain(|name| name.starts_with("SC-") || name == "other");
+    assert_eq!(left, wanted);
+    for name in foreign {
+        let data = agent.path("mounts").join(name).join("data");
+        assert_eq!(fs::read_to_string(data).unwrap(), "precious");
+    }
+    assert_eq!(links(&agent), 1, "only the bridge");
+}
+
+#[test]
+fn agents_that_are_killed_again_and_again_leave_nothing() {
+    let mut agent = TestAgent::start();
+    for _ in 0..3 {
+        assert_eq!([agent.create(), agent.create()], [0, 1]);
+        agent.kill();
+        agent.start_agent();
+    }
+    assert_eq!(agent.stop(), Some(0));
+    assert!(agent.mounts().is_empty(), "{:?}", agent.mounts());
+    assert_eq!(names(&agent, "lxc"), [""; 0]);
+    assert!(!has_bridge(&agent));
+}
+
+/// The sorted names in a directory of the test.
+fn names(agent: &TestAgent, directory: &str) -> Vec<String> {
+    let entries = fs::read_dir(agent.path(directory)).unwrap();
+    let mut names: Vec<String> = entries
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    names
+}
+
+fn has_bridge(agent: &TestAgent) -> bool {
+    fs::metadata(format!("/sys/class/net/{}", agent.bridge)).is_ok()
+}
+
+/// How many network interfaces have to do with the agent: the bridge and the hosts' ends of containers.
+fn links(agent: &TestAgent) -> usize {
+    fs::read_dir("/sys/class/net")
+        .unwrap()
+        .filter(|entry| {
+            let name = entry.as_ref().unwrap().file_name();
+            let name = name.to_str().unwrap();
+            name == agent.bridge || name.ends_with(&format!("-{}", agent.bridge))
+        })
+        .count()
+}

@@ -1,0 +1,132 @@
+//! What many containers and processes leave behind: nothing.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+mod support;
+
+use std::{collections::BTreeMap, fs, time::Duration};
+
+use support::{Cgroup, TestAgent, cgroups_of, wait_until};
+
+/// How often; each time one container and some processes.
+const CYCLES: usize = 200;
+
+/// Everything that could grow, with its count.
+fn counts(agent: &TestAgent) -> BTreeMap<&'static str, usize> {
+    let own = format!("/proc/{}", agent.pid());
+    let entries = |path: &str| fs::read_dir(path).map_or(0, Iterator::count);
+    let links = fs::read_dir("/sys/class/net")
+        .unwrap()
+        .filter(|entry| {
+            let name = entry.as_ref().unwrap().file_name().into_string().unwrap();
+            name.contains(&agent.bridge)
+        })
+        .count();
+    BTreeMap::from([
+        ("descriptors", entries(&format!("{own}/fd"))),
+        ("threads", entries(&format!("{own}/task"))),
+        ("mounts", agent.mounts().len()),
+        ("links", links),
+        (
+            "directories of LXC",
+            entries(agent.path("lxc").to_str().unwrap()),
+        ),
+        (
+            "directories of containers",
+            entries(agent.path("mounts").to_str().unwrap()),
+        ),
+        ("children", children(agent.pid())),
+    ])
+}
+
+fn children(pid: u32) -> usize {
+    let tasks = fs::read_dir(format!("/proc/{pid}/task")).unwrap();
+    tasks
+        .flatten()
+        .filter_map(|task| fs::read_to_string(task.path().join("children")).ok())
+        .map(|list| list.split_whitespace().count())
+        .sum()
+}
+
+fn memory(agent: &TestAgent) -> usize {
+    let text = fs::read_to_string(format!("/proc/{}/smaps_rollup", agent.pid())).unwrap();
+    let line = text
+        .lines()
+        .find(|line| line.starts_with("Private_Dirty:"))
+        .unwrap();
+    line.split_whitespace().nth(1).unwrap().parse().unwrap()
+}
+
+fn cycle(agent: &TestAgent) {
+    let client = agent.client();
+    let id = agent.create();
+    assert_eq!(id, 0);
+    let output = agent.path("leak-output");
+    let path = output.to_str().unwrap();
+    for (command, output) in [("true", ""), ("echo x", path), ("no-such-command", path)] {
+        let pid = client.execute(id, command, "", output, &[]).unwrap();
+        client.wait_ended(id, pid);
+    }
+    let _ = client
+        .execute(id, "true", "/no/such", path, &[])
+        .unwrap_err();
+    client.bind_mount(id, "/tmp", "/mnt/x", true).unwrap();
+    let _ = client.bind_mount(id, "/tmp", "/mnt/x", true).unwrap_err();
+    let running = client.execute(id, "sleep 100", "", path, &[]).unwrap();
+    let cgroups = cgroups_of(running);
+    assert!(!cgroups.is_empty());
+    client.suspend(id).unwrap();
+    client.resume(id).unwrap();
+    client.destroy(id).unwrap();
+    client.wait_ended(id, running);
+    assert!(!cgroups.iter().any(Cgroup::exists), "{cgroups:?}");
+}
+
+#[test]
+fn cycles_of_create_execute_and_destroy_leave_nothing() {
+    let agent = TestAgent::start();
+    for _ in 0..20 {
+        cycle(&agent);
+    }
+    // Worker threads end after a while without work.
+    let idle = |agent: &TestAgent| {
+        std::thread::sleep(Duration::from_millis(1500));
+        (counts(agent), memory(agent))
+    };
+    let (before, memory_before) = idle(&agent);
+    for _ in 0..CYCLES {
+        cycle(&agent);
+    }
+    wait_until("everything is as before", || {
+        counts(&agent) == before || {
+            std::thread::sleep(Duration::from_millis(200));
+            false
+        }
+    });
+    let (after, memory_after) = idle(&agent);
+    assert_eq!(after, before);
+    assert!(
+        memory_after < memory_before + 512,
+        "the agent's own memory grew from {memory_before} to {memory_after} KiB"
+    );
+    assert!(agent.client().unclaimed().is_empty());
+}
+
+#[test]
+fn creates_that_fail_leave_nothing() {
+    let agent = TestAgent::start();
+    let tiny = r#"[{"writeBufferEnabled": false, "temporaryFileSystemWriteBufferEnabled": true, "temporaryFileSystemSize": 4096}]"#;
+    let fail = |count| {
+        for _ in 0..count {
+            let _ = agent.client().create(tiny).unwrap_err();
+            let _ = agent.client().create("[{}]").unwrap_err();
+        }
+    };
+    fail(5);
+    std::thread::sleep(Duration::from_millis(1500));
+    let before = counts(&agent);
+    fail(50);
+    wait_until("everything is as before", || {
+        std::thread::sleep(Duration::from_millis(200));
+        counts(&agent) == before
+    });
+}
