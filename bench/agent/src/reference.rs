@@ -1,0 +1,90 @@
+//! liblxc, LXC's programs and a bare spawn, with the configuration of a container of the agent.
+
+use std::{
+    fs,
+    path::Path,
+    process::{Command, Stdio},
+    time::Instant,
+};
+
+use serde_json::{Map, Value};
+use softwarecontainer_lxc::Container;
+
+use crate::{client::Client, statistics::Times, world::World};
+
+const NAME: &str = "reference";
+
+/// Runs a program that must succeed and tells its time.
+fn program(times: &mut Times, program: &str, arguments: &[&str]) {
+    let started = Instant::now();
+    let status = Command::new(program)
+        .args(arguments)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .status()
+        .unwrap();
+    times.add(started.elapsed());
+    assert!(status.success(), "{program} {arguments:?}: {status}");
+}
+
+/// Writes the configuration of container `id` for a container of another name that runs in the same root tree.
+fn write_config(world: &World, id: i32, path: &Path) {
+    let config = fs::read_to_string(world.path(&format!("lxc/SC-{id}/config"))).unwrap();
+    let lines = config.lines().filter_map(|line| {
+        let (key, _) = line.split_once('=')?;
+        match key.trim() {
+            "lxc.init.cmd" => Some("lxc.init.cmd = /bin/sleep 1000".to_owned()),
+            "lxc.net.0.veth.pair" => Some("lxc.net.0.veth.pair = scbref".to_owned()),
+            "lxc.log.file" | "lxc.net.0.hwaddr" => None,
+            _ => Some(line.to_owned()),
+        }
+    });
+    fs::create_dir_all(path.join(NAME)).unwrap();
+    let text: Vec<String> = lines.collect();
+    fs::write(path.join(NAME).join("config"), text.join("\n") + "\n").unwrap();
+}
+
+/// Measures all of them; the times by name.
+pub async fn measure(world: &World, client: &Client, rounds: usize) -> Map<String, Value> {
+    let id = client.create().await;
+    let path = world.path("reference");
+    write_config(world, id, &path);
+    let [mut start, mut stop, mut lxc_start, mut attach, mut spawn] = [const { Times::new() }; 5];
+    let lxc_path = path.to_str().unwrap();
+    for _ in 0..rounds {
+        let container = Container::new(NAME, Some(&path)).unwrap();
+        let started = Instant::now();
+        container.start().unwrap();
+        start.add(started.elapsed());
+        let started = Instant::now();
+        container.stop().unwrap();
+        stop.add(started.elapsed());
+        drop(container);
+        program(&mut lxc_start, "lxc-start", &["-P", lxc_path, "-n", NAME]);
+        for _ in 0..3 {
+            program(
+                &mut attach,
+                "lxc-attach",
+                &["-P", lxc_path, "-n", NAME, "--", "/bin/true"],
+            );
+            program(&mut spawn, "/bin/true", &[]);
+        }
+        let mut ignored = Times::new();
+        program(
+            &mut ignored,
+            "lxc-stop",
+            &["-k", "-P", lxc_path, "-n", NAME],
+        );
+    }
+    client.destroy(id).await;
+    [
+        ("liblxc start", start),
+        ("liblxc stop", stop),
+        ("lxc-start", lxc_start),
+        ("lxc-attach true", attach),
+        ("bare spawn of true", spawn),
+    ]
+    .into_iter()
+    .map(|(name, times)| (name.to_owned(), times.summary()))
+    .collect()
+}

@@ -1,0 +1,136 @@
+//! A bus and an agent with directories and a bridge of their own.
+
+use std::{
+    fs,
+    io::{BufRead as _, BufReader},
+    os::unix::fs::PermissionsExt as _,
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+};
+
+use serde_json::json;
+use tempfile::TempDir;
+
+/// Everything that a run has of its own; gone at the end.
+pub struct World {
+    bus: Child,
+    agent: Option<Child>,
+    program: PathBuf,
+    init: PathBuf,
+    /// The bus's address.
+    pub address: String,
+    directory: TempDir,
+    /// The agent's bridge.
+    pub bridge: String,
+}
+
+impl World {
+    /// A bus, and what an agent needs.
+    pub fn new(program: &Path, init: &Path) -> Self {
+        let directory = TempDir::with_prefix("sc-bench-").unwrap();
+        let path = directory.path();
+        fs::set_permissions(path, fs::Permissions::from_mode(0o711)).unwrap();
+        for name in ["manifests", "default-manifests", "lxc", "shared"] {
+            fs::create_dir(path.join(name)).unwrap();
+        }
+        fs::write(path.join("manifests/bench.json"), manifest()).unwrap();
+        let bridge = format!("scb{}", std::process::id() & 0xffff);
+        let config = format!(
+            "[SoftwareContainer]\n\
+             use-session-bus = true\n\
+             shared-mounts-dir = {path}/mounts\n\
+             lxc-path = {path}/lxc\n\
+             service-manifest-dir = {path}/manifests\n\
+             default-service-manifest-dir = {path}/default-manifests\n\
+             bridge-device = {bridge}\n\
+             bridge-ip = 10.251.0.1\n\
+             bridge-netaddr = 10.251.0.0\n",
+            path = path.display()
+        );
+        fs::write(path.join("config"), config).unwrap();
+        let mut bus = Command::new("dbus-daemon")
+            .args(["--session", "--nofork", "--print-address=1"])
+            .arg(format!("--address=unix:path={}/bus", path.display()))
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("dbus-daemon");
+        let mut address = String::new();
+        BufReader::new(bus.stdout.take().unwrap())
+            .read_line(&mut address)
+            .unwrap();
+        Self {
+            bus,
+            agent: None,
+            program: program.to_owned(),
+            init: init.to_owned(),
+            address: address.trim().to_owned(),
+            directory,
+            bridge,
+        }
+    }
+
+    /// Starts the agent; it need not be ready when this returns.
+    pub fn start(&mut self) {
+        let log = fs::File::create(self.path("log")).unwrap();
+        let child = Command::new(&self.program)
+            .arg("--config")
+            .arg(self.path("config"))
+            .env("DBUS_SESSION_BUS_ADDRESS", &self.address)
+            .env("SOFTWARECONTAINER_INIT", &self.init)
+            .stderr(log)
+            .spawn()
+            .expect("the agent");
+        self.agent = Some(child);
+    }
+
+    /// Ends the agent and waits for its end.
+    pub fn stop(&mut self) {
+        if let Some(mut agent) = self.agent.take() {
+            let _ = Command::new("kill").arg(agent.id().to_string()).status();
+            let status = agent.wait().unwrap();
+            assert!(status.success(), "the agent ended with {status}");
+        }
+    }
+
+    /// The agent's process ID.
+    pub fn pid(&self) -> u32 {
+        self.agent.as_ref().unwrap().id()
+    }
+
+    /// A path in the run's directory.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    /// A host directory to mount.
+    pub fn shared(&self) -> String {
+        self.path("shared").to_str().unwrap().to_owned()
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        if let Some(mut agent) = self.agent.take() {
+            let _ = Command::new("kill").arg(agent.id().to_string()).status();
+            let _ = agent.wait();
+        }
+        let _ = self.bus.kill();
+        let _ = self.bus.wait();
+    }
+}
+
+fn manifest() -> String {
+    let rules: Vec<_> = (0..20)
+        .map(|number| json!({"host": format!("192.0.2.{number}"), "ports": [80, 443], "protocols": "tcp"}))
+        .collect();
+    json!({"version": "1", "capabilities": [
+        {"name": "bench.small", "gateways": [
+            {"id": "env", "config": [{"name": "BENCH", "value": "1"}]},
+            {"id": "file", "config": [{"path-host": "/etc/hosts", "path-container": "/mnt/hosts", "read-only": true}]},
+        ]},
+        {"name": "bench.network", "gateways": [
+            {"id": "network", "config": [{"direction": "OUTGOING", "allow": rules}]},
+        ]},
+    ]})
+    .to_string()
+}
