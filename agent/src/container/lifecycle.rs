@@ -140,6 +140,12 @@ impl Container {
         };
         let lxc = lxc::Container::new(&name, Some(&host.lxc_path)).map_err(failed)?;
         let (root, gateways) = (rootfs.root(), rootfs.gateways());
+        // Agents with the same LXC path cannot run side by side; those with one of their own can.
+        let cgroup_suffix = host
+            .config
+            .lxc_path
+            .is_some()
+            .then(|| format!("{name}.{}", std::process::id()));
         let inputs = lxc_config::Inputs {
             root: &root,
             gateways: &gateways,
@@ -150,6 +156,7 @@ impl Container {
             limits: host.config.limits,
             log: &log,
             init_socket: INIT_SOCKET,
+            cgroup_suffix: cgroup_suffix.as_deref(),
             network: network_items,
         };
         for (key, value) in lxc_config::items(&inputs) {
