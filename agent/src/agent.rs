@@ -10,10 +10,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use smol::{
-    lock::{Mutex as AsyncMutex, OnceCell},
-    unblock,
-};
+use smol::lock::{Mutex as AsyncMutex, OnceCell};
 use softwarecontainer_capability::Store;
 
 pub use error::AgentError;
@@ -25,6 +22,7 @@ use crate::{
         options::{self, ContainerOptions},
         processes::{Number, Processes},
     },
+    runtime::unblock,
 };
 
 type Shared = Arc<AsyncMutex<Option<Container>>>;

@@ -12,7 +12,7 @@ use nix::sys::{
     signalfd::{SfdFlags, SignalFd},
 };
 use sd_notify::NotifyState;
-use smol::{Async, Executor, Timer, unblock};
+use smol::{Async, Executor, Timer};
 use softwarecontainer_capability::{ManifestError, Store};
 use softwarecontainer_lxc as lxc;
 
@@ -23,6 +23,7 @@ use crate::{
     container::{Host, processes::Ended, rootfs::Template, stale},
     gateway::watch::SocketWatch,
     host::{cgroup::Home, network::LateNetwork, output_file::WritableDirectories, user_namespace},
+    runtime::unblock,
 };
 
 /// The variable that names the init's program file, for an agent that is run from a build tree.

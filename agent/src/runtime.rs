@@ -16,8 +16,47 @@ use std::{
     time::Duration,
 };
 
-use smol::{Async, Executor, Timer, unblock};
+use smol::{Async, Executor, Timer};
 use zbus::runtime::{Interest, IoSource, traits};
+
+/// Does work that blocks in a thread of its own.
+///
+/// smol's own pool keeps its threads once it has them, and each of them wakes up twice a second; an agent that made fifty containers at once
+/// would hold fifty stacks for ever. A thread costs less than anything that is done here.
+pub async fn unblock<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    let (sender, receiver) = smol::channel::bounded(1);
+    // Shared, so that the work is not lost with a thread that cannot be started.
+    let work = Arc::new(Mutex::new(Some(work)));
+    let perform = {
+        let work = work.clone();
+        move || {
+            let taken = work.lock().ok().and_then(|mut work| work.take());
+            if let Some(work) = taken {
+                // The receiver is gone when nobody waits for the outcome any more.
+                let _ = sender.try_send(work());
+            }
+        }
+    };
+    let thread = std::thread::Builder::new()
+        .name("worker".to_owned())
+        .spawn(perform);
+    match (receiver.recv().await, thread) {
+        (Ok(outcome), _) => outcome,
+        (Err(_), Ok(thread)) => match thread.join() {
+            Err(payload) => std::panic::resume_unwind(payload),
+            // Unreachable: a thread that ends without panicking has sent the outcome.
+            Ok(()) => std::future::pending().await,
+        },
+        (Err(_), Err(error)) => {
+            log::warn!("no thread can be started ({error}); waiting for one of the pool");
+            let left = work.lock().ok().and_then(|mut work| work.take());
+            match left {
+                Some(work) => smol::unblock(work).await,
+                None => std::future::pending().await,
+            }
+        }
+    }
+}
 
 /// The agent's executor, as zbus uses it.
 #[derive(Debug, Clone)]

@@ -12,7 +12,8 @@ use std::fs;
 use lab::{BRIDGE6, HOST, HOST6, Lab, OUTSIDE, OUTSIDE6, network_state};
 use netns::probe::Echo;
 use serde_json::{Value, json};
-use support::Setup;
+use std::process::Command;
+use support::{Setup, signal, wait_until};
 
 fn outgoing(allow: &Value) -> Value {
     json!([{"direction": "OUTGOING", "allow": [allow]}])
@@ -459,25 +460,10 @@ fn a_missing_bridge_that_may_not_be_made_is_an_error_until_it_is_there() {
 /// One program start for each address family, and no others.
 #[test]
 fn twenty_rules_start_one_process_for_each_family() {
-    use std::os::unix::fs::PermissionsExt as _;
-    let directory = tempfile::tempdir().unwrap();
-    let log = directory.path().join("started");
-    for program in ["iptables", "ip6tables"]
-        .iter()
-        .flat_map(|one| ["", "-restore", "-save"].map(|end| format!("{one}{end}")))
-    {
-        let script = format!(
-            "#!/bin/sh\necho {program} >> {}\nexec /usr/sbin/{program} \"$@\"\n",
-            log.display()
-        );
-        let path = directory.path().join(&program);
-        fs::write(&path, script).unwrap();
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
-    }
     let twenty: Vec<Value> = (1..=20)
         .map(|n| json!({"host": format!("10.77.{n}.0/24"), "ports": 80 + n, "protocols": "tcp"}))
         .collect();
-    let mut setup = Setup::manifest(&lab::manifest(&[
+    let setup = Setup::manifest(&lab::manifest(&[
         (
             "twenty",
             &[(
@@ -490,22 +476,15 @@ fn twenty_rules_start_one_process_for_each_family() {
             &[("network", outgoing(&json!({"host": OUTSIDE})))],
         ),
     ]));
-    // Nothing else is to be found: a program that the agent started under another name would fail.
-    setup.environment = vec![(
-        "PATH".to_owned(),
-        directory.path().to_str().unwrap().to_owned(),
-    )];
     let lab = Lab::with(setup);
     let id = lab.agent.create();
     for capability in ["twenty", "one-more"] {
-        let _ = fs::remove_file(&log);
-        lab.agent
-            .client()
-            .set_capabilities(id, &[capability])
-            .unwrap();
-        let text = fs::read_to_string(&log).unwrap();
-        let mut started: Vec<&str> = text.lines().collect();
-        started.sort_unstable();
+        let started = programs_started(&lab, || {
+            lab.agent
+                .client()
+                .set_capabilities(id, &[capability])
+                .unwrap();
+        });
         assert_eq!(started, ["ip6tables-restore", "iptables-restore"]);
     }
     assert_eq!(
@@ -515,10 +494,47 @@ fn twenty_rules_start_one_process_for_each_family() {
             .count(),
         20
     );
-    let _ = fs::remove_file(&log);
-    lab.agent
-        .client()
-        .set_capabilities(id, &["twenty"])
+    let started = programs_started(&lab, || {
+        lab.agent
+            .client()
+            .set_capabilities(id, &["twenty"])
+            .unwrap();
+    });
+    assert!(
+        started.is_empty(),
+        "a repetition starts nothing: {started:?}"
+    );
+}
+
+/// The names of the programs that the agent starts while something is done, in order of their names.
+fn programs_started(lab: &Lab, work: impl FnOnce()) -> Vec<String> {
+    let agent = lab.agent.pid();
+    let log = lab.agent.path("strace");
+    let mut tracer = Command::new("strace")
+        .args(["-f", "-qq", "-e", "trace=execve", "-o"])
+        .arg(&log)
+        .args(["-p", &agent.to_string()])
+        .spawn()
         .unwrap();
-    assert!(!log.exists(), "a repetition starts nothing");
+    let status = format!("/proc/{agent}/status");
+    wait_until("the agent is traced", || {
+        let status = fs::read_to_string(&status).unwrap();
+        status
+            .lines()
+            .any(|line| line == format!("TracerPid:\t{}", tracer.id()))
+    });
+    work();
+    signal(tracer.id(), "INT");
+    tracer.wait().unwrap();
+    let text = fs::read_to_string(&log).unwrap();
+    let programs = text
+        .lines()
+        .filter(|line| line.ends_with(" = 0"))
+        .filter_map(|line| {
+            let path = line.split_once("execve(\"")?.1.split_once('"')?.0;
+            Some(path.rsplit('/').next()?.to_owned())
+        });
+    let mut programs: Vec<String> = programs.collect();
+    programs.sort_unstable();
+    programs
 }

@@ -6,7 +6,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError, Weak},
 };
 
-use crate::support::{Setup, TestAgent, is_alive};
+use crate::support::{Setup, TestAgent, is_alive, wait_until};
 
 static SHARED: Mutex<Weak<TestAgent>> = Mutex::new(Weak::new());
 /// Names what is switched off, separated by commas; only for scripts/protections.sh.
@@ -65,11 +65,11 @@ impl Attack {
     /// The host, the agent and other containers go on.
     pub fn check_health(&self) {
         assert!(is_alive(self.victim.id()));
-        let stat = fs::read_to_string(format!("/proc/{}/stat", self.victim.id())).unwrap();
-        assert!(
-            stat.contains(") S "),
-            "the host's process does not sleep: {stat}"
-        );
+        // Just started it may still be on its way to sleep.
+        wait_until("the host's process sleeps", || {
+            let stat = fs::read_to_string(format!("/proc/{}/stat", self.victim.id())).unwrap();
+            stat.contains(") S ")
+        });
         assert!(is_alive(self.agent.pid()));
         assert!(self.agent.client().list().unwrap().contains(&self.id));
     }
