@@ -171,6 +171,8 @@ impl Agent {
             Some(container) => {
                 container.destroy()?;
                 *guard = None;
+                // What the container needed is not needed until the next one.
+                crate::host::sys::give_back_heap();
                 Ok(())
             }
             None => Err(AgentError::NoContainer { id }),

@@ -7,7 +7,7 @@ use softwarecontainer_agent::{
     config::Config,
     container::host_ipc,
     daemon,
-    host::user_namespace,
+    host::{sys, user_namespace},
     logging,
 };
 
@@ -37,6 +37,7 @@ fn main() -> ExitCode {
         log::warn!("{notice}");
     }
     user_namespace::hide_helper();
+    sys::share_one_heap();
     match daemon::run(config) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => fail(&error),

@@ -35,7 +35,10 @@ fn write_config(world: &World, id: i32, path: &Path) {
         match key.trim() {
             "lxc.init.cmd" => Some("lxc.init.cmd = /bin/sleep 1000".to_owned()),
             "lxc.net.0.veth.pair" => Some("lxc.net.0.veth.pair = scbref".to_owned()),
-            "lxc.log.file" | "lxc.net.0.hwaddr" => None,
+            "lxc.log.file"
+            | "lxc.net.0.hwaddr"
+            | "lxc.cgroup.dir.monitor"
+            | "lxc.cgroup.dir.container" => None,
             _ => Some(line.to_owned()),
         }
     });
