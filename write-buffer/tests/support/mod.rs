@@ -71,7 +71,13 @@ impl Bench {
 
     pub fn detach(&self) {
         if self.attached.replace(false) {
-            rustix::mount::unmount(self.view(), UnmountFlags::empty()).unwrap();
+            // A process that another test is just starting may hold copies of our descriptors until its exec.
+            let deadline = std::time::Instant::now() + std::time::Duration::from_secs(10);
+            while let Err(error) = rustix::mount::unmount(self.view(), UnmountFlags::empty()) {
+                let busy = error == rustix::io::Errno::BUSY;
+                assert!(busy && std::time::Instant::now() < deadline, "{error}");
+                std::thread::sleep(std::time::Duration::from_millis(1));
+            }
         }
     }
 }
