@@ -18,3 +18,4 @@ pub mod output_file;
 pub mod sys;
 pub mod sysctl;
 pub mod user_namespace;
+pub mod wait;

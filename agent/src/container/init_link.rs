@@ -9,13 +9,13 @@ use std::{
     },
     path::{Path, PathBuf},
     sync::Arc,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use nix::{
     cmsg_space,
     errno::Errno,
-    poll::{PollFd, PollFlags, PollTimeout, poll},
+    poll::PollFlags,
     sys::socket::{
         AddressFamily, Backlog, ControlMessage, ControlMessageOwned, MsgFlags, SockFlag, SockType,
         UnixAddr, UnixCredentials, accept4, bind, getsockopt, listen, recvmsg, send, sendmsg,
@@ -28,6 +28,7 @@ use softwarecontainer_init::{Command, Kind, Message};
 use std::os::fd::AsFd as _;
 
 use super::processes::{Number, Processes, StartFailure};
+use crate::host::wait;
 
 /// How many packets are handled before other tasks get their turn.
 const BURST: usize = 32;
@@ -91,17 +92,10 @@ impl Drop for Listener {
 
 /// Waits until a descriptor is ready.
 fn wait_for(fd: BorrowedFd<'_>, flags: PollFlags, limit: Duration) -> io::Result<()> {
-    let deadline = Instant::now() + limit;
-    loop {
-        let left = deadline.saturating_duration_since(Instant::now());
-        let timeout = PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX);
-        match poll(&mut [PollFd::new(fd, flags)], timeout) {
-            Ok(0) => return Err(io::ErrorKind::TimedOut.into()),
-            Ok(_) => return Ok(()),
-            Err(Errno::EINTR) => {}
-            Err(errno) => return Err(errno.into()),
-        }
+    if wait::ready(fd, flags, limit)? {
+        return Ok(());
     }
+    Err(io::ErrorKind::TimedOut.into())
 }
 
 /// The connection to a container's init.

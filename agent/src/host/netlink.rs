@@ -5,6 +5,7 @@
 
 mod address;
 mod link;
+mod news;
 mod port;
 mod route;
 mod traffic;

@@ -2,6 +2,8 @@
 
 use std::fmt;
 use std::io::Cursor;
+use std::os::fd::AsFd as _;
+use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -10,7 +12,11 @@ use neli::consts::nl::NlmF;
 use neli::consts::rtnl::{Iff, Ifla, IflaInfo, RtAddrFamily, Rtm};
 use neli::rtnl::{Ifinfomsg, IfinfomsgBuilder, Rtattr};
 use neli::types::{Buffer, RtBuffer};
+use nix::poll::PollFlags;
 
+use crate::host::wait;
+
+use super::news::LinkNews;
 use super::{Netlink, NetlinkError, attribute, attributes, c_string, encoding};
 
 /// An Ethernet hardware address.
@@ -132,14 +138,44 @@ impl Netlink {
         self.request(&attempt, Rtm::Setlink, NlmF::empty(), message)
     }
 
-    /// Deletes an interface, and with it the other end of a veth pair.
+    /// Deletes an interface, and with it the other end of a veth pair. Returns when nobody sees it any more; the kernel acknowledges
+    /// that only when it has freed it, which takes a hundred times as long.
     ///
     /// # Errors
     /// [`NetlinkError`], source RTM_DELLINK of rtnetlink(7).
     pub fn delete_link(&self, link: &Link) -> Result<(), NetlinkError> {
         let attempt = format!("delete network interface {}", link.name);
         let message = link_message(&attempt, link.index, None, [])?;
-        self.request(&attempt, Rtm::Dellink, NlmF::empty(), message)
+        let broken = |error: &dyn fmt::Display| NetlinkError::Exchange {
+            attempt: attempt.clone(),
+            reason: error.to_string(),
+        };
+        let news = LinkNews::listen()?;
+        let (end, other_end) = std::io::pipe().map_err(|error| broken(&error))?;
+        let (sender, receiver) = mpsc::channel();
+        let netlink = Self::open()?;
+        let request = attempt.clone();
+        thread::Builder::new()
+            .name("delete link".to_owned())
+            .spawn(move || {
+                let result = netlink.request(&request, Rtm::Dellink, NlmF::empty(), message);
+                // Nobody listens any more when the news came first.
+                let _ = sender.send(result);
+                drop(other_end);
+            })
+            .map_err(|error| broken(&error))?;
+        loop {
+            let waited = wait::any_ready(
+                [news.as_fd(), end.as_fd()].map(|fd| (fd, PollFlags::POLLIN)),
+                ANSWER_LIMIT,
+            );
+            match waited.map_err(|error| broken(&error))? {
+                [_, true] => return receiver.recv().map_err(|error| broken(&error))?,
+                [true, _] if news.tells_end_of(link.index) => return Ok(()),
+                [true, _] => {}
+                [false, false] => return Err(broken(&"the kernel does not answer")),
+            }
+        }
     }
 
     /// Sets an interface up or down.
@@ -186,6 +222,8 @@ impl Netlink {
     }
 }
 
+/// How long the kernel may take to delete an interface.
+const ANSWER_LIMIT: Duration = Duration::from_secs(10);
 /// How often [`Netlink::wait_until_running`] looks.
 const POLL: Duration = Duration::from_millis(1);
 
