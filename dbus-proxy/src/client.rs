@@ -11,6 +11,7 @@ use std::fmt;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
+use std::process::{Child, Command};
 use std::sync::{Arc, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -45,6 +46,34 @@ pub struct Options {
     pub system: BusAccess,
     /// The group that the proxy runs as.
     pub gid: u32,
+    /// Starts the process.
+    pub spawn: Spawn,
+}
+
+/// How the process is started, each time: by [`Command::spawn`] itself, or by somebody who first sees to it that the surroundings, which
+/// the process inherits, are right.
+#[derive(Clone)]
+pub struct Spawn(Arc<Start>);
+
+type Start = dyn Fn(&mut Command) -> io::Result<Child> + Send + Sync;
+
+impl Spawn {
+    /// Starts with `spawn`.
+    pub fn with(spawn: impl Fn(&mut Command) -> io::Result<Child> + Send + Sync + 'static) -> Self {
+        Self(Arc::new(spawn))
+    }
+}
+
+impl Default for Spawn {
+    fn default() -> Self {
+        Self::with(Command::spawn)
+    }
+}
+
+impl fmt::Debug for Spawn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Spawn").finish_non_exhaustive()
+    }
 }
 
 /// What to serve on one bus.

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use softwarecontainer_dbus_proxy::address::SocketAddress;
-use softwarecontainer_dbus_proxy::client::{BusAccess, Options, Proxy, Service};
+use softwarecontainer_dbus_proxy::client::{BusAccess, Options, Proxy, Service, Spawn};
 use softwarecontainer_dbus_proxy::rule::{Direction, Pattern, Rule};
 use tempfile::TempDir;
 
@@ -68,6 +68,7 @@ impl Setup {
                 uid: NOBODY,
             },
             gid: NOBODY,
+            spawn: Spawn::default(),
         })
         .unwrap();
         let listener = Arc::new(UnixListener::bind(path("ours")).unwrap().into());

@@ -40,7 +40,7 @@ pub(super) fn spawn(options: &Options) -> Result<(Child, UnixStream), ClientErro
         .stdout(Stdio::null())
         // A signal from the agent's terminal is the agent's affair.
         .process_group(0);
-    let child = command.spawn().map_err(failed)?;
+    let child = (options.spawn.0)(&mut command).map_err(failed)?;
     Ok((child, ours))
 }
 

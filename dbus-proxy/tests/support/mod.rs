@@ -13,7 +13,7 @@ use std::process::{Command, Output};
 use std::sync::Arc;
 
 use softwarecontainer_dbus_proxy::address::SocketAddress;
-use softwarecontainer_dbus_proxy::client::{BusAccess, Options, Proxy, Service};
+use softwarecontainer_dbus_proxy::client::{BusAccess, Options, Proxy, Service, Spawn};
 use softwarecontainer_dbus_proxy::rule::{Direction, Pattern, Rule, RuleSet};
 use tempfile::TempDir;
 
@@ -118,6 +118,7 @@ impl Setup {
                 uid: NOBODY,
             },
             gid: NOBODY,
+            spawn: Spawn::default(),
         };
         Self {
             proxy: Proxy::start(options).unwrap(),
