@@ -221,13 +221,13 @@ impl Agent {
         if names.is_empty() {
             return self
                 .with(id, |container| {
-                    Ok(container.check_ready("set capabilities")?)
+                    Ok(container.require_ready("set capabilities")?)
                 })
                 .await;
         }
         let selected = self.store.select(names);
         self.with(id, move |container| {
-            container.check_ready("set capabilities")?;
+            container.require_ready("set capabilities")?;
             Ok(container.set_capabilities(selected?)?)
         })
         .await
@@ -240,7 +240,7 @@ impl Agent {
     pub async fn execute(&self, id: i32, execution: Execution) -> Result<Started, AgentError> {
         let defaults = self.store.select(&[]);
         self.with(id, move |container| {
-            container.check_ready("execute")?;
+            container.require_ready("execute")?;
             if !container.has_capabilities() {
                 container.set_capabilities(defaults?)?;
             }

@@ -1,6 +1,7 @@
 //! One container: made, used and removed by blocking calls, one at a time.
 
 pub mod buffers;
+mod destroy;
 pub mod error;
 pub mod host_ipc;
 pub mod init_link;
@@ -10,6 +11,7 @@ mod monitor;
 pub mod options;
 pub mod processes;
 pub mod rootfs;
+mod sleep;
 pub mod stale;
 
 use std::{
@@ -47,6 +49,8 @@ use rootfs::Rootfs;
 
 /// How long the container's init may take to answer.
 const INIT_LIMIT: Duration = Duration::from_secs(10);
+/// How long liblxc may take to freeze or thaw a container, and the kernel to end its processes.
+const LXC_LIMIT: Duration = Duration::from_secs(5);
 /// Where programs are looked up unless a variable says otherwise.
 const DEFAULT_PATH: &str = "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin";
 
@@ -167,6 +171,7 @@ impl Container {
             network: &self.network,
             sockets: &self.host.sockets,
             writable: &self.host.writable,
+            home: &self.host.home,
             config: &self.host.config,
         })
     }
@@ -267,14 +272,6 @@ impl Container {
         Ok(&self.host_ipc.insert(started).link)
     }
 
-    /// Checks that it is neither suspended nor invalid.
-    ///
-    /// # Errors
-    /// [`ContainerError::State`] with `action`.
-    pub fn check_ready(&self, action: &'static str) -> Result<(), ContainerError> {
-        self.require_ready(action)
-    }
-
     /// Lets the gateways follow what has changed on the host, in a container that is ready.
     pub fn refresh_gateways(&mut self) {
         if self.state != State::Ready {
@@ -287,7 +284,11 @@ impl Container {
         self.gateways = gateways;
     }
 
-    fn require_ready(&self, action: &'static str) -> Result<(), ContainerError> {
+    /// Checks that it is neither suspended nor invalid, and has not ended by itself.
+    ///
+    /// # Errors
+    /// [`ContainerError`] with `action`.
+    pub fn require_ready(&self, action: &'static str) -> Result<(), ContainerError> {
         match self.state {
             State::Ready if self.link.is_gone() => Err(ContainerError::Gone { id: self.id }),
             State::Ready => Ok(()),

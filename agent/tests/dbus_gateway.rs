@@ -263,6 +263,38 @@ fn a_proxy_ends_with_its_container() {
     assert!(agent.mounts().is_empty(), "{:?}", agent.mounts());
 }
 
+/// liblxc moves the agent to the cgroup of each container's monitor for a while. A proxy that stayed there would keep it.
+#[test]
+fn a_proxy_is_in_the_agents_own_cgroups_also_while_containers_are_made() {
+    let bus = SystemBus::start();
+    let agent = agent_on(&bus, &[("one", system(&[]))]);
+    let cgroups = |pid: u32| fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap();
+    let own = cgroups(agent.pid());
+    let client = agent.client();
+    let ids = [agent.create(), agent.create(), agent.create()];
+    std::thread::scope(|scope| {
+        let others = scope.spawn(|| {
+            let client = agent.client();
+            for _ in 0..5 {
+                let id = agent.create();
+                client.destroy(id).unwrap();
+            }
+        });
+        for id in ids {
+            client.set_capabilities(id, &["one"]).unwrap();
+        }
+        signal(proxies(&agent)[0], "KILL");
+        others.join().unwrap();
+    });
+    wait_until("there are three proxies again", || {
+        proxies(&agent).len() == ids.len()
+    });
+    for proxy in proxies(&agent) {
+        assert_eq!(cgroups(proxy), own);
+    }
+    wait_until("the agent is back", || cgroups(agent.pid()) == own);
+}
+
 #[test]
 fn no_proxy_outlives_a_killed_agent() {
     let bus = SystemBus::start();

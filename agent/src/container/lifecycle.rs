@@ -1,15 +1,12 @@
-//! How containers come, sleep and go.
+//! How containers come; see `sleep` and `destroy` for the rest of their lives.
 
 use std::{
     collections::BTreeSet,
     fs, io,
     path::{Path, PathBuf},
-    sync::{Arc, mpsc},
-    thread,
-    time::Duration,
+    sync::Arc,
 };
 
-use rustix::process::{Signal, pidfd_send_signal};
 use smol::Executor;
 use softwarecontainer_capability::gateway::GatewaySettings;
 use softwarecontainer_lxc as lxc;
@@ -38,8 +35,6 @@ use crate::{
     },
 };
 
-/// How long liblxc may take to freeze or thaw a container, or to clean up after its init has ended.
-const LXC_LIMIT: Duration = Duration::from_secs(5);
 /// The init's socket in the container's gateways directory; there only until the init has connected.
 const INIT_SOCKET: &str = ".init";
 /// How much of liblxc's log an error message quotes, in bytes.
@@ -59,7 +54,7 @@ pub struct Host {
     /// Where LXC keeps its containers.
     pub lxc_path: PathBuf,
     /// The cgroups that the agent belongs to.
-    pub home: Home,
+    pub home: Arc<Home>,
     /// Whether the host has the unified cgroup hierarchy only.
     pub unified_cgroups: bool,
     /// Why containers cannot have user namespaces, if so.
@@ -170,11 +165,9 @@ impl Container {
         }
         lxc.save_config().map_err(failed)?;
         let listener = Listener::bind(&gateways.join(INIT_SOCKET), owner.0).map_err(init_failed)?;
+        let away = host.home.leave();
         let started = lxc.start();
-        // Also after a failure, and before anything else can fail.
-        if let Err(error) = host.home.return_there() {
-            log::error!("container {id}: {error}");
-        }
+        drop(away);
         started.map_err(failed)?;
         let running = Running(Some(lxc));
         let init = running
@@ -208,151 +201,6 @@ impl Container {
             network,
             host,
         })
-    }
-
-    /// Freezes every process.
-    ///
-    /// # Errors
-    /// [`ContainerError`]: it is not ready, or it could not be frozen and now is invalid.
-    pub fn suspend(&mut self) -> Result<(), ContainerError> {
-        self.require_ready("suspend")?;
-        let frozen = self.within_limit("suspend", lxc::Container::freeze);
-        if frozen.is_err() {
-            // Half frozen is worse than not frozen: Destroy needs processes that can end.
-            let _ = self.within_limit("thaw", lxc::Container::unfreeze);
-        }
-        self.enter(frozen, State::Suspended)
-    }
-
-    /// Thaws a suspended container.
-    ///
-    /// # Errors
-    /// [`ContainerError`]: it is not suspended, or it could not be thawed and now is invalid.
-    pub fn resume(&mut self) -> Result<(), ContainerError> {
-        if self.state != State::Suspended {
-            return Err(ContainerError::State {
-                id: self.id,
-                action: "resume",
-                state: self.state,
-            });
-        }
-        let thawed = self.within_limit("resume", lxc::Container::unfreeze);
-        self.enter(thawed, State::Ready)
-    }
-
-    fn enter(
-        &mut self,
-        result: Result<(), ContainerError>,
-        state: State,
-    ) -> Result<(), ContainerError> {
-        self.state = if result.is_ok() {
-            state
-        } else {
-            State::Invalid
-        };
-        result
-    }
-
-    /// Calls liblxc in a thread that is left alone when it does not come back in time.
-    fn within_limit(
-        &self,
-        action: &'static str,
-        call: fn(&lxc::Container) -> lxc::Result<()>,
-    ) -> Result<(), ContainerError> {
-        let failed = |error| ContainerError::Lxc {
-            error,
-            log: String::new(),
-        };
-        let handle = lxc::Container::new(&self.name, Some(&self.host.lxc_path)).map_err(failed)?;
-        let (sender, receiver) = mpsc::channel();
-        let late = || ContainerError::Late {
-            id: self.id,
-            action,
-        };
-        thread::Builder::new()
-            .name(action.to_owned())
-            .spawn(move || sender.send(call(&handle)))
-            .map_err(|_| late())?;
-        receiver
-            .recv_timeout(LXC_LIMIT)
-            .map_err(|_| late())?
-            .map_err(failed)
-    }
-
-    /// Ends every process and removes everything the container used. Carries on after a failure and reports all of them.
-    ///
-    /// # Errors
-    /// [`ContainerError`]; the container is invalid then, and this may be called again.
-    pub fn destroy(&mut self) -> Result<(), ContainerError> {
-        let mut errors = Vec::new();
-        if self.state == State::Suspended
-            && let Err(error) = self.within_limit("thaw", lxc::Container::unfreeze)
-        {
-            errors.push(error);
-        }
-        self.state = State::Invalid;
-        self.end_processes(&mut errors);
-        // While a process may still write, nothing that it wrote must go.
-        let all_ended = errors.is_empty();
-        // Its descriptors would keep the container's mounts busy.
-        self.namespaces = None;
-        // So would sockets of gateways; and their helper processes end with them.
-        self.gateways = Gateways::default();
-        if let Err(error) = self.network.detach(self.id) {
-            errors.push(error.into());
-        }
-        let written = match &self.buffers {
-            Some(buffers) if all_ended => buffers.sync().map_err(ContainerError::Buffers),
-            _ => Ok(()),
-        };
-        match written {
-            Err(error) => errors.push(error),
-            Ok(()) if self.buffers.is_some() && !all_ended => {}
-            Ok(()) => {
-                if let Err(error) = rootfs::remove(self.rootfs.directory()) {
-                    errors.push(error.into());
-                }
-            }
-        }
-        if let Err(error) = remove_lxc_directory(&self.host.lxc_path, &self.name) {
-            errors.push(error);
-        }
-        match errors.pop() {
-            None => Ok(()),
-            Some(error) if errors.is_empty() => Err(error),
-            Some(error) => {
-                errors.push(error);
-                Err(ContainerError::Several(errors))
-            }
-        }
-    }
-
-    fn end_processes(&mut self, errors: &mut Vec<ContainerError>) {
-        let limit = self.host.config.shutdown_timeout;
-        if let Some(host_ipc) = &self.host_ipc {
-            // First, because it tells how its processes have ended; those of the first init are asked to end with them.
-            host_ipc.link.terminate(limit);
-        }
-        if !self.link.terminate(self.host.config.shutdown_timeout) {
-            // The kernel ends every process of a PID namespace together with its init.
-            let killed = pidfd_send_signal(&self.init_pidfd, Signal::KILL);
-            if killed.is_ok() && !self.link.wait_gone(LXC_LIMIT) {
-                errors.push(ContainerError::Late {
-                    id: self.id,
-                    action: "the end of its processes",
-                });
-            }
-        }
-        let seconds = i32::try_from(LXC_LIMIT.as_secs()).unwrap_or(i32::MAX);
-        if let Err(error) = self.lxc.wait(lxc::State::Stopped, seconds) {
-            errors.push(ContainerError::Lxc {
-                error,
-                log: excerpt(&self.rootfs.directory().join("lxc.log")),
-            });
-        }
-        if let Err((path, source)) = self.monitor.finish(LXC_LIMIT) {
-            errors.push(ContainerError::Remove { path, source });
-        }
     }
 }
 

@@ -15,13 +15,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use nix::{
-    poll::{PollFd, PollFlags, PollTimeout, poll},
-    sys::wait::{Id, WaitPidFlag, waitid},
-};
+use nix::sys::wait::{Id, WaitPidFlag, waitid};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
-use crate::host::cgroup::Cgroups;
+use crate::host::{cgroup::Cgroups, wait};
 
 /// How the names of LXC's own cgroups begin (lxc.container.conf(5), `lxc.cgroup.dir`).
 const OWN_CGROUPS: [&str; 2] = ["lxc.monitor.", "lxc.payload."];
@@ -72,15 +69,21 @@ impl Monitor {
         })
     }
 
+    /// Ends the monitor at once, before it cleans up. To be called when no process of the container is left; what the monitor would do
+    /// then, [`Monitor::finish`] and the removal of the container's interface do without its waits.
+    pub fn kill(&self) {
+        // An error means that it has ended already.
+        let _ = pidfd_send_signal(&self.process, Signal::KILL);
+    }
+
     /// Waits for the monitor's end, ends it by force after `limit`, and removes the cgroups that it left.
     ///
     /// # Errors
     /// The first cgroup that could not be removed.
     pub fn finish(&self, limit: Duration) -> Result<(), (PathBuf, io::Error)> {
-        if !self.wait(limit) {
-            // An error means that it has ended meanwhile.
-            let _ = pidfd_send_signal(&self.process, Signal::KILL);
-            self.wait(limit);
+        if !wait::ended(&self.process, limit) {
+            self.kill();
+            wait::ended(&self.process, limit);
         }
         // Until it is reaped its cgroups stay busy. The monitor of a container that an earlier agent made is not our child; the system's
         // init reaps it.
@@ -100,23 +103,9 @@ impl Monitor {
         }
         result
     }
-
-    fn wait(&self, limit: Duration) -> bool {
-        let deadline = Instant::now() + limit;
-        loop {
-            let left = deadline.saturating_duration_since(Instant::now());
-            let timeout = PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX);
-            let mut entry = [PollFd::new(self.process.as_fd(), PollFlags::POLLIN)];
-            match poll(&mut entry, timeout) {
-                Err(nix::Error::EINTR) => {}
-                Ok(ready) => return ready > 0,
-                Err(_) => return false,
-            }
-        }
-    }
 }
 
-/// Removes a cgroup whose last process has ended; the kernel may need a moment more until the process has left it.
+/// Removes a cgroup, and those in it, whose last process has ended; the kernel may need a moment more until the process has left it.
 fn remove_cgroup(path: &Path) -> io::Result<()> {
     let deadline = Instant::now() + BUSY_LIMIT;
     loop {
@@ -125,6 +114,9 @@ fn remove_cgroup(path: &Path) -> io::Result<()> {
             Err(error)
                 if error.kind() == io::ErrorKind::ResourceBusy && Instant::now() < deadline =>
             {
+                for child in children(path) {
+                    remove_cgroup(&child)?;
+                }
                 thread::sleep(BUSY_PAUSE);
             }
             Err(error) => {
@@ -137,6 +129,15 @@ fn remove_cgroup(path: &Path) -> io::Result<()> {
             Ok(()) => return Ok(()),
         }
     }
+}
+
+/// The cgroups in a cgroup.
+fn children(path: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(path).into_iter().flatten().flatten();
+    entries
+        .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()))
+        .map(|entry| entry.path())
+        .collect()
 }
 
 /// A descriptor of a process (pidfd_open(2)).

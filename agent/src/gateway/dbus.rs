@@ -80,7 +80,7 @@ impl Dbus {
             Cause::Other(error.to_string())
         };
         if self.proxy.is_none() {
-            let options = host::options(target.name)?;
+            let options = host::options(target.name, target.home.clone())?;
             self.proxy = Some(Proxy::start(options).map_err(failed)?);
         }
         match &self.proxy {

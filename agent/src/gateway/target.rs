@@ -1,6 +1,9 @@
 //! What a gateway may use of a running container.
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use softwarecontainer_lxc as lxc;
 
@@ -10,6 +13,7 @@ use crate::{
     container::buffers::Buffers,
     host::{
         allowed_path::AllowedPath,
+        cgroup::Home,
         container_path::{self, Owner},
         mount::DetachedMount,
         namespace::Namespaces,
@@ -45,6 +49,8 @@ pub struct Target<'a> {
     pub sockets: &'a SocketWatch,
     /// The host directories that apps can write to.
     pub writable: &'a WritableDirectories,
+    /// The cgroups in which processes start that stay outside the container.
+    pub home: &'a Arc<Home>,
     /// The agent's configuration.
     pub config: &'a Config,
 }

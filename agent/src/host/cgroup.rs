@@ -1,5 +1,6 @@
 //! Finds the cgroup of a process, in the v1, hybrid and unified layouts, and reads and writes its files.
 
+mod home;
 mod layout;
 
 use std::collections::BTreeSet;
@@ -8,6 +9,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+pub use home::{Away, Home};
 pub use layout::Version;
 use layout::{Membership, Mounts};
 
@@ -119,35 +121,6 @@ impl Cgroups {
         self.mounts
             .directory(controller, &self.membership)
             .ok_or_else(|| CgroupError::NoHierarchy(controller.to_owned()))
-    }
-}
-
-/// The cgroups that the agent was started in, to return to.
-#[derive(Clone, Debug)]
-pub struct Home(BTreeSet<PathBuf>);
-
-impl Home {
-    /// The cgroups that this process is in now.
-    ///
-    /// # Errors
-    /// [`CgroupError::Read`].
-    pub fn remember() -> Result<Self, CgroupError> {
-        Cgroups::of_process(std::process::id()).map(|own| Self(own.directories()))
-    }
-
-    /// Moves this process back, with all of its threads, where it is somewhere else.
-    ///
-    /// liblxc moves the process that starts a container to the cgroup of the container's monitor. Left there, the agent would keep that cgroup
-    /// busy, and be no part of its systemd unit any more.
-    ///
-    /// # Errors
-    /// [`CgroupError`].
-    pub fn return_there(&self) -> Result<(), CgroupError> {
-        let now = Self::remember()?;
-        for directory in self.0.difference(&now.0) {
-            write(&directory.join("cgroup.procs"), "0")?;
-        }
-        Ok(())
     }
 }
 

@@ -216,8 +216,8 @@ pub fn mounts_under(directory: &Path) -> Result<Vec<PathBuf>, MountError> {
         .collect())
 }
 
-/// Undoes the octal escapes of mountinfo.
-fn unescaped(text: &[u8]) -> PathBuf {
+/// Undoes the octal escapes in a field of `/proc/self/mountinfo`.
+pub(super) fn unescaped(text: &[u8]) -> PathBuf {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text;
     while let Some((&first, tail)) = rest.split_first() {

@@ -308,13 +308,19 @@ fn the_file_wins_over_the_defaults() {
 fn more_settings_for_lxc_count_for_every_container() {
     let dir = tempfile::TempDir::with_prefix("sc-test-").unwrap();
     let file = dir.path().join("lxc.conf");
-    fs::write(&file, "lxc.uts.name = renamed\n").unwrap();
+    let ran = dir.path().join("ran");
+    let hook = format!("/usr/bin/touch {}", ran.display());
+    let lines = format!("lxc.uts.name = renamed\nlxc.hook.post-stop = {hook}\n");
+    fs::write(&file, lines).unwrap();
     let agent = TestAgent::with(&Setup {
         config: format!("deprecated-lxc-config-path = {}", file.display()),
         ..Setup::default()
     });
     let id = agent.create();
     assert_eq!(agent.shell_ok(id, "hostname"), "renamed");
+    assert!(!ran.exists());
+    agent.client().destroy(id).unwrap();
+    assert!(ran.exists(), "its hook has run when Destroy returns");
 }
 
 #[test]

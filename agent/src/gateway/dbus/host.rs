@@ -4,15 +4,16 @@ use std::{
     env, fs,
     os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use softwarecontainer_dbus_proxy::{
     address::SocketAddress,
-    client::{BusAccess, Options},
+    client::{BusAccess, Options, Spawn},
 };
 
 use super::super::error::Cause;
-use crate::config;
+use crate::{config, host::cgroup::Home};
 
 /// The variable that names the proxy's program file, for an agent that is run from a build tree.
 const PROGRAM_VARIABLE: &str = "SOFTWARECONTAINER_DBUS_PROXY";
@@ -23,11 +24,11 @@ const PASSWD: &str = "/etc/passwd";
 /// Users to be on the system bus, the first that exists. It must have an entry in passwd: dbus-daemon turns others away.
 const USERS: [&str; 2] = ["softwarecontainer-dbus", "nobody"];
 
-/// How to start the proxy of the container with LXC name `name`.
+/// How to start the proxy of the container with LXC name `name`, in the agent's own cgroups.
 ///
 /// # Errors
 /// [`Cause`] when no user can be found, or the system bus's address cannot be used.
-pub(super) fn options(name: &str) -> Result<Options, Cause> {
+pub(super) fn options(name: &str, home: Arc<Home>) -> Result<Options, Cause> {
     let passwd = fs::read_to_string(PASSWD).map_err(|source| Cause::File {
         action: "read",
         path: PASSWD.into(),
@@ -51,6 +52,7 @@ pub(super) fn options(name: &str) -> Result<Options, Cause> {
             uid,
         },
         gid,
+        spawn: Spawn::with(move |command| home.start_here(|| command.spawn())),
     })
 }
 

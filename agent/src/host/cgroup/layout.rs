@@ -3,6 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
+use crate::host::mount::unescaped;
+
 /// A kind of hierarchy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Version {
@@ -48,8 +50,8 @@ impl Mounts {
                 continue;
             };
             let mount = Mount {
-                point: unescape(point),
-                root: unescape(root),
+                point: unescaped(point.as_bytes()),
+                root: unescaped(root.as_bytes()),
             };
             match (right.next(), right.nth(1)) {
                 (Some("cgroup2"), _) => {
@@ -123,20 +125,6 @@ impl Membership {
         }
         membership
     }
-}
-
-/// Undoes the octal escapes of mountinfo.
-fn unescape(field: &str) -> PathBuf {
-    let mut text = field.to_owned();
-    for (escape, plain) in [
-        ("\\040", " "),
-        ("\\011", "\t"),
-        ("\\012", "\n"),
-        ("\\134", "\\"),
-    ] {
-        text = text.replace(escape, plain);
-    }
-    text.into()
 }
 
 #[cfg(test)]

@@ -1,0 +1,84 @@
+//! How containers go.
+
+use rustix::process::{Signal, pidfd_send_signal};
+use softwarecontainer_lxc as lxc;
+
+use super::{Container, ContainerError, LXC_LIMIT, State, lifecycle::remove_lxc_directory, rootfs};
+use crate::{gateway::Gateways, host::wait};
+
+impl Container {
+    /// Ends every process and removes everything the container used. Carries on after a failure and reports all of them.
+    ///
+    /// # Errors
+    /// [`ContainerError`]; the container is invalid then, and this may be called again.
+    pub fn destroy(&mut self) -> Result<(), ContainerError> {
+        let mut errors = Vec::new();
+        if self.state == State::Suspended
+            && let Err(error) = self.within_limit("thaw", lxc::Container::unfreeze)
+        {
+            errors.push(error);
+        }
+        self.state = State::Invalid;
+        // While a process may still write, nothing that it wrote must go.
+        let all_ended = self.end_processes();
+        if !all_ended {
+            errors.push(ContainerError::Late {
+                id: self.id,
+                action: "the end of its processes",
+            });
+        }
+        // Hooks are only in an integrator's own lines, and those must run.
+        if all_ended && self.host.config.extra_lxc_config.is_none() {
+            self.monitor.kill();
+        }
+        // Its descriptors would keep the container's mounts busy.
+        self.namespaces = None;
+        // So would sockets of gateways; and their helper processes end with them.
+        self.gateways = Gateways::default();
+        if let Err(error) = self.network.detach(self.id) {
+            errors.push(error.into());
+        }
+        if all_ended && let Err((path, source)) = self.monitor.finish(LXC_LIMIT) {
+            errors.push(ContainerError::Remove { path, source });
+        }
+        let written = match &self.buffers {
+            Some(buffers) if all_ended => buffers.sync().map_err(ContainerError::Buffers),
+            _ => Ok(()),
+        };
+        match written {
+            Err(error) => errors.push(error),
+            Ok(()) if self.buffers.is_some() && !all_ended => {}
+            Ok(()) => {
+                if let Err(error) = rootfs::remove(self.rootfs.directory()) {
+                    errors.push(error.into());
+                }
+            }
+        }
+        if let Err(error) = remove_lxc_directory(&self.host.lxc_path, &self.name) {
+            errors.push(error);
+        }
+        match errors.pop() {
+            None => Ok(()),
+            Some(error) if errors.is_empty() => Err(error),
+            Some(error) => {
+                errors.push(error);
+                Err(ContainerError::Several(errors))
+            }
+        }
+    }
+
+    /// Whether all have ended.
+    fn end_processes(&self) -> bool {
+        let limit = self.host.config.shutdown_timeout;
+        if let Some(host_ipc) = &self.host_ipc {
+            // First, because it tells how its processes have ended; those of the first init are asked to end with them.
+            host_ipc.link.terminate(limit);
+        }
+        if self.link.terminate(limit) && wait::ended(&self.init_pidfd, limit) {
+            return true;
+        }
+        // The kernel ends every process of a PID namespace together with its init. An error means that it has ended meanwhile.
+        let _ = pidfd_send_signal(&self.init_pidfd, Signal::KILL);
+        wait::ended(&self.init_pidfd, LXC_LIMIT) && self.link.wait_gone(LXC_LIMIT)
+    }
+}
