@@ -8,6 +8,7 @@ use std::{
 };
 
 use serde_json::{Map, Value};
+use softwarecontainer_agent::host::cgroup::Home;
 use softwarecontainer_lxc::Container;
 
 use crate::{client::Client, statistics::Times, world::World};
@@ -47,6 +48,20 @@ fn write_config(world: &World, id: i32, path: &Path) {
     fs::write(path.join(NAME).join("config"), text.join("\n") + "\n").unwrap();
 }
 
+/// Removes what liblxc leaves of the monitors' cgroups on hosts with cgroup v1.
+fn remove_cgroups(directory: &Path) {
+    for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
+        if !entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            continue;
+        }
+        remove_cgroups(&entry.path());
+        let name = entry.file_name();
+        if name.to_string_lossy().starts_with("lxc.monitor.reference") {
+            fs::remove_dir(entry.path()).unwrap();
+        }
+    }
+}
+
 /// Measures all of them; the times by name.
 pub async fn measure(world: &World, client: &Client, rounds: usize) -> Map<String, Value> {
     let id = client.create().await;
@@ -54,11 +69,15 @@ pub async fn measure(world: &World, client: &Client, rounds: usize) -> Map<Strin
     write_config(world, id, &path);
     let [mut start, mut stop, mut lxc_start, mut attach, mut spawn] = [const { Times::new() }; 5];
     let lxc_path = path.to_str().unwrap();
+    let home = Home::remember().unwrap();
     for _ in 0..rounds {
         let container = Container::new(NAME, Some(&path)).unwrap();
+        let away = home.leave();
         let started = Instant::now();
         container.start().unwrap();
         start.add(started.elapsed());
+        drop(away);
+        home.start_here(|| ());
         let started = Instant::now();
         container.stop().unwrap();
         stop.add(started.elapsed());
@@ -80,6 +99,7 @@ pub async fn measure(world: &World, client: &Client, rounds: usize) -> Map<Strin
         );
     }
     client.destroy(id).await;
+    remove_cgroups(Path::new("/sys/fs/cgroup"));
     [
         ("liblxc start", start),
         ("liblxc stop", stop),
