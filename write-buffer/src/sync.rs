@@ -50,7 +50,7 @@ pub fn sync(upper: &Dir, host: &Dir, temporary: &CStr, mapping: Mapping) -> Fail
         links: HashMap::new(),
         failures: Failures::default(),
     };
-    sync.merge(upper, host, &Position::default(), false);
+    sync.merge(upper, host, &Position::default());
     let root = sync.attributes_of_root(upper);
     let root = root.and_then(|attributes| attributes.apply(host, host.path()));
     sync.failures.note(root);
@@ -65,13 +65,17 @@ pub fn sync(upper: &Dir, host: &Dir, temporary: &CStr, mapping: Mapping) -> Fail
 struct Position {
     path: PathBuf,
     depth: usize,
+    /// Whether nothing of the host's directory shows through.
+    opaque: bool,
 }
 
 impl Position {
-    fn below(&self, name: &CStr) -> Position {
+    /// The directory `name`, itself opaque or not. In an opaque one all are: overlayfs marks only the topmost.
+    fn below(&self, name: &CStr, opaque: bool) -> Position {
         Position {
             path: self.path_of(name),
             depth: self.depth + 1,
+            opaque: self.opaque || opaque,
         }
     }
 
@@ -106,7 +110,7 @@ struct Sync<'a> {
 
 impl Sync<'_> {
     /// Makes `host` look like `upper` over `host`, except for its own attributes.
-    fn merge(&mut self, upper: &Dir, host: &Dir, position: &Position, opaque: bool) {
+    fn merge(&mut self, upper: &Dir, host: &Dir, position: &Position) {
         let mut steps = || -> Result<Vec<(CString, Statx)>, Failure> {
             remove(host, self.temporary)?;
             let mut entries = Vec::new();
@@ -115,7 +119,7 @@ impl Sync<'_> {
                     entries.push((name, stat));
                 }
             }
-            if opaque {
+            if position.opaque {
                 for name in host.names()? {
                     if entries.binary_search_by(|(n, _)| n.cmp(&name)).is_err() {
                         self.failures.note(remove(host, &name));
@@ -198,7 +202,7 @@ impl Sync<'_> {
             place(host, self.temporary, name)?;
         }
         let below = host.open_dir(name)?;
-        self.merge(&upper, &below, &position.below(name), opaque);
+        self.merge(&upper, &below, &position.below(name, opaque));
         // Last, because entries made in it change its times.
         attributes.apply(&below, below.path())
     }

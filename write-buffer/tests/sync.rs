@@ -109,6 +109,25 @@ fn directory_that_was_removed_and_made_anew_has_nothing_of_the_old_one() {
     assert!(support::xattrs(&bench.host().join("dir")).is_empty());
 }
 
+/// overlayfs marks only the topmost directory of a tree that was made anew.
+#[test]
+fn tree_that_was_removed_and_made_anew_has_nothing_of_the_old_one_at_any_depth() {
+    round_trip(
+        |host| {
+            fs::create_dir_all(host.join("a/b/c/d")).unwrap();
+            fs::write(host.join("a/b/c/d/old"), "old").unwrap();
+            symlink("old", host.join("a/b/c/link")).unwrap();
+            set_xattr(&host.join("a/b/c"), "user.old", b"old");
+            chmod(&host.join("a/b/c"), 0o700);
+        },
+        |view| {
+            fs::remove_dir_all(view.join("a/b")).unwrap();
+            fs::create_dir_all(view.join("a/b/c/d")).unwrap();
+            fs::write(view.join("a/b/c/d/new"), "new").unwrap();
+        },
+    );
+}
+
 #[test]
 fn types_can_change_into_each_other() {
     round_trip(
