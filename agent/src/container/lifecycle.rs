@@ -141,10 +141,11 @@ impl Container {
             .lxc_path
             .is_some()
             .then(|| format!("{name}.{}", std::process::id()));
+        let system_mounts = host.template.system_mounts()?;
         let inputs = lxc_config::Inputs {
             root: &root,
             gateways: &gateways,
-            system_directories: &host.template.system_directories,
+            system_mounts: &system_mounts,
             id_base,
             unified_cgroups: host.unified_cgroups,
             seccomp_profile: host.config.seccomp_profile.as_deref(),

@@ -54,7 +54,7 @@ pub struct Inputs<'a> {
     /// The host's side of `/gateways`.
     pub gateways: &'a Path,
     /// Host directories that are mounted read-only at the same place.
-    pub system_directories: &'a [PathBuf],
+    pub system_mounts: &'a [PathBuf],
     /// The first host user and group ID of the container, if it has a user namespace.
     pub id_base: Option<u32>,
     /// Whether the host has the unified cgroup hierarchy only.
@@ -119,9 +119,9 @@ fn mounts(inputs: &Inputs<'_>, items: &mut Vec<(&'static str, String)>) {
         let text = format!("{} {} none {options} 0 0", escaped(source), escaped(target));
         items.push(("lxc.mount.entry", text));
     };
-    for directory in inputs.system_directories {
+    for directory in inputs.system_mounts {
         let target = directory.strip_prefix("/").unwrap_or(directory);
-        entry(directory, target, "bind,ro,nosuid,nodev");
+        entry(directory, target, "rbind,ro,nosuid,nodev");
     }
     entry(
         inputs.gateways,
@@ -175,11 +175,11 @@ fn cgroups(inputs: &Inputs<'_>, items: &mut Vec<(&'static str, String)>) {
 mod tests {
     use super::*;
 
-    fn inputs(system_directories: &[PathBuf]) -> Inputs<'_> {
+    fn inputs(system_mounts: &[PathBuf]) -> Inputs<'_> {
         Inputs {
             root: Path::new("/run/sc/SC-0/rootfs"),
             gateways: Path::new("/run/sc/SC-0/gateways"),
-            system_directories,
+            system_mounts,
             id_base: Some(FIRST_ID),
             unified_cgroups: true,
             seccomp_profile: None,
@@ -234,7 +234,7 @@ mod tests {
     #[test]
     fn blanks_in_paths_survive_the_mount_table() {
         let directories = [PathBuf::from("/opt/my apps")];
-        let wanted = "/opt/my\\040apps opt/my\\040apps none bind,ro,nosuid,nodev 0 0";
+        let wanted = "/opt/my\\040apps opt/my\\040apps none rbind,ro,nosuid,nodev 0 0";
         assert!(
             items(&inputs(&directories))
                 .iter()

@@ -16,7 +16,7 @@ use softwarecontainer_init::INIT_PATH;
 
 use crate::host::{
     container_path::Owner,
-    mount::{MountError, mount_new, unmount},
+    mount::{MountError, mount_new, mounts_under, unmount},
 };
 
 /// Host directories that every container sees read-only, besides the install prefix.
@@ -41,7 +41,7 @@ const BYTES_PER_INODE: u64 = 4096;
 pub struct Template {
     directory: PathBuf,
     /// Host directories to mount read-only at the same place.
-    pub system_directories: Vec<PathBuf>,
+    system_directories: Vec<PathBuf>,
 }
 
 impl Template {
@@ -78,6 +78,22 @@ impl Template {
         template.add_init(init).map_err(at(init))?;
         template.add_busybox().map_err(at(&directory.join("bin")))?;
         Ok(template)
+    }
+
+    /// What to mount read-only at the same place, in this order: the host's system directories, and what is mounted in them, such as a
+    /// partition at `/usr/local`. (A user namespace cannot have the one without the other, see mount_namespaces(7).)
+    ///
+    /// # Errors
+    /// [`MountError`] when the list of mounts cannot be read.
+    pub fn system_mounts(&self) -> Result<Vec<PathBuf>, MountError> {
+        let mut all = self.system_directories.clone();
+        for point in mounts_under(&self.system_directories)? {
+            // One that is mounted twice shows the upper one, and so does the container. One whose mount point was removed shows nothing.
+            if !all.contains(&point) && point.exists() {
+                all.push(point);
+            }
+        }
+        Ok(all)
     }
 
     /// On a host with merged `/usr`, `/lib` is a symbolic link, and so it is in the container.
@@ -291,7 +307,7 @@ impl Rootfs {
 /// # Errors
 /// [`MountError`] naming what could not be removed; a directory that is gone is no error.
 pub fn remove(directory: &Path) -> Result<(), MountError> {
-    let mut mounts: Vec<PathBuf> = crate::host::mount::mounts_under(directory)?;
+    let mut mounts: Vec<PathBuf> = mounts_under(&[directory])?;
     // The deepest and latest first.
     mounts.reverse();
     for mount in mounts {

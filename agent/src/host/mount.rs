@@ -180,7 +180,7 @@ pub fn unmount(target: &Path) -> Result<(), MountError> {
 /// # Errors
 /// [`MountError`] with the mount point.
 pub fn unmount_below(directory: &Path) -> Result<(), MountError> {
-    for point in mounts_under(directory)?.iter().rev() {
+    for point in mounts_under(&[directory])?.iter().rev() {
         if point != directory {
             unmount(point)?;
         }
@@ -200,20 +200,19 @@ pub fn bind(source: &Path, target: &Path) -> Result<(), MountError> {
         .map_err(|e| MountError::new("make private the mount on", target, e))
 }
 
-/// The mount points at and under `directory`, in the order in which they were mounted (proc_pid_mountinfo(5)).
+/// The mount points at and under `directories`, in the order in which they were mounted (proc_pid_mountinfo(5)).
 ///
 /// # Errors
 /// [`MountError`] when the list of mounts cannot be read.
-pub fn mounts_under(directory: &Path) -> Result<Vec<PathBuf>, MountError> {
+pub fn mounts_under(directories: &[impl AsRef<Path>]) -> Result<Vec<PathBuf>, MountError> {
     const LIST: &str = "/proc/self/mountinfo";
     let list = std::fs::read(LIST).map_err(|e| MountError::new("read", Path::new(LIST), e))?;
     let points = list
         .split(|&byte| byte == b'\n')
         .filter_map(|line| line.split(|&byte| byte == b' ').nth(4))
         .map(unescaped);
-    Ok(points
-        .filter(|point| point.starts_with(directory))
-        .collect())
+    let is_under = |point: &PathBuf| directories.iter().any(|it| point.starts_with(it));
+    Ok(points.filter(is_under).collect())
 }
 
 /// Undoes the octal escapes in a field of `/proc/self/mountinfo`.
@@ -250,10 +249,6 @@ mod tests {
 
     #[test]
     fn the_root_directory_is_among_the_mounts() {
-        assert!(
-            mounts_under(Path::new("/"))
-                .unwrap()
-                .contains(&PathBuf::from("/"))
-        );
+        assert!(mounts_under(&["/"]).unwrap().contains(&PathBuf::from("/")));
     }
 }

@@ -1,12 +1,16 @@
 //! The containers' user namespaces, and life without them.
 
-use std::{fs, os::unix::fs::MetadataExt as _};
+use std::{
+    fs,
+    os::unix::fs::{MetadataExt as _, PermissionsExt as _},
+    path::Path,
+};
 
 use serde_json::json;
 
 use crate::{
     capabilities::manifest,
-    support::{Setup, TestAgent},
+    support::{Setup, TestAgent, mounted_for_the_agent},
 };
 
 /// The first host ID of container 0, and how many IDs each container has.
@@ -147,4 +151,33 @@ fn a_required_user_namespace_is_there() {
             .shell_ok(id, "cat /proc/self/uid_map")
             .contains("524288")
     );
+}
+
+/// Without a user namespace the container's root owns the host's files, and with one it must not have the directory without what is
+/// mounted there.
+#[test]
+fn what_is_mounted_in_a_system_directory_is_there_and_read_only() {
+    let source = tempfile::TempDir::with_prefix("sc-test-").unwrap();
+    fs::set_permissions(source.path(), fs::Permissions::from_mode(0o777)).unwrap();
+    fs::write(source.path().join("file"), "mounted").unwrap();
+    for mode in ["required", "off"] {
+        let agent = TestAgent::with(&Setup {
+            config: format!("user-namespace = {mode}"),
+            before: Some(mounted_for_the_agent(
+                source.path(),
+                Path::new("/usr/games"),
+            )),
+            ..Setup::default()
+        });
+        let id = agent.create();
+        assert_eq!(agent.shell_ok(id, "cat /usr/games/file"), "mounted");
+        for attempt in [
+            "touch /usr/games/new",
+            "echo no > /usr/games/file",
+            "touch /usr/new",
+        ] {
+            assert_ne!(agent.shell(id, attempt).0, 0, "{mode}: {attempt}");
+        }
+        agent.client().destroy(id).unwrap();
+    }
 }

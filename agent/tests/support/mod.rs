@@ -18,6 +18,10 @@ use std::{
     time::{Duration, Instant},
 };
 
+use nix::{
+    mount::{MsFlags, mount},
+    sched::{CloneFlags, unshare},
+};
 use tempfile::TempDir;
 
 #[allow(unused_imports)]
@@ -51,6 +55,18 @@ pub struct Setup {
 
 /// Work in a process that was just forked: system calls only.
 pub type Before = Arc<dyn Fn() -> io::Result<()> + Send + Sync>;
+
+/// Gives the agent a mount namespace of its own, in which `source` is mounted on `target`.
+pub fn mounted_for_the_agent(source: &Path, target: &Path) -> Before {
+    let (source, target) = (source.to_owned(), target.to_owned());
+    Arc::new(move || {
+        let none = None::<&str>;
+        unshare(CloneFlags::CLONE_NEWNS)?;
+        mount(none, "/", none, MsFlags::MS_SLAVE | MsFlags::MS_REC, none)?;
+        mount(Some(&source), &target, none, MsFlags::MS_BIND, none)?;
+        Ok(())
+    })
+}
 
 impl Setup {
     /// With one manifest.
