@@ -15,6 +15,7 @@ pub mod netns;
 pub mod network;
 pub mod nftables;
 pub mod output_file;
+pub mod socket_access;
 pub mod sys;
 pub mod sysctl;
 pub mod user_namespace;

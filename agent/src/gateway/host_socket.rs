@@ -10,6 +10,7 @@ use std::{
 };
 
 use super::{Target, error::Cause};
+use crate::host::socket_access::SocketAccess;
 
 /// Where the container sees what the gateways give it.
 pub const GATEWAYS: &str = "/gateways";
@@ -21,6 +22,8 @@ type Identity = (u64, u64, i64, i64);
 #[derive(Debug, Default)]
 pub struct HostSocket {
     mounted: Option<(PathBuf, Identity)>,
+    /// Where the mount cannot show the socket as the container's own.
+    access: Option<SocketAccess>,
 }
 
 impl HostSocket {
@@ -47,9 +50,19 @@ impl HostSocket {
                 source,
             })?;
         if let Some((old, _)) = self.mounted.take() {
+            self.access = None;
             target.unmount(&old)?;
         }
-        target.bind_mount(host, &inside, false)?;
+        if !target.mount_mapped(host, &inside, false)? {
+            match SocketAccess::grant(host, target.owner.0) {
+                Ok(access) => self.access = Some(access),
+                Err(error) => log::warn!(
+                    "container {}: cannot let its root use {}: {error}; it can if everybody can",
+                    target.id,
+                    host.display()
+                ),
+            }
+        }
         if let Err(error) = target.sockets.add(host) {
             log::warn!(
                 "cannot watch for successors of {}: {error}; a process that is started later still gets them",
@@ -77,6 +90,7 @@ impl HostSocket {
     /// # Errors
     /// [`Cause`] with the path.
     pub fn hide(&mut self, target: &Target<'_>) -> Result<(), Cause> {
+        self.access = None;
         match self.mounted.take() {
             Some((inside, _)) => target.unmount(&inside),
             None => Ok(()),

@@ -62,6 +62,19 @@ impl Target<'_> {
     /// # Errors
     /// [`Cause`] naming the host path or the container path.
     pub fn bind_mount(&self, host: &Path, container: &Path, read_only: bool) -> Result<(), Cause> {
+        self.mount_mapped(host, container, read_only).map(drop)
+    }
+
+    /// [`Self::bind_mount`]; the result is whether owners are as the container's user namespace shows them.
+    ///
+    /// # Errors
+    /// As for [`Self::bind_mount`].
+    pub fn mount_mapped(
+        &self,
+        host: &Path,
+        container: &Path,
+        read_only: bool,
+    ) -> Result<bool, Cause> {
         let checked = AllowedPath::check(host, &self.config.allowed_host_paths)?;
         let (mount, host) = (DetachedMount::at(&checked.stable(), host)?, checked.name());
         if !read_only && mount.is_directory() {
@@ -79,18 +92,20 @@ impl Target<'_> {
             } else {
                 covered.discard();
             }
-            return attached;
+            return attached.map(|()| true);
         }
         if read_only {
             mount.make_read_only()?;
         }
+        let mut mapped = true;
         if let Some(namespace) = self.namespaces.user()
             && let Err(error) = mount.map_owners(namespace)
         {
             // Documented: such files belong to nobody in the container, and only what others may do is allowed.
             log::warn!("container {}: {error}; files there show no owner", self.id);
+            mapped = false;
         }
-        self.attach(&mount, container)
+        self.attach(&mount, container).map(|()| mapped)
     }
 
     /// Attaches a mount at an absolute path in the container.
