@@ -11,7 +11,7 @@ use crate::support::{Client, PATIENCE, Setup, TestAgent};
 fn prepared(dir: &tempfile::TempDir, more: &[(&str, &str)]) -> (UnixDatagram, TestAgent) {
     let path = dir.path().join("notify");
     let socket = UnixDatagram::bind(&path).unwrap();
-    socket.set_read_timeout(Some(PATIENCE)).unwrap();
+    socket.set_read_timeout(Some(*PATIENCE)).unwrap();
     let mut environment = vec![(
         "NOTIFY_SOCKET".to_owned(),
         path.to_str().unwrap().to_owned(),

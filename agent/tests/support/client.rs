@@ -187,7 +187,7 @@ impl Client {
 
     /// Waits for the end of a process; the signal is forgotten then.
     pub fn wait_ended(&self, container: i32, pid: u32) -> Ended {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + *PATIENCE;
         let mut received = self.signals.received.lock().unwrap();
         loop {
             let found = received

@@ -12,7 +12,7 @@ use std::{
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     sync::{
-        Arc,
+        Arc, LazyLock,
         atomic::{AtomicU32, Ordering},
     },
     time::{Duration, Instant},
@@ -27,8 +27,11 @@ use tempfile::TempDir;
 #[allow(unused_imports)]
 pub use client::{Arrival, Client, Ended};
 
-/// How long anything that should happen may take before a test gives up.
-pub const PATIENCE: Duration = Duration::from_secs(20);
+/// How long anything that should happen may take before a test gives up; SOFTWARECONTAINER_TEST_PATIENCE, in seconds, is for emulated machines.
+pub static PATIENCE: LazyLock<Duration> = LazyLock::new(|| {
+    let seconds = std::env::var("SOFTWARECONTAINER_TEST_PATIENCE");
+    Duration::from_secs(seconds.map_or(20, |seconds| seconds.parse().unwrap()))
+});
 
 /// The profile that is installed with the agent.
 const SECCOMP_PROFILE: &str = concat!(
@@ -190,7 +193,7 @@ impl TestAgent {
             .unwrap();
         let child = self.command().stderr(log).spawn().unwrap();
         self.agent = Some(child);
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + *PATIENCE;
         let client = Client::connect(&self.address);
         while client.list().is_err() {
             if let Some(status) = self.agent.as_mut().unwrap().try_wait().unwrap() {
@@ -335,7 +338,7 @@ impl Drop for TestAgent {
         }
         if let Some(mut agent) = self.agent.take() {
             signal(agent.id(), "TERM");
-            let deadline = Instant::now() + PATIENCE;
+            let deadline = Instant::now() + *PATIENCE;
             while !matches!(agent.try_wait(), Ok(Some(_))) && Instant::now() < deadline {
                 std::thread::sleep(Duration::from_millis(5));
             }
@@ -388,7 +391,7 @@ pub fn cgroups_of(pid: u32) -> Vec<Cgroup> {
 
 /// Waits until `happened` is true.
 pub fn wait_until(what: &str, mut happened: impl FnMut() -> bool) {
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + *PATIENCE;
     while !happened() {
         assert!(Instant::now() < deadline, "waited in vain until {what}");
         std::thread::sleep(Duration::from_millis(5));
