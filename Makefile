@@ -28,7 +28,7 @@ build: ## Build the programs in target/release for PREFIX
 	$(CARGO) build --release --workspace
 
 help: ## List the targets
-	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' $(firstword $(MAKEFILE_LIST)) | expand -t 20
+	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' $(MAKEFILE_LIST) | expand -t 20
 
 setup: ## Install what building and testing need (Debian, as root)
 	scripts/setup-debian.sh

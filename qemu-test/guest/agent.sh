@@ -25,12 +25,12 @@ shared=${shared%/}
 agent() {
 	agent_method=$1
 	shift
-	busctl --timeout=30 call "$service" "$object" "$service" "$agent_method" "$@"
+	busctl --timeout=120 call "$service" "$object" "$service" "$agent_method" "$@"
 }
 
 # create [WRITE-BUFFER]: prints the new container's ID.
 create() {
-	agent Create s "[{\"writeBufferEnabled\": ${1:-false}}]" | awk '{ print $2 }'
+	agent_reply=$(agent Create s "[{\"writeBufferEnabled\": ${1:-false}}]") && echo "${agent_reply#i }"
 }
 
 destroy() {
@@ -51,7 +51,7 @@ mount_into() {
 
 # start ID COMMAND [OUTPUT]: prints the process ID.
 start() {
-	agent Execute 'isssa{ss}' "$1" "$2" '' "${3-}" 0 | awk '{ print $2 }'
+	agent_reply=$(agent Execute 'isssa{ss}' "$1" "$2" '' "${3-}" 0) && echo "${agent_reply#i }"
 }
 
 # inside ID COMMAND: runs it in the container, waits for its end, and prints its output.

@@ -14,7 +14,7 @@ check() {
 	else
 		tap_failed=$((tap_failed + 1))
 		echo "not ok $tap_count - $tap_text"
-		printf '%s\n' "command: $*" "$tap_output" | tail -n 12 | sed 's/^/#   /'
+		printf '%s\n' "command: $*" "$tap_output" | tail -n "${tap_lines:-12}" | sed 's/^/#   /'
 	fi
 }
 
@@ -73,10 +73,14 @@ less() {
 	}
 }
 
+# An emulated CPU that shares its host's with a build takes its time: a limit says when to give up on what does not come, and nothing
+# else, so it is stretched by this factor.
+tap_patience=${BOOT_TEST_PATIENCE:-4}
+
 # eventually SECONDS COMMAND…: succeeds as soon as the command does, tried every 0.1 s.
 eventually() {
 	tap_until=$(uptime_now)
-	tap_until=$((${tap_until%.*} + $1 + 1))
+	tap_until=$((${tap_until%.*} + $1 * tap_patience + 1))
 	shift
 	until tap_last=$("$@" 2>&1); do
 		tap_now=$(uptime_now)

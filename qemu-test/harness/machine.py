@@ -89,9 +89,17 @@ class Machine:
 
     def panicked(self):
         """Whether the console shows that the kernel gave up."""
+        return self.said(b"Kernel panic")
+
+    def restarted(self):
+        """Whether the console shows that the system ended with a restart, as it is only after an orderly shutdown."""
+        return self.said(b"reboot: Restarting system")
+
+    def said(self, text):
+        """Whether the kernel wrote this to the console."""
         try:
             with open(self.console, "rb") as console:
-                return b"Kernel panic" in console.read()
+                return text in console.read()
         except FileNotFoundError:
             return False
 
