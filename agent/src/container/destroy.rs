@@ -31,13 +31,14 @@ impl Container {
         if all_ended && self.host.config.extra_lxc_config.is_none() {
             self.monitor.kill();
         }
+        // While the network namespace is there: what the kernel does after its end would be waited for.
+        if let Err(error) = self.network.detach(self.id) {
+            errors.push(error.into());
+        }
         // Its descriptors would keep the container's mounts busy.
         self.namespaces = None;
         // So would sockets of gateways; and their helper processes end with them.
         self.gateways = Gateways::default();
-        if let Err(error) = self.network.detach(self.id) {
-            errors.push(error.into());
-        }
         if all_ended && let Err((path, source)) = self.monitor.finish(LXC_LIMIT) {
             errors.push(ContainerError::Remove { path, source });
         }

@@ -82,6 +82,7 @@ impl Container {
         id: i32,
         options: &ContainerOptions,
     ) -> Result<Self, ContainerError> {
+        host.home.expect_moves();
         let name = lxc_name(id);
         let id_base = host.id_base(id)?;
         let network = host.network.get().map_err(NetworkError::from)?;

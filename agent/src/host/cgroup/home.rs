@@ -41,6 +41,21 @@ impl Home {
         }))
     }
 
+    /// Lets the kernel make itself ready for processes that move between cgroups, in a thread. It waits for all processors then, some ten
+    /// milliseconds, but not again for the moves that soon follow: a container is prepared meanwhile.
+    pub fn expect_moves(self: &Arc<Self>) {
+        let home = self.clone();
+        let moved = move || {
+            // To where it is: a failure, or not being there, would change nothing but the time.
+            if let Some(directory) = home.directories.first() {
+                let _ = write(&directory.join("cgroup.procs"), "0");
+            }
+        };
+        let _ = thread::Builder::new()
+            .name("cgroup".to_owned())
+            .spawn(moved);
+    }
+
     /// To be called before liblxc starts a container; the process returns when the result is dropped.
     #[must_use]
     pub fn leave(self: &Arc<Self>) -> Away {
