@@ -19,6 +19,9 @@ use statistics::{Times, milliseconds};
 use usage::Usage;
 use world::World;
 
+/// Before what starts or ends a container: the kernel goes on for some time after the previous one, and then treats the next one as if
+/// nothing had been.
+const PAUSE: Duration = Duration::from_millis(200);
 /// How many containers exist at the same time in the last part.
 const MANY: usize = 50;
 
@@ -107,6 +110,7 @@ async fn calls(world: &World, client: &Client, rounds: usize) -> serde_json::Map
     let [mut set_small, mut set_network, mut repeat] = [const { Times::new() }; 3];
     let [mut list, mut list_busy] = [const { Times::new() }; 2];
     for _ in 0..rounds {
+        Timer::after(PAUSE).await;
         let id = create.measure(client.create()).await;
         for _ in 0..5 {
             execute.measure(client.run(id, "/bin/true")).await;
@@ -134,7 +138,9 @@ async fn calls(world: &World, client: &Client, rounds: usize) -> serde_json::Map
             list.measure(client.list()).await;
         }
         // An idle container, as the target has it.
+        Timer::after(PAUSE).await;
         destroy.measure(client.destroy(id)).await;
+        Timer::after(PAUSE).await;
         let (id, mut during) = smol::future::zip(client.create(), async {
             let mut times = Times::new();
             for _ in 0..5 {
@@ -144,6 +150,7 @@ async fn calls(world: &World, client: &Client, rounds: usize) -> serde_json::Map
         })
         .await;
         list_busy.append(&mut during);
+        Timer::after(PAUSE).await;
         destroy.measure(client.destroy(id)).await;
     }
     [

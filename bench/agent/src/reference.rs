@@ -11,7 +11,9 @@ use serde_json::{Map, Value};
 use softwarecontainer_agent::host::cgroup::Home;
 use softwarecontainer_lxc::Container;
 
-use crate::{client::Client, statistics::Times, world::World};
+use smol::Timer;
+
+use crate::{PAUSE, client::Client, statistics::Times, world::World};
 
 const NAME: &str = "reference";
 
@@ -73,15 +75,18 @@ pub async fn measure(world: &World, client: &Client, rounds: usize) -> Map<Strin
     for _ in 0..rounds {
         let container = Container::new(NAME, Some(&path)).unwrap();
         let away = home.leave();
+        Timer::after(PAUSE).await;
         let started = Instant::now();
         container.start().unwrap();
         start.add(started.elapsed());
         drop(away);
         home.start_here(|| ());
+        Timer::after(PAUSE).await;
         let started = Instant::now();
         container.stop().unwrap();
         stop.add(started.elapsed());
         drop(container);
+        Timer::after(PAUSE).await;
         program(&mut lxc_start, "lxc-start", &["-P", lxc_path, "-n", NAME]);
         for _ in 0..3 {
             program(
