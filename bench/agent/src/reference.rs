@@ -2,18 +2,24 @@
 
 use std::{
     fs,
+    os::fd::AsFd as _,
     path::Path,
     process::{Command, Stdio},
     time::Instant,
 };
 
 use serde_json::{Map, Value};
-use softwarecontainer_agent::host::cgroup::Home;
+use softwarecontainer_agent::host::{cgroup::Home, netns};
 use softwarecontainer_lxc::Container;
 
 use smol::Timer;
 
-use crate::{PAUSE, client::Client, statistics::Times, world::World};
+use crate::{
+    PAUSE,
+    client::Client,
+    statistics::Times,
+    world::{RULES, World},
+};
 
 const NAME: &str = "reference";
 
@@ -48,6 +54,23 @@ fn write_config(world: &World, id: i32, path: &Path) {
     fs::create_dir_all(path.join(NAME)).unwrap();
     let text: Vec<String> = lines.collect();
     fs::write(path.join(NAME).join("config"), text.join("\n") + "\n").unwrap();
+}
+
+/// Loads as many rules as the measured capability has in the network namespace of container `id`.
+fn iptables_restore(times: &mut Times, world: &World, id: i32) {
+    let container = Container::new(&format!("SC-{id}"), Some(&world.path("lxc"))).unwrap();
+    let init = container.init_pid().unwrap();
+    let namespace = fs::File::open(format!("/proc/{init}/ns/net")).unwrap();
+    let rules =
+        (0..RULES).map(|n| format!("-A OUTPUT -d 10.1.{n}.0/24 -p tcp --dport 80 -j ACCEPT\n"));
+    let text = format!("*filter\n-F OUTPUT\n{}COMMIT\n", rules.collect::<String>());
+    let file = world.path("rules");
+    fs::write(&file, text).unwrap();
+    let arguments = ["-w", "5", "--noflush", file.to_str().unwrap()];
+    netns::inside(namespace.as_fd(), || {
+        program(times, "iptables-restore", &arguments);
+    })
+    .unwrap();
 }
 
 /// Removes what liblxc leaves of the monitors' cgroups on hosts with cgroup v1.
@@ -103,6 +126,11 @@ pub async fn measure(world: &World, client: &Client, rounds: usize) -> Map<Strin
             &["-k", "-P", lxc_path, "-n", NAME],
         );
     }
+    let mut restore = Times::new();
+    for _ in 0..rounds {
+        Timer::after(PAUSE).await;
+        iptables_restore(&mut restore, world, id);
+    }
     client.destroy(id).await;
     remove_cgroups(Path::new("/sys/fs/cgroup"));
     [
@@ -110,6 +138,7 @@ pub async fn measure(world: &World, client: &Client, rounds: usize) -> Map<Strin
         ("liblxc stop", stop),
         ("lxc-start", lxc_start),
         ("lxc-attach true", attach),
+        ("iptables-restore, 20 rules of one family", restore),
         ("bare spawn of true", spawn),
     ]
     .into_iter()

@@ -119,9 +119,12 @@ impl Drop for World {
     }
 }
 
+/// How many rules the measured capability has, for each family of addresses.
+pub const RULES: usize = 20;
+
 fn manifest() -> String {
-    let rules: Vec<_> = (0..20)
-        .map(|number| json!({"host": format!("192.0.2.{number}"), "ports": [80, 443], "protocols": "tcp"}))
+    let rules: Vec<_> = (0..RULES)
+        .map(|number| json!({"host": format!("10.1.{number}.0/24"), "ports": 80, "protocols": "tcp"}))
         .collect();
     json!({"version": "1", "capabilities": [
         {"name": "bench.small", "gateways": [
