@@ -94,14 +94,15 @@ impl std::error::Error for FirewallError {
 /// name stays as it is (`--noflush`).
 ///
 /// The nft variant, when all is done, waits for about ten milliseconds until the kernel has freed the old rules. The
-/// kernel's word that its change is complete is enough: its process is left to end by itself.
+/// kernel's word that its change is complete is enough: its process is left to end by itself. Closing the socket that listens waits in the
+/// same way.
 ///
 /// # Errors
 /// The first [`FirewallError`]; nothing was changed in that family then.
 pub fn restore(rules: &[(Family, &str)]) -> Result<(), FirewallError> {
     let commits = Commits::listen();
     let mut result = Ok(());
-    let mut running = Vec::new();
+    let (mut running, mut complete) = (Vec::new(), Vec::new());
     for (family, text) in rules {
         match Restore::start(*family, text) {
             Ok(restore) => running.push(restore),
@@ -133,12 +134,34 @@ pub fn restore(rules: &[(Family, &str)]) -> Result<(), FirewallError> {
             if let Some(restore) = running.get_mut(index) {
                 restore.commits_left = restore.commits_left.saturating_sub(1);
                 if restore.commits_left == 0 {
-                    running.swap_remove(index).finish_later();
+                    complete.push(running.swap_remove(index));
                 }
             }
         }
     }
+    if !complete.is_empty() {
+        finish_later(complete, commits);
+    }
     result
+}
+
+/// Lets a thread wait for the ends of processes whose work is done.
+fn finish_later(complete: Vec<Restore>, commits: Option<Commits>) {
+    let finish = move || {
+        for restore in complete {
+            if let Err(error) = restore.finish() {
+                log::error!("after its rules were in force, {error}");
+            }
+        }
+        drop(commits);
+    };
+    if let Err(error) = thread::Builder::new()
+        .name("iptables".to_owned())
+        .spawn(finish)
+    {
+        // The children stay zombies until the agent ends; their rules are in force nevertheless.
+        log::error!("cannot start a thread to wait for firewall programs: {error}");
+    }
 }
 
 /// How long a restore may take; more than the lock's time-out.
@@ -245,22 +268,6 @@ impl Restore {
             message
         };
         Err(FirewallError::Refused { program, message })
-    }
-
-    /// Lets a thread wait for the end of a process whose work is done.
-    fn finish_later(self) {
-        let finish = move || {
-            if let Err(error) = self.finish() {
-                log::error!("after its rules were in force, {error}");
-            }
-        };
-        if let Err(error) = thread::Builder::new()
-            .name("iptables".to_owned())
-            .spawn(finish)
-        {
-            // The child stays a zombie until the agent ends; its rules are in force nevertheless.
-            log::error!("cannot start a thread to wait for a firewall program: {error}");
-        }
     }
 
     fn give_up(mut self, why: ErrorKind) -> FirewallError {
