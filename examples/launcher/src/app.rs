@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::unistd::Pid;
-use smol::{Async, Timer};
+use smol::{Async, Task, Timer};
 
 use crate::agent::{Agent, Event, Events};
 use crate::error::Error;
@@ -60,14 +60,19 @@ pub async fn run(
     let mut events = agent.events().await?;
     let clock = Clock::start();
     let container = agent.create(app.write_buffer).await?;
+    // Outlives the app: one that says something when it is asked to end would die of SIGPIPE if nobody listened any more.
+    let mut output = Output {
+        runtime,
+        copying: None,
+    };
     clock.report(&app.name, &format!("created container {container}"));
     let outcome = live(
         agent,
-        runtime,
         app,
         container,
         &mut note,
         &mut events,
+        &mut output,
         signals,
     )
     .await;
@@ -77,6 +82,7 @@ pub async fn run(
     }
     let clock = Clock::start();
     let destroyed = agent.destroy(container).await;
+    output.last_words().await;
     clock.report(&app.name, &format!("destroyed container {container}"));
     let status = outcome?;
     destroyed?;
@@ -85,11 +91,11 @@ pub async fn run(
 
 async fn live(
     agent: &Agent,
-    runtime: &Smol,
     app: &App,
     container: i32,
     note: &mut Note,
     events: &mut Events,
+    output: &mut Output<'_>,
     signals: &StopSignals,
 ) -> Result<u8, Error> {
     let clock = Clock::start();
@@ -118,7 +124,7 @@ async fn live(
         Some(_) => None,
         None => Some(Relay::new(&note.path().with_extension("output"))?),
     };
-    let output = match (&app.output, &relay) {
+    let output_file = match (&app.output, &relay) {
         (Some(path), _) => path.as_path(),
         (None, Some(relay)) => relay.path(),
         (None, None) => std::path::Path::new(""),
@@ -129,7 +135,7 @@ async fn live(
             container,
             &app.command,
             &app.directory,
-            output,
+            output_file,
             &environment,
         )
         .await?;
@@ -141,7 +147,7 @@ async fn live(
         pid,
     })?;
     notify::ready();
-    let output = relay.map(|relay| runtime.spawn(relay.copy()));
+    output.copying = relay.map(|relay| output.runtime.spawn(relay.copy()));
 
     let ended = async { wait_for_end(events, container, pid).await.map(Some) };
     let stopped = async { signals.wait().await.map(|()| None) };
@@ -149,14 +155,27 @@ async fn live(
     let Some(status) = status else {
         return Ok(0);
     };
-    if let Some(output) = output {
-        smol::future::or(output, async {
-            Timer::after(LAST_WORDS).await;
-        })
-        .await;
-    }
+    output.last_words().await;
     eprintln!("{}: ended, {}", app.name, describe(status));
     Ok(exit_status(status))
+}
+
+/// What an app says, on its way to the launcher's own output.
+struct Output<'a> {
+    runtime: &'a Smol,
+    copying: Option<Task<()>>,
+}
+
+impl Output<'_> {
+    /// Waits until all that the app wrote is copied, but not for other processes that have inherited its output.
+    async fn last_words(&mut self) {
+        if let Some(copying) = self.copying.take() {
+            smol::future::or(copying, async {
+                Timer::after(LAST_WORDS).await;
+            })
+            .await;
+        }
+    }
 }
 
 /// Asks the launcher of an app to end it. The launcher that created a container is the only one to destroy it: its ID
