@@ -23,6 +23,8 @@ use crate::host::{cgroup::Cgroups, wait};
 /// How the names of LXC's own cgroups begin (lxc.container.conf(5), `lxc.cgroup.dir`).
 const OWN_CGROUPS: [&str; 2] = ["lxc.monitor.", "lxc.payload."];
 
+/// How long a monitor may take to notice the end of its init.
+const REAP_LIMIT: Duration = Duration::from_millis(200);
 /// How long a cgroup may stay busy after its last process has ended.
 const BUSY_LIMIT: Duration = Duration::from_secs(2);
 /// The pause between two tries to remove it.
@@ -72,6 +74,11 @@ impl Monitor {
     /// Ends the monitor at once, before it cleans up. To be called when no process of the container is left; what the monitor would do
     /// then, [`Monitor::finish`] and the removal of the container's interface do without its waits.
     pub fn kill(&self) {
+        let deadline = Instant::now() + REAP_LIMIT;
+        // It is the init's parent, and soon reaps it: a signal then finds nobody. Else the init would be left to the system's.
+        while pidfd_send_signal(&self.init, Signal::CONT).is_ok() && Instant::now() < deadline {
+            thread::sleep(BUSY_PAUSE);
+        }
         // An error means that it has ended already.
         let _ = pidfd_send_signal(&self.process, Signal::KILL);
     }
