@@ -174,12 +174,13 @@ fn programs_started(lab: &Lab, work: impl FnOnce()) -> Vec<String> {
         .args(["-p", &agent.to_string()])
         .spawn()
         .unwrap();
-    let status = format!("/proc/{agent}/status");
-    wait_until("the agent is traced", || {
-        let status = fs::read_to_string(&status).unwrap();
-        status
-            .lines()
-            .any(|line| line == format!("TracerPid:\t{}", tracer.id()))
+    let traced = format!("TracerPid:\t{}", tracer.id());
+    wait_until("every thread of the agent is traced", || {
+        let tasks = fs::read_dir(format!("/proc/{agent}/task")).unwrap();
+        tasks
+            // A thread may end meanwhile.
+            .filter_map(|task| fs::read_to_string(task.unwrap().path().join("status")).ok())
+            .all(|status| status.lines().any(|line| line == traced))
     });
     work();
     signal(tracer.id(), "INT");
