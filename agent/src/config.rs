@@ -20,6 +20,23 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+/// What tells of the host or changes it. (`/proc/sys` and `/proc/sysrq-trigger` are read-only.)
+const MASKED_PATHS: [&str; 13] = [
+    "/proc/acpi",
+    "/proc/bus",
+    "/proc/fs",
+    "/proc/irq",
+    "/proc/kcore",
+    "/proc/key-users",
+    "/proc/keys",
+    "/proc/kmsg",
+    "/proc/latency_stats",
+    "/proc/sched_debug",
+    "/proc/scsi",
+    "/proc/timer_list",
+    "/sys/firmware",
+];
+
 /// Everything that can be configured.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Config {
@@ -51,6 +68,8 @@ pub struct Config {
     pub seccomp_profile: Option<PathBuf>,
     /// Host directories and files under which apps may be given files; absolute paths.
     pub allowed_host_paths: Vec<PathBuf>,
+    /// Files and directories that are empty in containers; absolute paths of the container.
+    pub masked_paths: Vec<PathBuf>,
     /// How much of everything there may be.
     pub limits: Limits,
 }
@@ -87,6 +106,7 @@ impl Default for Config {
             pulse_socket: None,
             seccomp_profile: None,
             allowed_host_paths: vec![PathBuf::from("/")],
+            masked_paths: MASKED_PATHS.iter().map(PathBuf::from).collect(),
             limits: Limits::default(),
         }
     }
@@ -182,6 +202,7 @@ impl Config {
         let seccomp_profile = reader.string("seccomp-profile")?;
         config.seccomp_profile = seccomp_profile.map(PathBuf::from);
         reader.absolute_paths("allowed-host-paths", &mut config.allowed_host_paths)?;
+        reader.paths_below("masked-paths", &["/proc", "/sys"], &mut config.masked_paths)?;
         config.limits = Limits::read(&mut reader)?;
         reader.finish()?;
         Ok(config)

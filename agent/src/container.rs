@@ -1,6 +1,7 @@
 //! One container: made, used and removed by blocking calls, one at a time.
 
 pub mod buffers;
+mod confinement;
 mod destroy;
 pub mod error;
 pub mod host_ipc;
@@ -23,8 +24,8 @@ use std::{
     time::Duration,
 };
 
-use softwarecontainer_capability::{Selected, gateway::GatewaySettings};
-use softwarecontainer_init::Command;
+use softwarecontainer_capability::{Selected, gateway::GatewaySettings, privilege::Privileges};
+use softwarecontainer_init::{Command, Confinement};
 use softwarecontainer_lxc as lxc;
 
 pub use error::ContainerError;
@@ -41,6 +42,7 @@ use crate::{
     },
 };
 use buffers::Buffers;
+use confinement::Baseline;
 use host_ipc::HostIpc;
 use init_link::InitLink;
 use monitor::Monitor;
@@ -81,6 +83,7 @@ pub struct Container {
     owner: Owner,
     state: State,
     settings: GatewaySettings,
+    baseline: Baseline,
     /// The names of the capabilities in `settings`; `None` stands for the default ones.
     applied: BTreeSet<Option<String>>,
     gateways: Gateways,
@@ -172,6 +175,7 @@ impl Container {
             sockets: &self.host.sockets,
             writable: &self.host.writable,
             home: &self.host.home,
+            filters: &self.host.filters,
             config: &self.host.config,
         })
     }
@@ -230,6 +234,7 @@ impl Container {
                 .map(|text| c_string(text))
                 .collect::<Result<_, _>>()?,
             environment: variables.collect::<Result<_, _>>()?,
+            confinement: self.confinement()?,
         };
         let output = output_file::open(
             &execution.output_file,
@@ -245,6 +250,17 @@ impl Container {
                 ContainerError::spawn(self.id, &arguments, &execution.working_directory, error)
             })?;
         Ok((processes, number, pid))
+    }
+
+    /// What a new process is to be without.
+    fn confinement(&self) -> Result<Confinement, ContainerError> {
+        let given = gateway::privileges(&self.settings);
+        let none = Privileges::default();
+        let filter = self
+            .host
+            .filters
+            .get(&given.unwrap_or(&none).system_calls)?;
+        Ok(self.baseline.confinement(given, &filter))
     }
 
     /// The connection to what starts new processes: the init, or the second one in the host's IPC namespace.

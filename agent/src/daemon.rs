@@ -22,7 +22,10 @@ use crate::{
     config::{self, Config, ConfigError},
     container::{Host, processes::Ended, rootfs::Template, stale},
     gateway::watch::SocketWatch,
-    host::{cgroup::Home, network::LateNetwork, output_file::WritableDirectories, user_namespace},
+    host::{
+        cgroup::Home, network::LateNetwork, output_file::WritableDirectories, process_limits,
+        seccomp::Filters, user_namespace,
+    },
     runtime::unblock,
 };
 
@@ -168,6 +171,8 @@ fn prepare(
         unified_cgroups: Path::new("/sys/fs/cgroup/cgroup.controllers").exists(),
         no_user_namespaces,
         writable: WritableDirectories::default(),
+        filters: Filters::new(config.seccomp_profile.is_some()),
+        app_limits: process_limits::find(config.limits.open_files),
         executor,
         ended,
         config,

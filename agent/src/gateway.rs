@@ -19,6 +19,8 @@ mod host_socket;
 mod ipc;
 #[cfg(feature = "gateway-network")]
 pub mod network;
+#[cfg(feature = "gateway-privileges")]
+pub mod privileges;
 #[cfg(feature = "gateway-pulseaudio")]
 mod pulseaudio;
 mod target;
@@ -31,7 +33,7 @@ use std::collections::BTreeMap;
 pub use error::{Cause, GatewayError};
 pub use target::Target;
 
-use softwarecontainer_capability::gateway::GatewaySettings;
+use softwarecontainer_capability::{gateway::GatewaySettings, privilege::Privileges};
 
 use crate::config::Config;
 
@@ -97,6 +99,7 @@ gateways! {
     "gateway-cgroups" cgroups: cgroups::Limits,
     "gateway-wayland" wayland: wayland::Wayland,
     "gateway-ipc" ipc: ipc::Ipc,
+    "gateway-privileges" privileges: privileges::Checked,
     "gateway-env" env: env::Env,
 }
 
@@ -170,4 +173,13 @@ pub fn in_host_ipc(settings: &GatewaySettings) -> bool {
     return settings.ipc.host;
     #[cfg(not(feature = "gateway-ipc"))]
     false
+}
+
+/// What manifests give to processes besides what every process has.
+#[allow(unused_variables, reason = "a build may lack the gateway")]
+pub fn privileges(settings: &GatewaySettings) -> Option<&Privileges> {
+    #[cfg(feature = "gateway-privileges")]
+    return Some(&settings.privileges);
+    #[cfg(not(feature = "gateway-privileges"))]
+    None
 }

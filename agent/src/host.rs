@@ -15,6 +15,8 @@ pub mod netns;
 pub mod network;
 pub mod nftables;
 pub mod output_file;
+pub mod process_limits;
+pub mod seccomp;
 pub mod socket_access;
 pub mod sys;
 pub mod sysctl;

@@ -14,6 +14,8 @@ pub mod file;
 pub mod ipc;
 #[cfg(feature = "gateway-network")]
 pub mod network;
+#[cfg(feature = "gateway-privileges")]
+pub mod privileges;
 #[cfg(feature = "gateway-pulseaudio")]
 pub mod pulseaudio;
 #[cfg(feature = "gateway-wayland")]
@@ -99,6 +101,8 @@ gateways! {
     "gateway-wayland" wayland: wayland::WaylandSettings,
     /// The host's IPC namespace.
     "gateway-ipc" ipc: ipc::IpcSettings,
+    /// System calls, kernel capabilities and limits.
+    "gateway-privileges" privileges: crate::privilege::Privileges,
     /// Environment variables.
     "gateway-env" env: env::EnvSettings,
 }

@@ -9,6 +9,7 @@ pub mod error;
 pub mod gateway;
 pub mod json;
 pub mod manifest;
+pub mod privilege;
 pub mod store;
 
 pub use error::{ConfigError, Problem};

@@ -3,147 +3,18 @@
 //! Usage: `softwarecontainer-init SOCKET`; with `-` the socket is standard input. It connects to the agent's socket, starts what the agent asks for,
 //! reaps every process that ends in the container, and ends when told to and nothing else runs, or when the agent is gone.
 
-mod spawn;
-mod sys;
-
-use std::{collections::HashMap, ffi::CString, os::fd::OwnedFd, process::ExitCode};
-
-use softwarecontainer_init::{Command, Kind, Message};
-use spawn::Child;
+use std::process::ExitCode;
 
 fn main() -> ExitCode {
     let Some(socket) = std::env::args_os().nth(1) else {
         eprintln!("usage: softwarecontainer-init SOCKET");
         return ExitCode::from(2);
     };
-    match Init::connect(&socket).and_then(Init::run) {
+    match softwarecontainer_init::serve(&socket) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("softwarecontainer-init: {error}");
             ExitCode::FAILURE
-        }
-    }
-}
-
-struct Init {
-    agent: OwnedFd,
-    signals: OwnedFd,
-    /// The agent's number of each running process that it asked for.
-    processes: HashMap<i32, u32>,
-    ending: bool,
-}
-
-impl Init {
-    fn connect(socket: &std::ffi::OsStr) -> std::io::Result<Self> {
-        use std::os::unix::ffi::OsStrExt as _;
-        // Nothing in the container may trace this process or open its descriptors through /proc.
-        sys::forbid_tracing()?;
-        let signals = sys::child_signals()?;
-        // The second init of a container gets its connection instead of connecting.
-        let agent = match socket.as_bytes() {
-            b"-" => sys::connection_on_stdin()?,
-            path => sys::connect(&CString::new(path)?)?,
-        };
-        Ok(Self {
-            agent,
-            signals,
-            processes: HashMap::new(),
-            ending: false,
-        })
-    }
-
-    fn run(mut self) -> std::io::Result<()> {
-        loop {
-            let (from_agent, signalled) = sys::wait_readable(&self.agent, &self.signals)?;
-            if signalled {
-                sys::clear_signals(&self.signals)?;
-                let any_left = self.reap()?;
-                if self.ending && !any_left {
-                    return Ok(());
-                }
-            }
-            if from_agent && !self.serve()? {
-                return Ok(());
-            }
-        }
-    }
-
-    /// Handles one packet; false when it is time to end.
-    fn serve(&mut self) -> std::io::Result<bool> {
-        let Some((bytes, descriptors)) = sys::receive(&self.agent)? else {
-            return Ok(false);
-        };
-        match Message::decode(&bytes) {
-            Some(Message {
-                kind: Kind::Spawn,
-                process,
-                ..
-            }) => self.spawn(process, descriptors)?,
-            Some(Message {
-                kind: Kind::Terminate,
-                ..
-            }) => {
-                self.ending = true;
-                sys::terminate_all();
-                return self.reap();
-            }
-            _ => {}
-        }
-        Ok(true)
-    }
-
-    fn spawn(&mut self, process: u32, descriptors: Vec<OwnedFd>) -> std::io::Result<()> {
-        let failed = |errno| Message {
-            kind: Kind::Failed,
-            process,
-            value: errno,
-        };
-        let Ok([request, output]) = <[OwnedFd; 2]>::try_from(descriptors) else {
-            return sys::send(&self.agent, failed(libc::EBADF));
-        };
-        let command = sys::read_whole(request)
-            .ok()
-            .and_then(|bytes| Command::decode(&bytes));
-        let Some(command) = command else {
-            return sys::send(&self.agent, failed(libc::EINVAL));
-        };
-        let child = Child {
-            command: &command,
-            output: &output,
-            agent: &self.agent,
-            process,
-        };
-        match child.fork() {
-            Ok(pid) => {
-                self.processes.insert(pid, process);
-                Ok(())
-            }
-            Err(error) => sys::send(
-                &self.agent,
-                failed(error.raw_os_error().unwrap_or(libc::EAGAIN)),
-            ),
-        }
-    }
-
-    /// Reaps what has ended; whether any process is left.
-    fn reap(&mut self) -> std::io::Result<bool> {
-        loop {
-            match sys::reap_one()? {
-                sys::Reaped::Ended { pid, status } => {
-                    if let Some(process) = self.processes.remove(&pid) {
-                        sys::send(
-                            &self.agent,
-                            Message {
-                                kind: Kind::Exited,
-                                process,
-                                value: status,
-                            },
-                        )?;
-                    }
-                }
-                sys::Reaped::NoneEnded => return Ok(true),
-                sys::Reaped::NoneLeft => return Ok(false),
-            }
         }
     }
 }

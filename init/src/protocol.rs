@@ -7,6 +7,8 @@
 
 use std::ffi::CString;
 
+use crate::confinement::Confinement;
+
 /// The path of the init in a container's root tree.
 pub const INIT_PATH: &str = "/sbin/softwarecontainer-init";
 
@@ -90,12 +92,15 @@ pub struct Command {
     pub arguments: Vec<CString>,
     /// `NAME=value` strings, the whole environment of the process.
     pub environment: Vec<CString>,
+    /// What the process is to be without.
+    pub confinement: Confinement,
 }
 
 impl Command {
     /// The bytes of the file that goes with [`Kind::Spawn`].
     pub fn encode(&self) -> Vec<u8> {
         let mut bytes = Vec::new();
+        self.confinement.encode(&mut bytes);
         bytes.extend_from_slice(self.directory.as_bytes_with_nul());
         for list in [&self.arguments, &self.environment] {
             for text in list.iter() {
@@ -110,6 +115,7 @@ impl Command {
     /// The command in `bytes`; `None` if they are not one whole command with a program.
     pub fn decode(bytes: &[u8]) -> Option<Self> {
         let mut rest = bytes;
+        let confinement = Confinement::decode(&mut rest)?;
         let directory = text(&mut rest)?;
         let arguments = list(&mut rest)?;
         let environment = list(&mut rest)?;
@@ -117,6 +123,7 @@ impl Command {
             directory,
             arguments,
             environment,
+            confinement,
         })
     }
 }
@@ -185,6 +192,10 @@ mod tests {
             directory: CString::default(),
             arguments: strings(&["", "a b", ""]),
             environment: strings(&["A=1", ""]),
+            confinement: Confinement {
+                drop: 5,
+                ..Confinement::default()
+            },
         };
         assert_eq!(Command::decode(&command.encode()), Some(command));
     }
@@ -195,11 +206,13 @@ mod tests {
             directory: c"/".into(),
             arguments: strings(&["x"]),
             environment: strings(&["A=1"]),
+            confinement: Confinement::default(),
         };
         let bytes = command.encode();
         for end in 0..bytes.len() {
             assert_eq!(Command::decode(&bytes[..end]), None, "{end} bytes");
         }
-        assert_eq!(Command::decode(&[0, 0, 0]), None);
+        // No confinement, no directory, no program.
+        assert_eq!(Command::decode(&[0; 16 + 3]), None);
     }
 }

@@ -6,9 +6,10 @@ use std::{
     os::{fd::OwnedFd, unix::ffi::OsStrExt as _},
 };
 
-use softwarecontainer_init::{Command, Kind, Message};
-
-use crate::sys;
+use crate::{
+    protocol::{Command, Kind, Message},
+    sys,
+};
 
 /// A process about to be started.
 pub(crate) struct Child<'a> {
@@ -34,7 +35,10 @@ impl Child<'_> {
 
     /// Runs in the new process; returns the exit status if the program cannot be executed.
     fn become_program(&self) -> i32 {
-        if let Err(error) = sys::prepare_process(self.output) {
+        let confinement = &self.command.confinement;
+        if let Err(error) =
+            sys::prepare_process(self.output).and_then(|()| sys::confine(confinement))
+        {
             return self.refuse(Kind::Failed, &error);
         }
         if !self.command.directory.is_empty()

@@ -1,5 +1,7 @@
 //! Thin wrappers around the system calls of the init. One thread, so fork(2) is safe to follow with anything.
 
+mod confine;
+
 use std::{
     ffi::{CStr, CString, c_char},
     fs::File,
@@ -9,7 +11,9 @@ use std::{
     ptr,
 };
 
-use softwarecontainer_init::Message;
+pub(crate) use confine::confine;
+
+use crate::protocol::Message;
 
 /// The most bytes a spawn request may have; more than the kernel takes in one execve(2).
 const MAX_REQUEST: u64 = 8 << 20;

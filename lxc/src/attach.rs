@@ -1,7 +1,7 @@
-//! Starting a process in the namespaces of a running container.
+//! Running a function in the namespaces of a running container.
 
 use std::{
-    ffi::{CStr, CString, c_char, c_int, c_void},
+    ffi::{CStr, c_int, c_void},
     ptr,
 };
 
@@ -14,36 +14,17 @@ const NO_NEW_PRIVS: c_int = 0x0004_0000;
 /// `LXC_ATTACH_DEFAULT`: the container's cgroup, capabilities, personality, LSM label, and its seccomp profile.
 const DEFAULT: c_int = 0xffff;
 
-/// Runs in the new process; without this, descriptors of liblxc's would stay open in the program.
+/// Runs in the new process; without this, descriptors of liblxc's and the caller's would stay open in it.
 extern "C" fn run(payload: *mut c_void) -> c_int {
-    // SAFETY: takes plain integers.
-    unsafe {
-        libc::syscall(
-            libc::SYS_close_range,
-            3,
-            u32::MAX,
-            libc::CLOSE_RANGE_CLOEXEC,
-        )
-    };
-    // SAFETY: the payload is what `execute` passes for this function.
-    unsafe { lxc_sys::lxc_attach_run_command(payload) }
+    // SAFETY: takes plain integers; nothing that runs from here on uses a descriptor that it has not opened.
+    unsafe { libc::syscall(libc::SYS_close_range, 3, u32::MAX, 0) };
+    // SAFETY: the payload is the function pointer that `call` passes, copied with the rest of the process.
+    let function = unsafe { *payload.cast::<fn() -> i32>() };
+    function()
 }
 
-/// Executes a program in the container with an empty environment; its process ID.
-pub(crate) fn execute(handle: &Handle, command: &[CString], namespaces: c_int) -> Option<i32> {
-    let mut arguments: Vec<*mut c_char> = command
-        .iter()
-        .map(|argument| argument.as_ptr().cast_mut())
-        .chain([ptr::null_mut()])
-        .collect();
-    let mut payload = lxc_sys::lxc_attach_command_t {
-        program: command
-            .first()
-            .map_or(c"", CString::as_c_str)
-            .as_ptr()
-            .cast_mut(),
-        argv: arguments.as_mut_ptr(),
-    };
+/// Calls `function` in a new process in the container; its process ID. It ends with what the function returns.
+pub(crate) fn call(handle: &Handle, mut function: fn() -> i32, namespaces: c_int) -> Option<i32> {
     let mut options = lxc_sys::lxc_attach_options_t {
         attach_flags: DEFAULT | NO_NEW_PRIVS,
         namespaces,
@@ -66,5 +47,5 @@ pub(crate) fn execute(handle: &Handle, command: &[CString], namespaces: c_int) -
             list: ptr::null_mut(),
         },
     };
-    handle.attach(Some(run), (&raw mut payload).cast(), &mut options)
+    handle.attach(Some(run), (&raw mut function).cast(), &mut options)
 }

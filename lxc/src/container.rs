@@ -81,6 +81,11 @@ impl Container {
         }
     }
 
+    /// A configuration item as it is set, list items one on a line; `None` when there is none or it is unknown.
+    pub fn get(&self, key: &str) -> Option<String> {
+        self.handle.config_item(&c_string(key.as_bytes()).ok()?)
+    }
+
     /// Reads further configuration items from `file`.
     ///
     /// # Errors
@@ -172,20 +177,18 @@ impl Container {
         self.check("set_cgroup_item", result)
     }
 
-    /// Executes a program in those namespaces of the running container that `namespaces` names (`CLONE_NEW*`), in its cgroup, and with no
-    /// more rights than the container has. It has the caller's standard streams and no environment. Returns its process ID; it is a child
-    /// of the caller.
+    /// Calls `function` in a new process in those namespaces of the running container that `namespaces` names (`CLONE_NEW*`), in its
+    /// cgroup, and with no more rights than the container has. The process has the caller's standard streams, no other descriptor, and
+    /// no environment, and ends with what the function returns. Returns its process ID; it is a child of the caller.
+    ///
+    /// It executes no program, so nothing in the container decides what runs. The caller must have one thread.
     ///
     /// liblxc (5.0) leaks a descriptor here, so this is for processes that do not live long.
     ///
     /// # Errors
     /// [`Error::Call`].
-    pub fn execute_inside(&self, command: &[&str], namespaces: i32) -> Result<u32> {
-        let command: Vec<_> = command
-            .iter()
-            .map(|argument| c_string(argument.as_bytes()))
-            .collect::<Result<_>>()?;
-        let pid = crate::attach::execute(&self.handle, &command, namespaces);
+    pub fn call_inside(&self, function: fn() -> i32, namespaces: i32) -> Result<u32> {
+        let pid = crate::attach::call(&self.handle, function, namespaces);
         self.check("attach", pid.map(|pid| pid > 0))?;
         Ok(pid
             .and_then(|pid| u32::try_from(pid).ok())

@@ -47,6 +47,15 @@ impl Handle {
         member!(self.set_config_item(key.as_ptr(), value.as_ptr()))
     }
 
+    pub(crate) fn config_item(&self, key: &CStr) -> Option<String> {
+        let length = member!(self.get_config_item(key.as_ptr(), ptr::null_mut(), 0))?;
+        let mut buffer = vec![0_u8; usize::try_from(length).ok()?.checked_add(1)?];
+        let size = c_int::try_from(buffer.len()).ok()?;
+        let length = member!(self.get_config_item(key.as_ptr(), buffer.as_mut_ptr().cast(), size))?;
+        buffer.truncate(usize::try_from(length).ok()?);
+        (!buffer.is_empty()).then(|| String::from_utf8_lossy(&buffer).into_owned())
+    }
+
     pub(crate) fn load_config(&self, file: &CStr) -> Option<bool> {
         member!(self.load_config(file.as_ptr()))
     }

@@ -157,6 +157,28 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
+    /// Sets `target` to the absolute paths below `roots`, separated by semicolons, if the file has `key`.
+    pub fn paths_below(
+        &mut self,
+        key: &'static str,
+        roots: &[&str],
+        target: &mut Vec<PathBuf>,
+    ) -> Result<(), ConfigError> {
+        self.absolute_paths(key, target)?;
+        let is_below = |path: &PathBuf| {
+            roots
+                .iter()
+                .any(|root| path.starts_with(root) && path.as_path() != Path::new(root))
+        };
+        match target.iter().find(|path| !is_below(path)) {
+            Some(path) => {
+                let why = format!("is not below {}", roots.join(" or "));
+                Err(self.error(key, path.display(), why))
+            }
+            None => Ok(()),
+        }
+    }
+
     pub fn choice<T: Copy>(
         &mut self,
         key: &'static str,

@@ -54,7 +54,7 @@ const ALL_KEYS: &str = "use-session-bus = true\nshutdown-timeout = 5\nshared-mou
          deprecated-lxc-config-path = /l.conf\nservice-manifest-dir = /m\ndefault-service-manifest-dir = /d.json\n\
          create-bridge = false\nbridge-device = br-sc\nbridge-ip = 172.16.5.1\nbridge-netmask = 255.255.0.0\n\
          bridge-netmask-bitlength = 16\nbridge-netaddr = 172.16.0.0\nbridge-ip6 = fd00:3::1/64\nlxc-path = /var/lib/x\nwayland-socket = /run/w/display\npulse-socket = /run/p/native\nuser-namespace = required\n\
-         seccomp-profile = /s.profile\nallowed-host-paths = /opt/apps;/run/user\nmax-containers = 8\nmax-processes = 100\nmax-open-files = 256\n\
+         seccomp-profile = /s.profile\nallowed-host-paths = /opt/apps;/run/user\nmasked-paths = /proc/keys;/sys/kernel\nmax-containers = 8\nmax-processes = 100\nmax-open-files = 256\n\
          max-environment-size = 4096\nmax-command-length = 2048\nmax-manifest-size = 65536\nmax-pending-calls = 16\n";
 
 #[test]
@@ -92,6 +92,7 @@ fn every_key_is_read() {
         pulse_socket: Some("/run/p/native".into()),
         seccomp_profile: Some("/s.profile".into()),
         allowed_host_paths: vec!["/opt/apps".into(), "/run/user".into()],
+        masked_paths: vec!["/proc/keys".into(), "/sys/kernel".into()],
         limits: Limits {
             containers: 8,
             processes: 100,
@@ -349,4 +350,23 @@ proptest! {
 
 fn bridge_mask(bits: u8) -> Ipv4Addr {
     Ipv4Addr::from(u32::MAX.checked_shl(32 - u32::from(bits)).unwrap_or(0))
+}
+
+#[test]
+fn only_what_is_in_proc_and_sys_can_be_masked() {
+    assert!(parse("masked-paths =\n").unwrap().masked_paths.is_empty());
+    for wrong in [
+        "/etc/shadow",
+        "/proc",
+        "/procfs/keys",
+        "proc/keys",
+        "/proc/../etc",
+    ] {
+        let error = parse(&format!("masked-paths = /sys/kernel;{wrong}\n")).unwrap_err();
+        let text = error.to_string();
+        assert!(
+            text.contains("masked-paths") && text.contains(wrong),
+            "{text}"
+        );
+    }
 }

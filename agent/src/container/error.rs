@@ -11,7 +11,7 @@ use crate::{
     gateway::{Cause, GatewayError},
     host::{
         mount::MountError, namespace::NamespaceError, network::NetworkError,
-        output_file::OutputFileError,
+        output_file::OutputFileError, seccomp::FilterError,
     },
 };
 
@@ -133,6 +133,8 @@ pub enum ContainerError {
         /// Why.
         source: io::Error,
     },
+    /// There is no filter for the system calls of its processes.
+    Filter(FilterError),
     /// What was buffered could not be written to the host.
     Buffers(BuffersError),
     /// Several things went wrong while everything else was removed.
@@ -217,6 +219,7 @@ impl fmt::Display for ContainerError {
                 "the {what} has {size} bytes, more than the {limit} of {key}"
             ),
             Self::Output(error) => error.fmt(f),
+            Self::Filter(error) => error.fmt(f),
             Self::Buffers(error) => error.fmt(f),
             Self::HostIpc { id, source } => write!(
                 f,
@@ -275,6 +278,12 @@ impl From<NamespaceError> for ContainerError {
 impl From<ConfigError> for ContainerError {
     fn from(error: ConfigError) -> Self {
         Self::Config(error)
+    }
+}
+
+impl From<FilterError> for ContainerError {
+    fn from(error: FilterError) -> Self {
+        Self::Filter(error)
     }
 }
 

@@ -6,10 +6,13 @@
 //!
 //! liblxc starts it, in a process that does nothing else: the agent's own program with [`HELPER`]. In the agent, liblxc would leak a
 //! descriptor each time.
+//!
+//! An init has more than its apps may get, so no app may get at it. The helper becomes the second init without executing a program: the one in
+//! the container's root tree could have been replaced by an app, and after an exec any program can be traced until it forbids that.
 
 use std::{
-    ffi::OsString,
-    io,
+    ffi::{OsStr, OsString},
+    fs, io,
     os::fd::OwnedFd,
     path::Path,
     process::{Command, Stdio},
@@ -19,8 +22,8 @@ use std::{
 use nix::sys::socket::{
     AddressFamily, SockFlag, SockType, setsockopt, socketpair, sockopt::PassCred,
 };
+use rustix::process::DumpableBehavior;
 use smol::Executor;
-use softwarecontainer_init::INIT_PATH;
 use softwarecontainer_lxc as lxc;
 
 use super::{init_link::InitLink, processes::Processes};
@@ -60,7 +63,7 @@ impl HostIpc {
             .arg(lxc_path)
             .arg(name)
             .stdin(theirs)
-            // Not the agent's: whoever replaces the init in the container would have it.
+            // Not the agent's: the second init would keep it open.
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .status()?;
@@ -85,8 +88,26 @@ pub fn help(
         .into_string()
         .map_err(|_| "the container's name is no text")?;
     let container = lxc::Container::new(&name, Some(Path::new(&path)))?;
-    container.execute_inside(&[INIT_PATH, "-"], NAMESPACES)?;
+    // Inherited: there is no moment at which the new process could be traced from inside.
+    rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
+    let init = container.init_pid().ok_or("the container does not run")?;
+    container.call_inside(serve, namespaces_of(init)?)?;
     Ok(())
+}
+
+/// Those of [`NAMESPACES`] to enter: not the user namespace of a container that has none of its own, for nobody can enter the one that they are in.
+fn namespaces_of(init: u32) -> io::Result<i32> {
+    let user = |process: &str| fs::read_link(format!("/proc/{process}/ns/user"));
+    Ok(if user("self")? == user(&init.to_string())? {
+        NAMESPACES & !libc::CLONE_NEWUSER
+    } else {
+        NAMESPACES
+    })
+}
+
+/// Runs in the container, until the agent's end of standard input is closed.
+fn serve() -> i32 {
+    i32::from(softwarecontainer_init::serve(OsStr::new("-")).is_err())
 }
 
 fn sockets() -> io::Result<(OwnedFd, OwnedFd)> {

@@ -14,6 +14,7 @@ use softwarecontainer_lxc as lxc;
 use super::{
     Container, ContainerError, INIT_LIMIT, State,
     buffers::Buffers,
+    confinement::Baseline,
     init_link::{InitLink, Listener},
     lxc_config::{self, FIRST_ID, ID_RANGE},
     monitor::{Monitor, pidfd},
@@ -31,6 +32,8 @@ use crate::{
         namespace::Namespaces,
         network::{LateNetwork, Network, NetworkError},
         output_file::WritableDirectories,
+        process_limits::AppLimit,
+        seccomp::Filters,
         user_namespace,
     },
 };
@@ -61,6 +64,10 @@ pub struct Host {
     pub no_user_namespaces: Option<String>,
     /// The host directories that apps can write to.
     pub writable: WritableDirectories,
+    /// The filters on system calls of processes.
+    pub filters: Filters,
+    /// Limits of processes that manifests may raise.
+    pub app_limits: Vec<AppLimit>,
     /// The agent's executor.
     pub executor: Arc<Executor<'static>>,
     /// Where ends of processes are told.
@@ -147,10 +154,12 @@ impl Container {
             root: &root,
             gateways: &gateways,
             system_mounts: &system_mounts,
+            masked_paths: &host.config.masked_paths,
             id_base,
             unified_cgroups: host.unified_cgroups,
             seccomp_profile: host.config.seccomp_profile.as_deref(),
-            limits: host.config.limits,
+            processes: host.config.limits.processes,
+            app_limits: &host.app_limits,
             log: &log,
             init_socket: INIT_SOCKET,
             cgroup_suffix: cgroup_suffix.as_deref(),
@@ -162,8 +171,9 @@ impl Container {
         if apparmor::lacks_lxc_profile() && lxc.set("lxc.apparmor.profile", "unconfined").is_err() {
             log::debug!("this liblxc was built without AppArmor");
         }
+        let mut baseline = Baseline::new(&host.app_limits);
         if let Some(extra) = &host.config.extra_lxc_config {
-            lxc.load_config(extra).map_err(failed)?;
+            baseline.load_over(&lxc, extra).map_err(failed)?;
         }
         lxc.save_config().map_err(failed)?;
         let listener = Listener::bind(&gateways.join(INIT_SOCKET), owner.0).map_err(init_failed)?;
@@ -198,6 +208,7 @@ impl Container {
             owner,
             state: State::Ready,
             settings: GatewaySettings::default(),
+            baseline,
             applied: BTreeSet::new(),
             gateways: Gateways::default(),
             network,

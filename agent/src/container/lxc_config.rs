@@ -4,17 +4,13 @@ use std::path::{Path, PathBuf};
 
 use softwarecontainer_init::INIT_PATH;
 
-use crate::config::Limits;
+use super::confinement;
+use crate::host::process_limits::AppLimit;
 
 /// How many user and group IDs a container has.
 pub const ID_RANGE: u32 = 65536;
 /// The first host ID of container 0, as systemd's and others' container ranges have it.
 pub const FIRST_ID: u32 = 0x8_0000;
-/// The soft limit of file descriptors: select(2) handles no more.
-const SOFT_OPEN_FILES: u32 = 1024;
-/// The kernel capabilities (capabilities(7)) that apps may have in their user namespace. What could undo the sandbox is not among them.
-const KEPT_CAPABILITIES: &str =
-    "chown dac_override fowner fsetid kill setgid setuid net_bind_service";
 /// Devices that every container has: null, zero, full, random, urandom, tty, ptmx and pseudo terminals.
 const DEVICES: [&str; 8] = [
     "c 1:3 rwm",
@@ -26,26 +22,6 @@ const DEVICES: [&str; 8] = [
     "c 5:2 rwm",
     "c 136:* rwm",
 ];
-/// Files that tell of the host, hidden by an empty one. What changes the host (`/proc/sys`, `/proc/sysrq-trigger`) is read-only.
-const MASKED_FILES: [&str; 7] = [
-    "proc/kcore",
-    "proc/keys",
-    "proc/key-users",
-    "proc/timer_list",
-    "proc/sched_debug",
-    "proc/kmsg",
-    "proc/latency_stats",
-];
-/// Directories that tell of the host or change it, hidden by an empty one.
-const MASKED_DIRECTORIES: [&str; 6] = [
-    "proc/acpi",
-    "proc/bus",
-    "proc/fs",
-    "proc/irq",
-    "proc/scsi",
-    "sys/firmware",
-];
-
 /// What the configuration depends on.
 #[derive(Debug)]
 pub struct Inputs<'a> {
@@ -55,14 +31,18 @@ pub struct Inputs<'a> {
     pub gateways: &'a Path,
     /// Host directories that are mounted read-only at the same place.
     pub system_mounts: &'a [PathBuf],
+    /// Files and directories of the container that are hidden by empty ones.
+    pub masked_paths: &'a [PathBuf],
     /// The first host user and group ID of the container, if it has a user namespace.
     pub id_base: Option<u32>,
     /// Whether the host has the unified cgroup hierarchy only.
     pub unified_cgroups: bool,
     /// The seccomp profile, if there is one.
     pub seccomp_profile: Option<&'a Path>,
-    /// How much of everything it may have.
-    pub limits: Limits,
+    /// How many processes and threads it may have.
+    pub processes: u32,
+    /// Limits of its apps that manifests may raise.
+    pub app_limits: &'a [AppLimit],
     /// Where LXC writes why a start failed.
     pub log: &'a Path,
     /// The name of the init's socket in `/gateways`.
@@ -89,18 +69,14 @@ pub fn items(inputs: &Inputs<'_>) -> Vec<(&'static str, String)> {
         ("lxc.console.path", "none".to_owned()),
         ("lxc.autodev", "1".to_owned()),
         ("lxc.mount.auto", "proc:mixed sys:ro".to_owned()),
-        ("lxc.cap.keep", KEPT_CAPABILITIES.to_owned()),
         ("lxc.no_new_privs", "1".to_owned()),
         ("lxc.prlimit.core", "unlimited".to_owned()),
-        ("lxc.prlimit.nofile", {
-            let hard = inputs.limits.open_files;
-            format!("{}:{hard}", hard.min(SOFT_OPEN_FILES))
-        }),
         (
             "lxc.environment",
             "PATH=/bin:/sbin:/usr/bin:/usr/sbin".to_owned(),
         ),
     ];
+    items.extend(confinement::lxc_items(inputs.app_limits));
     items.extend(inputs.network.iter().cloned());
     mounts(inputs, &mut items);
     cgroups(inputs, &mut items);
@@ -115,27 +91,31 @@ pub fn items(inputs: &Inputs<'_>) -> Vec<(&'static str, String)> {
 }
 
 fn mounts(inputs: &Inputs<'_>, items: &mut Vec<(&'static str, String)>) {
-    let mut entry = |source: &Path, target: &Path, options: &str| {
-        let text = format!("{} {} none {options} 0 0", escaped(source), escaped(target));
-        items.push(("lxc.mount.entry", text));
-    };
     for directory in inputs.system_mounts {
         let target = directory.strip_prefix("/").unwrap_or(directory);
-        entry(directory, target, "rbind,ro,nosuid,nodev");
+        items.push(entry(directory, target, "rbind,ro,nosuid,nodev"));
     }
-    entry(
+    items.push(entry(
         inputs.gateways,
         Path::new("gateways"),
         "bind,ro,nosuid,nodev,noexec",
-    );
-    for file in MASKED_FILES {
-        entry(Path::new("/dev/null"), Path::new(file), "bind,optional");
+    ));
+    for path in inputs.masked_paths {
+        let target = path.strip_prefix("/").unwrap_or(path);
+        // The host has the same files there.
+        if path.is_dir() {
+            let options = "ro,nosuid,nodev,noexec,size=0,nr_inodes=1,optional";
+            let text = format!("tmpfs {} tmpfs {options} 0 0", escaped(target));
+            items.push(("lxc.mount.entry", text));
+        } else {
+            items.push(entry(Path::new("/dev/null"), target, "bind,optional"));
+        }
     }
-    for directory in MASKED_DIRECTORIES {
-        let options = "ro,nosuid,nodev,noexec,size=0,nr_inodes=1,optional";
-        let text = format!("tmpfs {directory} tmpfs {options} 0 0");
-        items.push(("lxc.mount.entry", text));
-    }
+}
+
+fn entry(source: &Path, target: &Path, options: &str) -> (&'static str, String) {
+    let text = format!("{} {} none {options} 0 0", escaped(source), escaped(target));
+    ("lxc.mount.entry", text)
 }
 
 /// As fstab(5) wants blanks written.
@@ -168,7 +148,7 @@ fn cgroups(inputs: &Inputs<'_>, items: &mut Vec<(&'static str, String)>) {
     }
     items.push((deny, "a".to_owned()));
     items.extend(DEVICES.map(|device| (allow, device.to_owned())));
-    items.push((processes, inputs.limits.processes.to_string()));
+    items.push((processes, inputs.processes.to_string()));
 }
 
 #[cfg(test)]
@@ -180,33 +160,16 @@ mod tests {
             root: Path::new("/run/sc/SC-0/rootfs"),
             gateways: Path::new("/run/sc/SC-0/gateways"),
             system_mounts,
+            masked_paths: &[],
             id_base: Some(FIRST_ID),
             unified_cgroups: true,
             seccomp_profile: None,
-            limits: Limits::default(),
+            processes: 1024,
+            app_limits: &[],
             log: Path::new("/run/sc/SC-0/lxc.log"),
             init_socket: ".init",
             cgroup_suffix: None,
             network: Vec::new(),
-        }
-    }
-
-    #[test]
-    fn apps_get_no_kernel_capability_that_could_undo_the_sandbox() {
-        for dangerous in [
-            "sys_admin",
-            "net_admin",
-            "net_raw",
-            "sys_ptrace",
-            "sys_module",
-            "mknod",
-            "mac_admin",
-            "setpcap",
-        ] {
-            assert!(
-                !KEPT_CAPABILITIES.split(' ').any(|kept| kept == dangerous),
-                "{dangerous}"
-            );
         }
     }
 

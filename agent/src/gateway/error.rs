@@ -47,6 +47,9 @@ pub enum Cause {
     /// The container's limits could not be set.
     #[cfg(feature = "gateway-cgroups")]
     Cgroups(Box<super::cgroups::CgroupsGatewayError>),
+    /// The container's apps cannot have what its manifests name.
+    #[cfg(feature = "gateway-privileges")]
+    Privileges(Box<super::privileges::PrivilegesError>),
     /// Something else, in words.
     Other(String),
 }
@@ -85,6 +88,8 @@ impl fmt::Display for Cause {
             Self::Network(error) => error.fmt(f),
             #[cfg(feature = "gateway-cgroups")]
             Self::Cgroups(error) => error.fmt(f),
+            #[cfg(feature = "gateway-privileges")]
+            Self::Privileges(error) => error.fmt(f),
             Self::Other(text) => f.write_str(text),
         }
     }

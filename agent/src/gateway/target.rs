@@ -19,6 +19,7 @@ use crate::{
         namespace::Namespaces,
         network::Network,
         output_file::WritableDirectories,
+        seccomp::Filters,
     },
 };
 
@@ -51,6 +52,8 @@ pub struct Target<'a> {
     pub writable: &'a WritableDirectories,
     /// The cgroups in which processes start that stay outside the container.
     pub home: &'a Arc<Home>,
+    /// The filters on system calls of processes.
+    pub filters: &'a Filters,
     /// The agent's configuration.
     pub config: &'a Config,
 }

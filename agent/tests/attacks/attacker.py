@@ -234,7 +234,11 @@ def ptrace_self_child():
 
 
 def read_init_memory():
-    open("/proc/1/mem", "rb").close()
+    read_memory("1")
+
+
+def read_memory(process=None):
+    open(f"/proc/{process or sys.argv[2]}/mem", "rb").close()
 
 
 def open_init_descriptors():
@@ -248,7 +252,29 @@ def read_init_environment():
 
 
 def process_vm_readv():
-    call("process_vm_readv", 1, 0, 0, 0, 0, 0)
+    read_vector(1)
+
+
+def read_vector(process=None):
+    size = struct.calcsize("L")
+    ours, theirs = ctypes.create_string_buffer(size), struct.pack("LL", ctypes.addressof(LIBC.getpid), size)
+    vector = ctypes.create_string_buffer(struct.pack("LL", ctypes.addressof(ours), size))
+    call("process_vm_readv", process or int(sys.argv[2]), vector, 1, ctypes.create_string_buffer(theirs), 1, 0)
+
+
+def read_own_child():
+    pid = os.fork()
+    if pid == 0:
+        time.sleep(5)
+        os._exit(0)
+    try:
+        read_vector(pid)
+    finally:
+        os.kill(pid, signal.SIGKILL)
+
+
+def take_descriptor():
+    call("pidfd_getfd", os.pidfd_open(int(sys.argv[2])), 0, 0)
 
 
 def kexec():
@@ -268,7 +294,8 @@ def bpf():
 
 
 def perf():
-    attributes = ctypes.create_string_buffer(struct.pack("IIQ", 1, 112, 0) + bytes(96))
+    # The clock of the processor, of this process, outside of the kernel: what every user may count where perf is not closed.
+    attributes = ctypes.create_string_buffer(struct.pack("IIQQQQQ", 1, 112, 0, 0, 0, 0, 0b1100000) + bytes(64))
     call("perf_event_open", attributes, 0, ctypes.c_ulong(-1 & (2**64 - 1)).value, ctypes.c_ulong(-1 & (2**64 - 1)).value, 0)
 
 
@@ -378,6 +405,14 @@ def packet_socket():
     socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0x300)
 
 
+def old_packet_socket():
+    socket.socket(socket.AF_INET, 10, 0x300)
+
+
+def xdp_socket():
+    socket.socket(44, socket.SOCK_RAW)
+
+
 def gain_capability():
     # A set-user-ID copy of a program gives nothing with no_new_privs, and file capabilities cannot be set.
     write("/tmp/x", "x")
@@ -476,26 +511,26 @@ def raise_descriptor_limit():
 
 def fill_root():
     with open("/tmp/fill", "wb") as file:
-        for _ in range(4096):
+        for _ in range(256):
             file.write(bytes(1 << 20))
             file.flush()
 
 
 def fill_inodes():
-    for number in range(1 << 20):
+    for number in range(1 << 16):
         open(f"/tmp/{number}", "w").close()
 
 
 def fill_dev():
     with open("/dev/fill", "wb") as file:
-        for _ in range(256):
+        for _ in range(64):
             file.write(bytes(1 << 20))
             file.flush()
 
 
 def fill_shm():
     with open("/dev/shm/fill", "wb") as file:
-        for _ in range(1024):
+        for _ in range(64):
             file.write(bytes(1 << 20))
             file.flush()
 

@@ -88,6 +88,13 @@ fn dev_ends_at_its_size() {
     others_go_on(&attack);
 }
 
+#[test]
+fn shared_memory_ends_at_its_size() {
+    let attack = Attack::new();
+    attack.refused("fill_shm", &["ENOSPC", "ENOENT"]);
+    others_go_on(&attack);
+}
+
 /// Whatever an app prints goes to the output file, not to the log.
 #[test]
 fn a_flood_of_output_leaves_the_log_alone() {

@@ -27,7 +27,12 @@ impl Attack {
     /// A new container that holds the attacker's program.
     pub fn new() -> Self {
         let agent = shared();
-        let id = agent.create();
+        let options = if without("tmpfs-limits") {
+            r#"[{"writeBufferEnabled": false, "temporaryFileSystemWriteBufferEnabled": true, "temporaryFileSystemSize": 1073741824}]"#
+        } else {
+            r#"[{"writeBufferEnabled": false}]"#
+        };
+        let id = agent.client().create(options).unwrap();
         let program = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/attacks/attacker.py");
         agent
             .client()
@@ -101,6 +106,12 @@ fn shared() -> Arc<TestAgent> {
     agent
 }
 
+/// Whether a protection is switched off.
+fn without(protection: &str) -> bool {
+    let all = std::env::var(WITHOUT).unwrap_or_default();
+    all.split(',').any(|name| name == protection)
+}
+
 fn setup() -> Setup {
     let manifest = format!(
         r#"{{"version": "1", "capabilities": [{{"name": "{MEMORY_LIMIT}", "gateways": [
@@ -115,6 +126,9 @@ fn setup() -> Setup {
             "seccomp" => setup.config += "seccomp-profile =\n",
             "capabilities" => extra += "lxc.cap.keep =\n",
             "no-new-privileges" => extra += "lxc.no_new_privs = 0\n",
+            "masked-paths" => setup.config += "masked-paths =\n",
+            // The root tree's size is up to Attack::new.
+            "tmpfs-limits" => extra += "lxc.autodev.tmpfs.size = 1073741824\n",
             "read-only" => extra += "lxc.mount.auto =\nlxc.mount.auto = proc:rw sys:rw\n",
             "devices" if unified() => extra += "lxc.cgroup2.devices.allow = a\n",
             "devices" => extra += "lxc.cgroup.devices.allow = a\n",

@@ -145,7 +145,10 @@ pub(crate) fn any_json() -> impl Strategy<Value = Value> {
             "/dev/null",
             "0x100001",
             "10.0.0.0/8",
-            "::/0"
+            "::/0",
+            "ptrace",
+            "net_raw",
+            "64M"
         ])
         .prop_map(Value::from),
     ];

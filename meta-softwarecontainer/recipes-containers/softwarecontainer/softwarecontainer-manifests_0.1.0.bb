@@ -35,6 +35,7 @@ SOFTWARECONTAINER_MANIFESTS = "\
     optional/gpu-mali.json \
     optional/gpu-powervr.json \
     optional/gpu-vivante.json \
+    optional/privileges.json \
     optional/qt-application-manager.json \
     optional/shared-memory.json \
     optional/wayland.json \
@@ -51,6 +52,7 @@ PACKAGES = "\
     ${PN}-gpu-powervr \
     ${PN}-gpu-vivante \
     ${PN}-network \
+    ${PN}-privileges \
     ${PN}-qt-application-manager \
     ${PN}-shared-memory \
     ${PN}-wayland \
@@ -64,6 +66,7 @@ FILES:${PN}-gpu-mali += "${SOFTWARECONTAINER_MANIFESTDIR}/gpu-mali.json"
 FILES:${PN}-gpu-powervr += "${SOFTWARECONTAINER_MANIFESTDIR}/gpu-powervr.json"
 FILES:${PN}-gpu-vivante += "${SOFTWARECONTAINER_MANIFESTDIR}/gpu-vivante.json"
 FILES:${PN}-network += "${SOFTWARECONTAINER_MANIFESTDIR}/network.json"
+FILES:${PN}-privileges += "${SOFTWARECONTAINER_MANIFESTDIR}/privileges.json"
 FILES:${PN}-qt-application-manager += "${SOFTWARECONTAINER_MANIFESTDIR}/qt-application-manager.json"
 FILES:${PN}-shared-memory += "${SOFTWARECONTAINER_MANIFESTDIR}/shared-memory.json"
 FILES:${PN}-wayland += "${SOFTWARECONTAINER_MANIFESTDIR}/wayland.json"

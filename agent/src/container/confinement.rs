@@ -1,0 +1,244 @@
+//! What apps are to be without, and how a container's capabilities change that.
+//!
+//! LXC gives a container's init everything that a manifest may give to an app. The init takes from each process that it starts what the
+//! manifests have not given ([`Confinement`]).
+
+use softwarecontainer_capability::privilege::{Capability, Privileges, UNLIMITED};
+use softwarecontainer_init::{Confinement, Limit};
+use softwarecontainer_lxc as lxc;
+
+use crate::host::process_limits::{self, AppLimit};
+
+/// The kernel capabilities (capabilities(7)) that apps have in their user namespace. What could undo the sandbox is not among them.
+const KEPT: &str = "chown dac_override fowner fsetid kill setgid setuid net_bind_service";
+/// LXC's key of the kernel capabilities.
+const KEPT_KEY: &str = "lxc.cap.keep";
+
+/// The kernel capabilities of a container's init, and below them those that apps do not have.
+fn extra() -> &'static [Capability] {
+    if cfg!(feature = "gateway-privileges") {
+        Capability::ALL
+    } else {
+        &[]
+    }
+}
+
+/// The items of LXC's configuration that give a container's init what manifests may give to apps.
+pub fn lxc_items(limits: &[AppLimit]) -> Vec<(&'static str, String)> {
+    let kept = extra()
+        .iter()
+        .fold(KEPT.to_owned(), |all, one| all + " " + one.name());
+    let mut items = vec![(KEPT_KEY, kept)];
+    items.extend(limits.iter().map(|limit| {
+        let value = format!("{}:{}", shown(limit.soft), shown(limit.ceiling));
+        (limit_key(limit), value)
+    }));
+    items
+}
+
+fn limit_key(limit: &AppLimit) -> &'static str {
+    use softwarecontainer_capability::privilege::Resource;
+    match limit.resource {
+        Resource::Memlock => "lxc.prlimit.memlock",
+        Resource::Msgqueue => "lxc.prlimit.msgqueue",
+        Resource::Nice => "lxc.prlimit.nice",
+        Resource::Nofile => "lxc.prlimit.nofile",
+        Resource::Rtprio => "lxc.prlimit.rtprio",
+    }
+}
+
+fn shown(limit: u64) -> String {
+    if limit == UNLIMITED {
+        "unlimited".to_owned()
+    } else {
+        limit.to_string()
+    }
+}
+
+/// What the apps of one container are without as long as no manifest says otherwise.
+#[derive(Debug, Clone)]
+pub struct Baseline {
+    drop: u64,
+    limits: Vec<AppLimit>,
+    /// Limits that the integrator's own LXC settings decide; what they say holds for all apps.
+    foreign: Vec<AppLimit>,
+}
+
+impl Baseline {
+    /// That of a container with the items of [`lxc_items`].
+    pub fn new(limits: &[AppLimit]) -> Self {
+        Self {
+            drop: extra().iter().map(|one| 1 << one.number()).sum(),
+            limits: limits.to_vec(),
+            foreign: Vec::new(),
+        }
+    }
+
+    /// Loads the integrator's own LXC settings. What they say of kernel capabilities and limits holds for all apps of the container.
+    ///
+    /// # Errors
+    /// liblxc's.
+    pub fn load_over(
+        &mut self,
+        lxc: &lxc::Container,
+        settings: &std::path::Path,
+    ) -> lxc::Result<()> {
+        let keys = || [KEPT_KEY, "lxc.cap.drop"].map(|key| lxc.get(key));
+        let values = |limits: &[AppLimit]| -> Vec<_> {
+            limits
+                .iter()
+                .map(|limit| lxc.get(limit_key(limit)))
+                .collect()
+        };
+        let (capabilities, limits) = (keys(), values(&self.limits));
+        lxc.load_config(settings)?;
+        if keys() != capabilities {
+            self.drop = 0;
+        }
+        let after = values(&self.limits);
+        let changed = limits
+            .iter()
+            .zip(&after)
+            .map(|(before, after)| before != after);
+        for (limit, changed) in std::mem::take(&mut self.limits).into_iter().zip(changed) {
+            let list = if changed {
+                &mut self.foreign
+            } else {
+                &mut self.limits
+            };
+            list.push(limit);
+        }
+        Ok(())
+    }
+
+    /// What a new process is to be without, given what the container's manifests give and the `filter` that goes with that.
+    pub fn confinement(&self, given: Option<&Privileges>, filter: &[u8]) -> Confinement {
+        let kept = given
+            .into_iter()
+            .flat_map(|given| &given.capabilities)
+            .fold(0, |all, one| all | 1 << one.number());
+        let raised = |limit: &AppLimit| {
+            let wanted = given.and_then(|given| given.limits.get(&limit.resource));
+            wanted.copied().filter(|wanted| *wanted > limit.soft)
+        };
+        let own = self.limits.iter().map(|limit| {
+            let soft = raised(limit).unwrap_or(limit.soft);
+            (limit, soft, limit.hard.max(soft))
+        });
+        let foreign = self
+            .foreign
+            .iter()
+            .filter_map(|limit| raised(limit).map(|soft| (limit, soft, soft)));
+        let limits = own.chain(foreign).map(|(limit, soft, hard)| Limit {
+            resource: process_limits::number(limit.resource),
+            soft,
+            hard,
+        });
+        Confinement {
+            drop: self.drop & !kept,
+            limits: limits.collect(),
+            filter: filter.to_vec(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use softwarecontainer_capability::privilege::Resource;
+
+    fn limits() -> Vec<AppLimit> {
+        let limit = |resource, soft, hard, ceiling| AppLimit {
+            resource,
+            soft,
+            hard,
+            ceiling,
+        };
+        vec![
+            limit(Resource::Memlock, 8 << 20, 8 << 20, UNLIMITED),
+            limit(Resource::Nofile, 1024, 4096, 1 << 20),
+        ]
+    }
+
+    fn is_dropped(confinement: &Confinement, capability: Capability) -> bool {
+        confinement.drop & 1 << capability.number() != 0
+    }
+
+    #[test]
+    fn apps_get_no_kernel_capability_that_could_undo_the_sandbox() {
+        for dangerous in [
+            "sys_admin",
+            "net_admin",
+            "net_raw",
+            "sys_ptrace",
+            "sys_module",
+            "mknod",
+            "mac_admin",
+            "setpcap",
+        ] {
+            assert!(
+                !KEPT.split(' ').any(|kept| kept == dangerous),
+                "{dangerous}"
+            );
+        }
+        let default = Baseline::new(&limits()).confinement(None, &[]);
+        assert!(extra().iter().all(|one| is_dropped(&default, *one)));
+    }
+
+    #[test]
+    fn no_init_has_what_no_manifest_may_give() {
+        let items = lxc_items(&limits());
+        let (_, kept) = items
+            .iter()
+            .find(|(key, _)| *key == "lxc.cap.keep")
+            .unwrap();
+        for dangerous in [
+            "sys_admin",
+            "net_admin",
+            "sys_ptrace",
+            "sys_module",
+            "sys_rawio",
+            "mknod",
+            "mac_admin",
+            "sys_boot",
+        ] {
+            assert!(
+                !kept.split(' ').any(|kept| kept == dangerous),
+                "{dangerous}"
+            );
+        }
+        assert!(items.contains(&("lxc.prlimit.memlock", "8388608:unlimited".to_owned())));
+    }
+
+    #[test]
+    fn only_what_a_manifest_names_is_kept_and_raised() {
+        let mut given = Privileges::default();
+        given.capabilities.insert(Capability::NetRaw);
+        given.limits.insert(Resource::Nofile, 8192);
+        let confinement = Baseline::new(&limits()).confinement(Some(&given), &[1; 8]);
+        assert!(!is_dropped(&confinement, Capability::NetRaw));
+        assert_eq!(confinement.filter, [1; 8]);
+        let limit = |index: usize| {
+            (
+                confinement.limits[index].soft,
+                confinement.limits[index].hard,
+            )
+        };
+        assert_eq!(limit(0), (8 << 20, 8 << 20));
+        assert_eq!(limit(1), (8192, 8192));
+    }
+
+    #[test]
+    fn a_manifest_never_lowers_a_limit() {
+        let mut given = Privileges::default();
+        given.limits.insert(Resource::Nofile, 2000);
+        given.limits.insert(Resource::Memlock, 1);
+        let confinement = Baseline::new(&limits()).confinement(Some(&given), &[]);
+        let all: Vec<_> = confinement
+            .limits
+            .iter()
+            .map(|limit| (limit.soft, limit.hard))
+            .collect();
+        assert_eq!(all, [(8 << 20, 8 << 20), (2000, 4096)]);
+    }
+}

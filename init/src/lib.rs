@@ -1,0 +1,11 @@
+//! The first process of a container, and what it and the agent say to each other.
+
+mod confinement;
+mod protocol;
+mod serve;
+mod spawn;
+mod sys;
+
+pub use confinement::{Confinement, Limit};
+pub use protocol::{Command, INIT_PATH, Kind, Message};
+pub use serve::serve;

@@ -1,0 +1,103 @@
+//! Taking away from a new process, for good, what it is to be without.
+
+use std::{io, ptr};
+
+use super::check;
+use crate::confinement::{Confinement, Limit};
+
+/// `_LINUX_CAPABILITY_VERSION_3` (capget(2)): 64 capabilities in two halves.
+const VERSION: u32 = 0x2008_0522;
+
+/// An argument of prctl(2) that some operations want to be 0 in its whole width.
+const UNUSED: libc::c_ulong = 0;
+
+/// Takes from the calling process what `confinement` says; an exec gives nothing of it back.
+pub(crate) fn confine(confinement: &Confinement) -> io::Result<()> {
+    for limit in &confinement.limits {
+        set_limit(*limit)?;
+    }
+    if confinement.drop != 0 {
+        // In this order: dropping from the bounding set takes a capability that may be among those to go.
+        for capability in 0..u64::BITS {
+            if confinement.drop & 1 << capability != 0 {
+                drop_from_bounding_set(capability)?;
+            }
+        }
+        drop_capabilities(confinement.drop)?;
+    }
+    if !confinement.filter.is_empty() {
+        forbid_new_privileges()?;
+        install_filter(&confinement.filter)?;
+    }
+    Ok(())
+}
+
+/// prlimit(2), by number: in some C libraries setrlimit(2) has 32 bits.
+fn set_limit(limit: Limit) -> io::Result<()> {
+    let value = [limit.soft, limit.hard];
+    let none = ptr::null_mut::<u64>();
+    // SAFETY: the two numbers are laid out like struct rlimit64, outlive the call, and the old limit is not asked for.
+    let result =
+        unsafe { libc::syscall(libc::SYS_prlimit64, 0, limit.resource, value.as_ptr(), none) };
+    check(if result < 0 { -1 } else { 0 }).map(drop)
+}
+
+/// A capability that is not there, or that the kernel does not know, is none to drop.
+fn drop_from_bounding_set(capability: u32) -> io::Result<()> {
+    let capability = libc::c_ulong::from(capability);
+    // SAFETY: takes plain integers.
+    if unsafe { libc::prctl(libc::PR_CAPBSET_READ, capability, UNUSED, UNUSED, UNUSED) } != 1 {
+        return Ok(());
+    }
+    // SAFETY: takes plain integers.
+    check(unsafe { libc::prctl(libc::PR_CAPBSET_DROP, capability, UNUSED, UNUSED, UNUSED) })
+        .map(drop)
+}
+
+/// capset(2): what leaves the permitted and inheritable sets leaves the effective and ambient ones, too.
+fn drop_capabilities(capabilities: u64) -> io::Result<()> {
+    // struct __user_cap_header_struct: version, process (0: this one).
+    let mut header = [VERSION, 0];
+    // struct __user_cap_data_struct, twice: effective, permitted, inheritable.
+    let mut data = [[0_u32; 3]; 2];
+    // SAFETY: both are laid out as capget(2) has them and outlive the call.
+    let result = unsafe { libc::syscall(libc::SYS_capget, header.as_mut_ptr(), data.as_mut_ptr()) };
+    check(if result < 0 { -1 } else { 0 })?;
+    let keep = (!capabilities).to_le_bytes();
+    for (half, sets) in data.iter_mut().enumerate() {
+        let Some(&mask) = keep.get(half * 4..).and_then(|bytes| bytes.first_chunk()) else {
+            continue;
+        };
+        for set in sets {
+            *set &= u32::from_le_bytes(mask);
+        }
+    }
+    // SAFETY: as above; capset(2) only reads.
+    let result = unsafe { libc::syscall(libc::SYS_capset, header.as_mut_ptr(), data.as_ptr()) };
+    check(if result < 0 { -1 } else { 0 }).map(drop)
+}
+
+/// Without this the kernel takes no filter from a process without CAP_SYS_ADMIN.
+fn forbid_new_privileges() -> io::Result<()> {
+    let yes: libc::c_ulong = 1;
+    // SAFETY: takes plain integers.
+    check(unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, yes, UNUSED, UNUSED, UNUSED) }).map(drop)
+}
+
+fn install_filter(program: &[u8]) -> io::Result<()> {
+    // The kernel takes no address that is not aligned for an instruction.
+    let mut instructions: Vec<u64> = program
+        .chunks_exact(8)
+        .filter_map(|bytes| bytes.first_chunk().copied().map(u64::from_ne_bytes))
+        .collect();
+    let length =
+        u16::try_from(instructions.len()).map_err(|_| io::Error::from_raw_os_error(libc::E2BIG))?;
+    let program = libc::sock_fprog {
+        len: length,
+        filter: instructions.as_mut_ptr().cast(),
+    };
+    let (operation, flags) = (libc::SECCOMP_SET_MODE_FILTER, 0);
+    // SAFETY: the program points to as many instructions as it says, which outlive the call.
+    let result = unsafe { libc::syscall(libc::SYS_seccomp, operation, flags, &raw const program) };
+    check(if result < 0 { -1 } else { 0 }).map(drop)
+}
