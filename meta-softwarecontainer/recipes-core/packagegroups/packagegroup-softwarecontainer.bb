@@ -2,7 +2,10 @@ SUMMARY = "Agent that runs apps in containers, with what it needs to work"
 SUMMARY:${PN}-tools = "Tools to look into containers and try the agent"
 DESCRIPTION = "The agent, its configuration, the default manifests. Capabilities are for the image to choose."
 
-inherit packagegroup
+inherit packagegroup features_check
+
+# Those of the agent
+REQUIRED_DISTRO_FEATURES = "systemd virtualization seccomp"
 
 PACKAGES = "${PN} ${PN}-tools"
 
