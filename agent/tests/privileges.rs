@@ -243,7 +243,18 @@ fn the_second_init_can_be_killed_but_not_taken_over() {
         .client()
         .execute(id, &format!("/bin/kill -9 {first}"), "", "", &[])
         .unwrap();
-    support::wait_until("another second init has taken over", || second() != first);
+    let output = agent.path("second");
+    let command = "/bin/sh -c 'echo $PPID'";
+    support::wait_until("another second init has taken over", || {
+        let client = agent.client();
+        // One that meets the dying init fails.
+        let Ok(pid) = client.execute(id, command, "", output.to_str().unwrap(), &[]) else {
+            return false;
+        };
+        client.wait_ended(id, pid);
+        let now = std::fs::read_to_string(&output).unwrap();
+        !now.is_empty() && now.trim_end() != first
+    });
 }
 
 /// Without a user namespace the init's program file in the container is the app's to change. It is not what becomes the second init.
