@@ -3,9 +3,14 @@
 
 mod support;
 
-use std::{collections::BTreeMap, fs, time::Duration};
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
-use support::{Cgroup, TestAgent, cgroups_of, wait_until};
+use support::{Cgroup, Setup, TestAgent, cgroups_of, wait_until};
 
 /// How often; each time one container and some processes.
 const CYCLES: usize = 200;
@@ -109,6 +114,55 @@ fn cycles_of_create_execute_and_destroy_leave_nothing() {
         "the agent's own memory grew from {memory_before} to {memory_after} KiB"
     );
     assert!(agent.client().unclaimed().is_empty());
+}
+
+#[test]
+fn creates_that_fail_in_lxc_leave_nothing() {
+    let directory = tempfile::TempDir::new().unwrap();
+    let extra = directory.path().join("extra.conf");
+    // Before LXC has made anything but the monitor's cgroups, and when nearly everything is made.
+    for hook in ["pre-start", "start"] {
+        fs::write(&extra, format!("lxc.hook.{hook} = /no/such/hook\n")).unwrap();
+        let agent = TestAgent::with(&Setup {
+            config: format!("deprecated-lxc-config-path = {}\n", extra.display()),
+            ..Setup::default()
+        });
+        let fail = || agent.client().create("[]").unwrap_err();
+        let (_, message) = fail();
+        assert!(message.contains("SC-0"), "{message}");
+        std::thread::sleep(Duration::from_millis(1500));
+        let before = counts(&agent);
+        for _ in 0..10 {
+            let _ = fail();
+        }
+        wait_until("everything is as before", || {
+            std::thread::sleep(Duration::from_millis(200));
+            counts(&agent) == before
+        });
+        let left = cgroups_named(&format!("SC-0.{}", agent.pid()));
+        assert!(left.is_empty(), "with the hook {hook}: {left:?}");
+        assert!(agent.mounts().iter().all(|mount| !mount.contains("SC-")));
+    }
+}
+
+/// The cgroups of all hierarchies whose names end with `end`.
+fn cgroups_named(end: &str) -> Vec<PathBuf> {
+    fn look(directory: &Path, end: &str, depth: usize, found: &mut Vec<PathBuf>) {
+        for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
+            if !entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                continue;
+            }
+            if entry.file_name().to_string_lossy().ends_with(end) {
+                found.push(entry.path());
+            }
+            if depth > 0 {
+                look(&entry.path(), end, depth - 1, found);
+            }
+        }
+    }
+    let mut found = Vec::new();
+    look(Path::new("/sys/fs/cgroup"), end, 3, &mut found);
+    found
 }
 
 #[test]

@@ -10,7 +10,7 @@ use crate::{
     command_line::SplitError,
     gateway::{Cause, GatewayError},
     host::{
-        mount::MountError, namespace::NamespaceError, network::NetworkError,
+        cgroup::CgroupError, mount::MountError, namespace::NamespaceError, network::NetworkError,
         output_file::OutputFileError, seccomp::FilterError,
     },
 };
@@ -119,6 +119,8 @@ pub enum ContainerError {
         /// Why.
         source: io::Error,
     },
+    /// The system's cgroups could not be looked at.
+    Cgroup(CgroupError),
     /// A file of the container could not be removed.
     Remove {
         /// The file or directory.
@@ -233,6 +235,7 @@ impl fmt::Display for ContainerError {
             } => {
                 write!(f, "container {id}: {program:?}: {what}: {source}")
             }
+            Self::Cgroup(error) => error.fmt(f),
             Self::Remove { path, source } => {
                 write!(f, "cannot remove {}: {source}", path.display())
             }

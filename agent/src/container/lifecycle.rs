@@ -17,7 +17,7 @@ use super::{
     confinement::Baseline,
     init_link::{InitLink, Listener},
     lxc_config::{self, FIRST_ID, ID_RANGE},
-    monitor::{Monitor, pidfd},
+    monitor::{self, Monitor, pidfd},
     options::ContainerOptions,
     processes::{Ended, Processes},
     rootfs::{self, Rootfs, Template},
@@ -108,14 +108,11 @@ impl Container {
             made.buffers = buffers;
         }
         if made.is_err() {
-            for error in [
-                network.detach(id).err().map(ContainerError::from),
-                remove_lxc_directory(&host.lxc_path, &name).err(),
-                rootfs::remove(&directory).err().map(ContainerError::from),
-            ]
-            .into_iter()
-            .flatten()
-            {
+            let mut errors = monitor::remove_left(&host.cgroup_name(&name));
+            errors.extend(network.detach(id).err().map(ContainerError::from));
+            errors.extend(remove_lxc_directory(&host.lxc_path, &name).err());
+            errors.extend(rootfs::remove(&directory).err().map(ContainerError::from));
+            for error in errors {
                 log::error!("container {id}: after a failed create: {error}");
             }
         }
@@ -143,12 +140,7 @@ impl Container {
         };
         let lxc = lxc::Container::new(&name, Some(&host.lxc_path)).map_err(failed)?;
         let (root, gateways) = (rootfs.root(), rootfs.gateways());
-        // Agents with the same LXC path cannot run side by side; those with one of their own can.
-        let cgroup_suffix = host
-            .config
-            .lxc_path
-            .is_some()
-            .then(|| format!("{name}.{}", std::process::id()));
+        let cgroup_name = host.cgroup_name(&name);
         let system_mounts = host.template.system_mounts()?;
         let inputs = lxc_config::Inputs {
             root: &root,
@@ -162,7 +154,7 @@ impl Container {
             app_limits: &host.app_limits,
             log: &log,
             init_socket: INIT_SOCKET,
-            cgroup_suffix: cgroup_suffix.as_deref(),
+            cgroup_name: (cgroup_name != name).then_some(cgroup_name.as_str()),
             network: network_items,
         };
         for (key, value) in lxc_config::items(&inputs) {
@@ -239,6 +231,15 @@ impl Drop for Running {
 }
 
 impl Host {
+    /// What the cgroups of container `name` are called, after LXC's own beginning of the name. Agents with the same LXC path cannot run side
+    /// by side; those with one of their own can, and their containers have the same names.
+    fn cgroup_name(&self, name: &str) -> String {
+        match self.config.lxc_path {
+            Some(_) => format!("{name}.{}", std::process::id()),
+            None => name.to_owned(),
+        }
+    }
+
     /// The first host ID of container `id`, `None` if it is to have no user namespace.
     fn id_base(&self, id: i32) -> Result<Option<u32>, ContainerError> {
         user_namespace::decide(

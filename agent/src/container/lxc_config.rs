@@ -47,8 +47,8 @@ pub struct Inputs<'a> {
     pub log: &'a Path,
     /// The name of the init's socket in `/gateways`.
     pub init_socket: &'a str,
-    /// What distinguishes the container's cgroups from those of another agent's container of the same name, if there can be one.
-    pub cgroup_suffix: Option<&'a str>,
+    /// What the container's cgroups are called if not as the container, because another agent can have one of the same name.
+    pub cgroup_name: Option<&'a str>,
     /// How it is connected, see [`Network::lxc_items`](crate::host::network::Network::lxc_items).
     pub network: Vec<(&'static str, String)>,
 }
@@ -141,10 +141,10 @@ fn cgroups(inputs: &Inputs<'_>, items: &mut Vec<(&'static str, String)>) {
             "lxc.cgroup.pids.max",
         )
     };
-    if let Some(suffix) = inputs.cgroup_suffix {
+    if let Some(name) = inputs.cgroup_name {
         // liblxc puts containers of the same name side by side, but a removal by one agent can hit what another is about to use.
-        items.push(("lxc.cgroup.dir.monitor", format!("lxc.monitor.{suffix}")));
-        items.push(("lxc.cgroup.dir.container", format!("lxc.payload.{suffix}")));
+        items.push(("lxc.cgroup.dir.monitor", format!("lxc.monitor.{name}")));
+        items.push(("lxc.cgroup.dir.container", format!("lxc.payload.{name}")));
     }
     items.push((deny, "a".to_owned()));
     items.extend(DEVICES.map(|device| (allow, device.to_owned())));
@@ -168,7 +168,7 @@ mod tests {
             app_limits: &[],
             log: Path::new("/run/sc/SC-0/lxc.log"),
             init_socket: ".init",
-            cgroup_suffix: None,
+            cgroup_name: None,
             network: Vec::new(),
         }
     }

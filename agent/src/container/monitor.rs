@@ -18,8 +18,11 @@ use std::{
 use nix::sys::wait::{Id, WaitPidFlag, waitid};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
+use super::ContainerError;
 use crate::host::{cgroup::Cgroups, wait};
 
+/// The system's first process, beside whose cgroups liblxc makes its own.
+const SYSTEM_INIT: u32 = 1;
 /// How the names of LXC's own cgroups begin (lxc.container.conf(5), `lxc.cgroup.dir`).
 const OWN_CGROUPS: [&str; 2] = ["lxc.monitor.", "lxc.payload."];
 
@@ -29,6 +32,48 @@ const REAP_LIMIT: Duration = Duration::from_millis(200);
 const BUSY_LIMIT: Duration = Duration::from_secs(2);
 /// The pause between two tries to remove it.
 const BUSY_PAUSE: Duration = Duration::from_micros(500);
+
+/// Removes the cgroups called `name` that liblxc leaves when a start fails; on hosts with cgroup v1 those of the monitor.
+///
+/// # Errors
+/// Every cgroup that could not be removed; the others are removed all the same.
+pub(super) fn remove_left(name: &str) -> Vec<ContainerError> {
+    let bases = match Cgroups::of_process(SYSTEM_INIT) {
+        Ok(cgroups) => cgroups.directories(),
+        Err(error) => return vec![ContainerError::Cgroup(error)],
+    };
+    let mut errors = Vec::new();
+    for base in bases {
+        // liblxc's cgroups are beside that of systemd itself, not in it.
+        let base = match base.file_name() {
+            Some(last) if last == "init.scope" => base.parent().unwrap_or(&base).to_owned(),
+            _ => base,
+        };
+        let left = children(&base)
+            .into_iter()
+            .filter(|path| is_cgroup_of(name, path));
+        for path in left {
+            if let Err(source) = remove_cgroup(&path) {
+                errors.push(ContainerError::Remove { path, source });
+            }
+        }
+    }
+    errors
+}
+
+/// Whether liblxc gives such a cgroup to container `name`. It adds a number to a name that is taken.
+fn is_cgroup_of(name: &str, path: &Path) -> bool {
+    let file_name = path.file_name().and_then(|name| name.to_str());
+    let rest = file_name.and_then(|file_name| {
+        OWN_CGROUPS
+            .iter()
+            .find_map(|own| file_name.strip_prefix(own)?.strip_prefix(name))
+    });
+    rest.is_some_and(|rest| match rest.strip_prefix('-') {
+        Some(number) => !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit()),
+        None => rest.is_empty(),
+    })
+}
 
 /// A running monitor.
 #[derive(Debug)]
@@ -166,4 +211,29 @@ fn parent_of(pid: u32) -> io::Result<u32> {
     parent
         .filter(|&parent| parent > 1)
         .ok_or_else(|| io::ErrorKind::NotFound.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cgroups_of_a_container_are_told_from_those_of_others() {
+        for own in ["lxc.monitor.SC-1", "lxc.payload.SC-1", "lxc.monitor.SC-1-3"] {
+            assert!(
+                is_cgroup_of("SC-1", &Path::new("/sys/fs/cgroup").join(own)),
+                "{own}"
+            );
+        }
+        for other in [
+            "lxc.monitor.SC-10",
+            "lxc.monitor.SC-1.77",
+            "lxc.monitor.SC-1-",
+            "lxc.monitor.SC-1-x",
+            "lxc.pivot",
+            "SC-1",
+        ] {
+            assert!(!is_cgroup_of("SC-1", Path::new(other)), "{other}");
+        }
+    }
 }
