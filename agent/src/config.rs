@@ -63,9 +63,8 @@ pub struct Config {
     pub wayland_socket: Option<PathBuf>,
     /// Absolute path of the sound server's socket; `None`: the agent's environment tells.
     pub pulse_socket: Option<PathBuf>,
-    /// The seccomp profile of every container (lxc.container.conf(5)). As with [`Config::extra_lxc_config`], before [`Config::load`] `None` stands for the
-    /// default place and an empty path for no profile.
-    pub seccomp_profile: Option<PathBuf>,
+    /// The seccomp profile of every container (lxc.container.conf(5)).
+    pub seccomp_profile: SeccompProfile,
     /// Host directories and files under which apps may be given files; absolute paths.
     pub allowed_host_paths: Vec<PathBuf>,
     /// Files and directories that are empty in containers; absolute paths of the container.
@@ -86,6 +85,18 @@ pub enum UserNamespace {
     Off,
 }
 
+/// Which system calls containers are kept from.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum SeccompProfile {
+    /// Those of the installed profile, or, where none is installed, of the agent's own copy.
+    #[default]
+    Default,
+    /// None.
+    Off,
+    /// Those of the profile in this file.
+    File(PathBuf),
+}
+
 impl Default for Config {
     /// The built-in defaults.
     fn default() -> Self {
@@ -104,7 +115,7 @@ impl Default for Config {
             user_namespace: UserNamespace::Auto,
             wayland_socket: None,
             pulse_socket: None,
-            seccomp_profile: None,
+            seccomp_profile: SeccompProfile::Default,
             allowed_host_paths: vec![PathBuf::from("/")],
             masked_paths: MASKED_PATHS.iter().map(PathBuf::from).collect(),
             limits: Limits::default(),
@@ -134,12 +145,7 @@ impl Config {
             "more LXC settings",
             &mut notices,
         )?;
-        config.seccomp_profile = find(
-            config.seccomp_profile,
-            prefix().join("share/softwarecontainer/seccomp.profile"),
-            "the seccomp profile: apps may call everything in the kernel",
-            &mut notices,
-        )?;
+        config.seccomp_profile.find(&mut notices)?;
         Ok((config, notices))
     }
 
@@ -199,8 +205,11 @@ impl Config {
                 ("off", UserNamespace::Off),
             ],
         )?;
-        let seccomp_profile = reader.string("seccomp-profile")?;
-        config.seccomp_profile = seccomp_profile.map(PathBuf::from);
+        config.seccomp_profile = match reader.string("seccomp-profile")? {
+            None => SeccompProfile::Default,
+            Some(path) if path.is_empty() => SeccompProfile::Off,
+            Some(path) => SeccompProfile::File(path.into()),
+        };
         reader.absolute_paths("allowed-host-paths", &mut config.allowed_host_paths)?;
         reader.paths_below("masked-paths", &["/proc", "/sys"], &mut config.masked_paths)?;
         config.limits = Limits::read(&mut reader)?;
@@ -219,6 +228,21 @@ impl Config {
             self.shutdown_timeout = Duration::from_secs(seconds.into());
         }
         self.use_session_bus |= options.session_bus;
+    }
+}
+
+impl SeccompProfile {
+    /// Looks for the file: it must exist if someone has named it, and may be absent at its default place.
+    fn find(&mut self, notices: &mut Vec<String>) -> Result<(), ConfigError> {
+        let named = match self {
+            Self::Off => return Ok(()),
+            Self::Default => None,
+            Self::File(path) => Some(std::mem::take(path)),
+        };
+        let default = prefix().join("share/softwarecontainer/seccomp.profile");
+        let what = "the seccomp profile; the agent's own copy is used";
+        *self = find(named, default, what, notices)?.map_or(Self::Default, Self::File);
+        Ok(())
     }
 }
 

@@ -23,8 +23,12 @@ use crate::{
     container::{Host, processes::Ended, rootfs::Template, stale},
     gateway::watch::SocketWatch,
     host::{
-        cgroup::Home, network::LateNetwork, output_file::WritableDirectories, process_limits,
-        seccomp::Filters, user_namespace,
+        cgroup::Home,
+        network::LateNetwork,
+        output_file::WritableDirectories,
+        process_limits,
+        seccomp::{self, Filters},
+        user_namespace,
     },
     runtime::unblock,
 };
@@ -153,6 +157,8 @@ fn prepare(
     let template_dir = config.shared_mounts_dir.join("template");
     let template = Template::prepare(&template_dir, &config::prefix(), &init)
         .map_err(|error| error.to_string())?;
+    let seccomp_profile = seccomp::profile_file(&config.seccomp_profile, &config.shared_mounts_dir)
+        .map_err(|error| error.to_string())?;
     let no_user_namespaces = user_namespace::obstacle();
     if let Some(why) = &no_user_namespaces {
         log::warn!("containers share the host's user namespace: {why}");
@@ -171,7 +177,8 @@ fn prepare(
         unified_cgroups: Path::new("/sys/fs/cgroup/cgroup.controllers").exists(),
         no_user_namespaces,
         writable: WritableDirectories::default(),
-        filters: Filters::new(config.seccomp_profile.is_some()),
+        filters: Filters::new(seccomp_profile.is_some()),
+        seccomp_profile,
         app_limits: process_limits::find(config.limits.open_files),
         executor,
         ended,

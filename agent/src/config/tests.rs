@@ -90,7 +90,7 @@ fn every_key_is_read() {
         user_namespace: UserNamespace::Required,
         wayland_socket: Some("/run/w/display".into()),
         pulse_socket: Some("/run/p/native".into()),
-        seccomp_profile: Some("/s.profile".into()),
+        seccomp_profile: SeccompProfile::File("/s.profile".into()),
         allowed_host_paths: vec!["/opt/apps".into(), "/run/user".into()],
         masked_paths: vec!["/proc/keys".into(), "/sys/kernel".into()],
         limits: Limits {

@@ -64,6 +64,8 @@ pub struct Host {
     pub no_user_namespaces: Option<String>,
     /// The host directories that apps can write to.
     pub writable: WritableDirectories,
+    /// The seccomp profile that LXC loads for every container.
+    pub seccomp_profile: Option<PathBuf>,
     /// The filters on system calls of processes.
     pub filters: Filters,
     /// Limits of processes that manifests may raise.
@@ -149,7 +151,7 @@ impl Container {
             masked_paths: &host.config.masked_paths,
             id_base,
             unified_cgroups: host.unified_cgroups,
-            seccomp_profile: host.config.seccomp_profile.as_deref(),
+            seccomp_profile: host.seccomp_profile.as_deref(),
             processes: host.config.limits.processes,
             app_limits: &host.app_limits,
             log: &log,

@@ -6,8 +6,9 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt,
-    fs::File,
+    fs::{self, File},
     io::{self, Read as _, Seek as _},
+    path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
 };
 
@@ -16,6 +17,8 @@ use libseccomp::{
     error::SeccompError,
 };
 use softwarecontainer_capability::privilege::SystemCall;
+
+use crate::config::SeccompProfile;
 
 /// New user, PID, network and IPC namespaces: what browsers' and others' sandboxes are made of.
 const NAMESPACES: [libc::c_int; 4] = [
@@ -45,6 +48,13 @@ pub enum FilterError {
     },
     /// The program could not be taken from libseccomp.
     Export(io::Error),
+    /// The profile for LXC could not be written.
+    Profile {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
 }
 
 impl fmt::Display for FilterError {
@@ -57,6 +67,9 @@ impl fmt::Display for FilterError {
             } => write!(f, " with {}: {source}", call.name()),
             Self::Compile { call: None, source } => write!(f, ": {source}"),
             Self::Export(source) => write!(f, ": {source}"),
+            Self::Profile { path, source } => {
+                write!(f, ": cannot write {}: {source}", path.display())
+            }
         }
     }
 }
@@ -65,7 +78,32 @@ impl std::error::Error for FilterError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::Compile { source, .. } => Some(source),
-            Self::Export(source) => Some(source),
+            Self::Export(source) | Self::Profile { source, .. } => Some(source),
+        }
+    }
+}
+
+/// The profile that is installed, for an agent that is run where it is not.
+const OWN_PROFILE: &str = include_str!("../../seccomp/softwarecontainer.seccomp");
+
+/// The file with the profile that LXC is to load, if there is to be one. The agent's own copy is written to `directory`.
+///
+/// # Errors
+/// [`FilterError::Profile`].
+pub fn profile_file(
+    profile: &SeccompProfile,
+    directory: &Path,
+) -> Result<Option<PathBuf>, FilterError> {
+    match profile {
+        SeccompProfile::Off => Ok(None),
+        SeccompProfile::File(path) => Ok(Some(path.clone())),
+        SeccompProfile::Default => {
+            let path = directory.join("seccomp.profile");
+            fs::write(&path, OWN_PROFILE).map_err(|source| FilterError::Profile {
+                path: path.clone(),
+                source,
+            })?;
+            Ok(Some(path))
         }
     }
 }

@@ -324,6 +324,29 @@ fn more_settings_for_lxc_count_for_every_container() {
 }
 
 #[test]
+fn without_an_installed_seccomp_profile_the_agents_own_copy_counts() {
+    let mut agent = TestAgent::prepared(&Setup::default());
+    let config = fs::read_to_string(agent.path("config")).unwrap();
+    let lines = config
+        .lines()
+        .filter(|line| !line.starts_with("seccomp-profile"));
+    fs::write(
+        agent.path("config"),
+        lines.collect::<Vec<_>>().join("\n") + "\n",
+    )
+    .unwrap();
+    agent.start_agent();
+    let id = agent.create();
+    // Filters of both kinds: the profile's, and the one that the init adds.
+    let filters = agent.shell_ok(id, "grep Seccomp_filters: /proc/self/status");
+    assert_eq!(filters.trim(), "Seccomp_filters:\t2");
+    let log = agent.log();
+    let notice = log.contains("the agent's own copy is used");
+    let own_copy = agent.path("mounts/seccomp.profile");
+    assert_eq!(notice, own_copy.exists(), "{log}");
+}
+
+#[test]
 fn without_a_bus_the_agent_says_so() {
     let agent = TestAgent::prepared(&Setup::default());
     let mut command = agent.command();
