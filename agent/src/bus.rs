@@ -4,6 +4,7 @@
 #![allow(non_snake_case)]
 
 mod caller;
+mod name;
 
 use std::{collections::HashMap, path::PathBuf, sync::Arc};
 
@@ -225,9 +226,7 @@ pub async fn serve(
         .serve_at(PATH, interface)
         .build()
         .await?;
-    // Not by the builder, which would wait in the queue for a name that somebody else has.
-    let flags = fdo::RequestNameFlags::DO_NOT_QUEUE;
-    connection.request_name_with_flags(NAME, flags).await?;
+    name::take(&connection).await?;
     Ok(connection)
 }
 

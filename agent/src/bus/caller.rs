@@ -118,7 +118,7 @@ impl Callers {
 }
 
 /// `GetConnectionCredentials` (D-Bus specification, "Message Bus Messages").
-async fn ask(connection: &Connection, name: &str) -> Identity {
+pub(super) async fn ask(connection: &Connection, name: &str) -> Identity {
     const BUS: &str = "org.freedesktop.DBus";
     let reply = connection
         .call_method(

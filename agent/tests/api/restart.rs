@@ -1,6 +1,8 @@
 //! How the agent ends, and what the next one makes of what is left.
 
-use std::fs;
+use std::{fs, os::fd::OwnedFd, time::Duration};
+
+use rustix::process::{Pid, PidfdFlags, PidfdGetfdFlags, pidfd_getfd, pidfd_open};
 
 use crate::support::{TestAgent, is_alive, signal, wait_until};
 
@@ -49,6 +51,40 @@ fn an_agent_that_loses_its_bus_ends_its_containers_and_says_so() {
         last.contains("com.pelagicore.SoftwareContainerAgent"),
         "{log}"
     );
+}
+
+#[test]
+fn an_agent_waits_for_the_name_of_a_killed_one_whose_connection_is_still_open() {
+    let mut agent = TestAgent::start();
+    // As a process has it that liblxc is about to make the monitor of a container.
+    let inherited = sockets_of(agent.pid());
+    assert!(!inherited.is_empty());
+    agent.kill();
+    let releaser = std::thread::spawn(move || {
+        std::thread::sleep(Duration::from_millis(500));
+        drop(inherited);
+    });
+    agent.start_agent();
+    assert!(releaser.is_finished());
+    assert_eq!(agent.create(), 0);
+}
+
+/// Duplicates of the sockets that a process has (pidfd_getfd(2)).
+fn sockets_of(pid: u32) -> Vec<OwnedFd> {
+    let process = Pid::from_raw(i32::try_from(pid).unwrap()).unwrap();
+    let process = pidfd_open(process, PidfdFlags::empty()).unwrap();
+    let entries = fs::read_dir(format!("/proc/{pid}/fd")).unwrap();
+    entries
+        .flatten()
+        .filter(|entry| {
+            fs::read_link(entry.path())
+                .is_ok_and(|target| target.to_string_lossy().starts_with("socket:"))
+        })
+        .map(|entry| {
+            let number = entry.file_name().to_str().unwrap().parse().unwrap();
+            pidfd_getfd(&process, number, PidfdGetfdFlags::empty()).unwrap()
+        })
+        .collect()
 }
 
 #[test]
