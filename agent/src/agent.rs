@@ -22,6 +22,7 @@ use crate::{
         options::{self, ContainerOptions},
         processes::{Number, Processes},
     },
+    host::kernel,
     runtime::unblock,
 };
 
@@ -307,7 +308,12 @@ async fn create(
     id: i32,
     options: ContainerOptions,
 ) -> Result<Container, AgentError> {
-    Ok(unblock(move || Container::create(host, id, &options)).await?)
+    let lacks = host.kernel_lacks.clone();
+    let created = unblock(move || Container::create(host, id, &options)).await;
+    created.map_err(|error| match kernel::explanation(&lacks) {
+        Some(kernel) => AgentError::Create { error, kernel },
+        None => error.into(),
+    })
 }
 
 /// A reserved ID, given back unless the container comes to be.

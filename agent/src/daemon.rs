@@ -24,6 +24,7 @@ use crate::{
     gateway::watch::SocketWatch,
     host::{
         cgroup::Home,
+        kernel,
         network::LateNetwork,
         output_file::WritableDirectories,
         process_limits,
@@ -163,6 +164,10 @@ fn prepare(
     if let Some(why) = &no_user_namespaces {
         log::warn!("containers share the host's user namespace: {why}");
     }
+    let kernel_lacks = kernel::lacking();
+    for lack in &kernel_lacks {
+        log::warn!("the kernel lacks {lack}");
+    }
     let network = LateNetwork::new(config.bridge.clone());
     if let Err(error) = network.get() {
         log::error!("no container can be created yet: {error}");
@@ -176,6 +181,7 @@ fn prepare(
         lxc_path,
         unified_cgroups: Path::new("/sys/fs/cgroup/cgroup.controllers").exists(),
         no_user_namespaces,
+        kernel_lacks,
         writable: WritableDirectories::default(),
         filters: Filters::new(seccomp_profile.is_some()),
         seccomp_profile,

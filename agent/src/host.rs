@@ -8,6 +8,7 @@ pub mod cgroup;
 pub mod container_path;
 pub mod frame_filter;
 pub mod iptables;
+pub mod kernel;
 pub mod mount;
 pub mod namespace;
 pub mod netlink;

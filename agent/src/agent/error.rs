@@ -35,6 +35,13 @@ pub enum AgentError {
     Capability(UnknownCapability),
     /// An operation on a container failed.
     Container(ContainerError),
+    /// A container could not be created on a kernel that lacks something.
+    Create {
+        /// Why.
+        error: ContainerError,
+        /// What the kernel lacks, in words.
+        kernel: String,
+    },
 }
 
 impl fmt::Display for AgentError {
@@ -53,6 +60,7 @@ impl fmt::Display for AgentError {
             Self::Options(error) => error.fmt(f),
             Self::Capability(error) => error.fmt(f),
             Self::Container(error) => error.fmt(f),
+            Self::Create { error, kernel } => write!(f, "{error}; {kernel}"),
         }
     }
 }

@@ -29,6 +29,7 @@ use crate::{
         apparmor,
         cgroup::Home,
         container_path::Owner,
+        kernel,
         namespace::Namespaces,
         network::{LateNetwork, Network, NetworkError},
         output_file::WritableDirectories,
@@ -66,6 +67,8 @@ pub struct Host {
     pub writable: WritableDirectories,
     /// The seccomp profile that LXC loads for every container.
     pub seccomp_profile: Option<PathBuf>,
+    /// What the kernel lacks.
+    pub kernel_lacks: Vec<kernel::Lack>,
     /// The filters on system calls of processes.
     pub filters: Filters,
     /// Limits of processes that manifests may raise.

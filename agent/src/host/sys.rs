@@ -2,7 +2,8 @@
 
 use std::{
     io,
-    os::fd::{AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd, RawFd},
+    os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd, RawFd},
+    path::Path,
 };
 
 /// Changes the properties of the mount that `tree` stands for: mount_setattr(2) on the mount itself.
@@ -41,6 +42,54 @@ pub fn mount_setattr(
         return Err(io::Error::last_os_error());
     }
     Ok(())
+}
+
+/// Whether the kernel has Landlock, and it was not left out at boot (landlock_create_ruleset(2)).
+#[must_use]
+pub fn has_landlock() -> bool {
+    const VERSION: libc::c_ulong = 1;
+    let none = std::ptr::null::<libc::c_void>();
+    // SAFETY: without attributes, the call only returns a version.
+    let version =
+        unsafe { libc::syscall(libc::SYS_landlock_create_ruleset, none, 0_usize, VERSION) };
+    version > 0
+}
+
+/// The part of `union bpf_attr` that `BPF_PROG_QUERY` uses.
+#[repr(C)]
+#[derive(Default)]
+struct BpfQuery {
+    target_fd: u32,
+    attach_type: u32,
+    query_flags: u32,
+    attach_flags: u32,
+    prog_ids: u64,
+    prog_count: u32,
+    padding: u32,
+}
+
+/// Whether the kernel can filter the use of devices in cgroups like `cgroup` by programs (bpf(2)); `None` when it does not
+/// tell.
+#[must_use]
+pub fn filters_devices(cgroup: &Path) -> Option<bool> {
+    const PROG_QUERY: libc::c_ulong = 16;
+    const CGROUP_DEVICE: u32 = 6;
+    let cgroup = std::fs::File::open(cgroup).ok()?;
+    let mut query = BpfQuery {
+        target_fd: cgroup.as_fd().as_raw_fd().unsigned_abs(),
+        attach_type: CGROUP_DEVICE,
+        ..BpfQuery::default()
+    };
+    let size = size_of_val(&query);
+    // SAFETY: the structure is initialised and of the size passed; the kernel writes to nothing else.
+    let result = unsafe { libc::syscall(libc::SYS_bpf, PROG_QUERY, &raw mut query, size) };
+    if result >= 0 {
+        return Some(true);
+    }
+    match io::Error::last_os_error().raw_os_error() {
+        Some(libc::ENOSYS | libc::EINVAL) => Some(false),
+        _ => None,
+    }
 }
 
 /// Takes ownership of a descriptor that a wrapper returned as a bare number.

@@ -1,0 +1,205 @@
+//! The options of the kernel whose presence shows, and where.
+
+/// An option that containers need, or several of which one is enough.
+#[derive(Debug)]
+pub(super) struct Need {
+    /// Names of options as in the kernel's configuration.
+    pub options: &'static [&'static str],
+    /// What it is for.
+    pub purpose: &'static str,
+    /// How to find out whether it is there.
+    pub sign: Sign,
+    /// Whether containers cannot be created without it, at least those with a write buffer.
+    pub vital: bool,
+}
+
+/// What tells that a kernel has an option.
+#[derive(Debug)]
+pub(super) enum Sign {
+    /// A file that every kernel with it has.
+    File(&'static str),
+    /// A type of file system: known to the kernel, or a module.
+    FileSystem(&'static str),
+    /// One of these modules is loaded, built in, or there to be loaded.
+    Module(&'static [&'static str]),
+    /// A controller of cgroups.
+    Controller(&'static str),
+    /// Landlock answers.
+    Landlock,
+    /// Programs can filter devices; asked only where cgroups are unified.
+    DeviceFilter,
+}
+
+impl Sign {
+    /// Where else than in the kernel's configuration the reason may be.
+    pub(super) fn hint(&self) -> Option<String> {
+        match self {
+            Self::Module(names) => Some(format!(
+                "as a module, {} has to be installed",
+                names.join(" or ")
+            )),
+            Self::FileSystem(name) => Some(format!("as a module, {name} has to be installed")),
+            Self::Controller(name) => Some(format!(
+                "cgroup_disable={name} on its command line switches it off"
+            )),
+            Self::Landlock => {
+                Some("CONFIG_LSM, or lsm= on its command line, has to name landlock".to_owned())
+            }
+            Self::File(_) | Self::DeviceFilter => None,
+        }
+    }
+}
+
+const fn vital(options: &'static [&'static str], sign: Sign, purpose: &'static str) -> Need {
+    Need {
+        options,
+        purpose,
+        sign,
+        vital: true,
+    }
+}
+
+const fn useful(options: &'static [&'static str], sign: Sign, purpose: &'static str) -> Need {
+    Need {
+        options,
+        purpose,
+        sign,
+        vital: false,
+    }
+}
+
+/// In the order in which a container comes to need them. User namespaces and id-mapped mounts are not here:
+/// [`user_namespace::obstacle`](super::super::user_namespace::obstacle) tells of them.
+pub(super) const NEEDS: &[Need] = &[
+    vital(
+        &["CONFIG_UTS_NS"],
+        Sign::File("proc/self/ns/uts"),
+        "containers",
+    ),
+    vital(
+        &["CONFIG_IPC_NS"],
+        Sign::File("proc/self/ns/ipc"),
+        "containers",
+    ),
+    vital(
+        &["CONFIG_PID_NS"],
+        Sign::File("proc/self/ns/pid"),
+        "containers",
+    ),
+    vital(
+        &["CONFIG_NET_NS"],
+        Sign::File("proc/self/ns/net"),
+        "containers",
+    ),
+    vital(
+        &["CONFIG_DEVTMPFS"],
+        Sign::FileSystem("devtmpfs"),
+        "device nodes",
+    ),
+    vital(&["CONFIG_TMPFS"], Sign::FileSystem("tmpfs"), "containers"),
+    vital(
+        &["CONFIG_OVERLAY_FS"],
+        Sign::FileSystem("overlay"),
+        "write buffers",
+    ),
+    vital(
+        &["CONFIG_INOTIFY_USER"],
+        Sign::File("proc/sys/fs/inotify"),
+        "sockets of servers that are restarted",
+    ),
+    vital(
+        &["CONFIG_SECCOMP_FILTER"],
+        Sign::File("proc/sys/kernel/seccomp/actions_avail"),
+        "filters on apps' system calls",
+    ),
+    vital(
+        &["CONFIG_CGROUP_PIDS"],
+        Sign::Controller("pids"),
+        "limits on processes",
+    ),
+    useful(
+        &["CONFIG_MEMCG"],
+        Sign::Controller("memory"),
+        "limits on memory",
+    ),
+    useful(
+        &["CONFIG_CGROUP_SCHED"],
+        Sign::Controller("cpu"),
+        "shares of the processors",
+    ),
+    vital(
+        &["CONFIG_CGROUP_BPF"],
+        Sign::DeviceFilter,
+        "keeping devices from containers",
+    ),
+    vital(
+        &["CONFIG_BRIDGE"],
+        Sign::Module(&["bridge"]),
+        "the containers' network",
+    ),
+    vital(
+        &["CONFIG_VETH"],
+        Sign::Module(&["veth"]),
+        "the containers' network",
+    ),
+    vital(
+        &["CONFIG_NET_SCHED"],
+        Sign::File("proc/net/psched"),
+        "filters on containers' addresses",
+    ),
+    vital(
+        &["CONFIG_NET_SCH_INGRESS"],
+        Sign::Module(&["sch_ingress"]),
+        "filters on containers' addresses",
+    ),
+    vital(
+        &["CONFIG_NET_CLS_BPF"],
+        Sign::Module(&["cls_bpf"]),
+        "filters on containers' addresses",
+    ),
+    vital(
+        &["CONFIG_NETFILTER"],
+        Sign::File("proc/net/netfilter"),
+        "firewalls",
+    ),
+    vital(
+        &["CONFIG_NFT_COMPAT", "CONFIG_IP_NF_FILTER"],
+        Sign::Module(&["nft_compat", "iptable_filter"]),
+        "firewalls",
+    ),
+    vital(
+        &["CONFIG_NFT_NAT", "CONFIG_IP_NF_NAT"],
+        Sign::Module(&["nft_chain_nat", "iptable_nat"]),
+        "masquerading",
+    ),
+    vital(
+        &["CONFIG_NETFILTER_XT_TARGET_MASQUERADE"],
+        Sign::Module(&["xt_MASQUERADE"]),
+        "masquerading",
+    ),
+    useful(
+        &["CONFIG_NETFILTER_XT_MATCH_CONNTRACK"],
+        Sign::Module(&["xt_conntrack"]),
+        "the network gateway",
+    ),
+    useful(
+        &["CONFIG_IPV6"],
+        Sign::Module(&["ipv6"]),
+        "the network gateway",
+    ),
+    useful(
+        &["CONFIG_POSIX_MQUEUE"],
+        Sign::FileSystem("mqueue"),
+        "apps with POSIX message queues",
+    ),
+    useful(
+        &["CONFIG_SYSVIPC"],
+        Sign::File("proc/sysvipc"),
+        "apps with System V IPC, and sharing it",
+    ),
+    useful(
+        &["CONFIG_SECURITY_LANDLOCK"],
+        Sign::Landlock,
+        "a layer of the D-Bus proxy's sandbox",
+    ),
+];
