@@ -236,16 +236,20 @@ impl Container {
             environment: variables.collect::<Result<_, _>>()?,
             confinement: self.confinement()?,
         };
-        let output = output_file::open(
-            &execution.output_file,
-            execution.caller.as_ref(),
-            &self.host.writable,
-        )?;
+        let wanted = Some(&execution.output_file).filter(|path| !path.as_os_str().is_empty());
+        let (caller, writable) = (execution.caller.as_ref(), &self.host.writable);
+        let output = wanted
+            .map(|path| output_file::open(path, caller, writable))
+            .transpose()?;
         self.refresh_gateways();
         let link = self.link()?;
         let processes = link.processes().clone();
         let (number, pid) = link
-            .spawn(&command, output.as_fd(), INIT_LIMIT)
+            .spawn(
+                &command,
+                output.as_ref().map(|output| output.as_fd()),
+                INIT_LIMIT,
+            )
             .map_err(|error| {
                 ContainerError::spawn(self.id, &arguments, &execution.working_directory, error)
             })?;

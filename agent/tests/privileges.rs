@@ -3,7 +3,11 @@
 
 mod support;
 
-use std::process::Command;
+use std::{
+    fs::Permissions,
+    os::unix::fs::{MetadataExt as _, PermissionsExt as _},
+    process::Command,
+};
 
 use support::{Setup, TestAgent};
 
@@ -260,9 +264,7 @@ fn the_second_init_can_be_killed_but_not_taken_over() {
 /// Without a user namespace the init's program file in the container is the app's to change. It is not what becomes the second init.
 #[test]
 fn a_second_init_is_not_the_program_that_an_app_has_put_in_its_place() {
-    let mut setup = Setup::manifest(MANIFEST);
-    setup.config = "user-namespace = off\n".to_owned();
-    let agent = TestAgent::with(&setup);
+    let agent = without_user_namespace();
     let id = container(&agent);
     agent.shell_ok(
         id,
@@ -277,6 +279,124 @@ fn a_second_init_is_not_the_program_that_an_app_has_put_in_its_place() {
     assert_ne!(agent.shell(id, "cat /tmp/taken").0, 0);
     let traced = attempt(&agent, id, &format!("ptrace_host {second}"));
     assert_eq!(traced, "refused EPERM");
+}
+
+fn without_user_namespace() -> TestAgent {
+    let mut setup = Setup::manifest(MANIFEST);
+    setup.config = "user-namespace = off\n".to_owned();
+    TestAgent::with(&setup)
+}
+
+/// A line of a process's status (proc_pid_status(5)).
+fn status(pid: u32, key: &str) -> String {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix(key));
+    line.unwrap().trim().to_owned()
+}
+
+/// It has executed nothing, which would have taken from it what is not in its bounding set.
+#[test]
+fn the_second_init_has_no_more_capabilities_than_the_first() {
+    for agent in [
+        TestAgent::with(&Setup::manifest(MANIFEST)),
+        without_user_namespace(),
+    ] {
+        let id = container(&agent);
+        agent.client().set_capabilities(id, &["test.ipc"]).unwrap();
+        let pid = agent
+            .client()
+            .execute(id, "/bin/sleep 600", "", "", &[])
+            .unwrap();
+        let second = status(pid, "PPid:").parse().unwrap();
+        let sets = ["CapPrm:", "CapEff:", "CapBnd:", "CapInh:", "CapAmb:"];
+        let of = |pid| sets.map(|key| status(pid, key));
+        assert_eq!(of(second), of(agent.init_pid(id)));
+    }
+}
+
+/// The second init is a process of the agent's own program. An app can get at that file, as CVE-2019-5736 did with runc's: the launcher
+/// starts an app that has made itself a link to it.
+#[test]
+fn the_agents_program_file_cannot_be_changed_through_the_second_init() {
+    let agent = without_user_namespace();
+    let id = container(&agent);
+    agent.client().set_capabilities(id, &["test.ipc"]).unwrap();
+    agent.shell_ok(id, "mkfifo /tmp/wait && ln -s /proc/self/exe /tmp/app");
+    let pid = agent
+        .client()
+        .execute(id, "/tmp/app --config /tmp/wait", "", "", &[])
+        .unwrap();
+    let own = std::fs::metadata(env!("CARGO_BIN_EXE_softwarecontainer-agent")).unwrap();
+    let reached = std::fs::metadata(format!("/proc/{pid}/exe")).unwrap();
+    assert_eq!((reached.dev(), reached.ino()), (own.dev(), own.ino()));
+    let inside = status(pid, "NSpid:");
+    let inside = inside.split_whitespace().last().unwrap();
+    let (failed, output) = agent.shell(id, &format!("chmod 755 /proc/{inside}/exe 2>&1"));
+    assert_ne!(failed, 0);
+    assert!(output.contains("Read-only file system"), "{output}");
+    support::signal(pid, "KILL");
+}
+
+/// The host's `/dev/null`, which gets its mode back should an attack work.
+struct HostNull(u32);
+
+impl HostNull {
+    fn new() -> Self {
+        Self(Self::mode())
+    }
+
+    fn mode() -> u32 {
+        std::fs::metadata("/dev/null").unwrap().mode()
+    }
+}
+
+impl Drop for HostNull {
+    fn drop(&mut self) {
+        std::fs::set_permissions("/dev/null", Permissions::from_mode(self.0 & 0o7777)).unwrap();
+    }
+}
+
+/// Without a user namespace an app can replace the nodes in its `/dev`. liblxc changes the mode of what it takes for standard streams.
+#[test]
+fn what_an_app_puts_in_place_of_dev_null_is_not_used() {
+    let null = HostNull::new();
+    for made in ["ln -s /etc/passwd", "mkfifo", "touch", "ln -s null"] {
+        let agent = without_user_namespace();
+        let id = container(&agent);
+        agent.shell_ok(id, &format!("rm /dev/null && {made} /dev/null"));
+        assert_eq!(agent.shell_ok(id, "cat"), "", "{made}");
+        agent.client().set_capabilities(id, &["test.ipc"]).unwrap();
+        // No second init comes up without it, which is the app's own loss.
+        let output = agent.path("none");
+        let path = output.to_str().unwrap();
+        let started = agent.client().execute(id, "/bin/cat", "", path, &[]);
+        assert!(started.is_err(), "{made}");
+        assert_eq!(HostNull::mode(), null.0, "{made}");
+        let other = container(&agent);
+        assert_eq!(agent.shell_ok(other, "echo alive"), "alive");
+    }
+}
+
+/// Without a user namespace, root there could change the mode of the host's.
+#[test]
+fn an_app_without_output_file_has_the_containers_own_dev_null() {
+    let null = HostNull::new();
+    let agent = without_user_namespace();
+    let id = container(&agent);
+    let host = std::fs::metadata("/dev/null").unwrap();
+    for capability in ["test.none", "test.ipc"] {
+        agent.client().set_capabilities(id, &[capability]).unwrap();
+        let pid = agent
+            .client()
+            .execute(id, "/bin/sleep 600", "", "", &[])
+            .unwrap();
+        for stream in 0..3 {
+            let stream = std::fs::metadata(format!("/proc/{pid}/fd/{stream}")).unwrap();
+            assert_eq!(stream.rdev(), host.rdev());
+            assert_ne!((stream.dev(), stream.ino()), (host.dev(), host.ino()));
+        }
+    }
+    assert_eq!(HostNull::mode(), null.0);
 }
 
 #[test]

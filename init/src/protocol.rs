@@ -1,8 +1,8 @@
 //! What the agent and a container's init say to each other.
 //!
 //! Both ends hold one `SOCK_SEQPACKET` connection (unix(7)); a packet is one [`Message`] of
-//! [`Message::SIZE`] bytes. [`Kind::Spawn`] carries two descriptors (`SCM_RIGHTS`): a file holding a [`Command`], and
-//! the standard output and error of the new process. The agent must treat what it reads as hostile: an app that
+//! [`Message::SIZE`] bytes. [`Kind::Spawn`] carries one or two descriptors (`SCM_RIGHTS`): a file holding a [`Command`], and
+//! the standard output and error of the new process, if they are not the container's own `/dev/null`: an app gets no descriptor of the host's. The agent must treat what it reads as hostile: an app that
 //! took over its init can send anything.
 
 use std::ffi::CString;

@@ -26,6 +26,8 @@ pub fn serve(socket: &OsStr) -> io::Result<()> {
 /// The first process of a container at work.
 struct Init {
     agent: OwnedFd,
+    /// Standard input of new processes.
+    null: OwnedFd,
     signals: OwnedFd,
     /// The agent's number of each running process that it asked for.
     processes: HashMap<i32, u32>,
@@ -38,12 +40,18 @@ impl Init {
         sys::forbid_tracing()?;
         let signals = sys::child_signals()?;
         // The second init of a container gets its connection instead of connecting.
+        let null = sys::open_null()?;
         let agent = match socket.as_bytes() {
-            b"-" => sys::connection_on_stdin()?,
+            b"-" => {
+                // Nothing was executed, which would have taken these.
+                sys::keep_bounding_set()?;
+                sys::connection_on_stdin(&null)?
+            }
             path => sys::connect(&CString::new(path)?)?,
         };
         Ok(Self {
             agent,
+            null,
             signals,
             processes: HashMap::new(),
             ending: false,
@@ -96,9 +104,11 @@ impl Init {
             process,
             value: errno,
         };
-        let Ok([request, output]) = <[OwnedFd; 2]>::try_from(descriptors) else {
+        let mut descriptors = descriptors.into_iter();
+        let Some(request) = descriptors.next() else {
             return sys::send(&self.agent, failed(libc::EBADF));
         };
+        let output = descriptors.next();
         let command = sys::read_whole(request)
             .ok()
             .and_then(|bytes| Command::decode(&bytes));
@@ -107,7 +117,8 @@ impl Init {
         };
         let child = Child {
             command: &command,
-            output: &output,
+            null: &self.null,
+            output: output.as_ref().unwrap_or(&self.null),
             agent: &self.agent,
             process,
         };

@@ -14,6 +14,7 @@ use crate::{
 /// A process about to be started.
 pub(crate) struct Child<'a> {
     pub(crate) command: &'a Command,
+    pub(crate) null: &'a OwnedFd,
     pub(crate) output: &'a OwnedFd,
     pub(crate) agent: &'a OwnedFd,
     pub(crate) process: u32,
@@ -37,7 +38,7 @@ impl Child<'_> {
     fn become_program(&self) -> i32 {
         let confinement = &self.command.confinement;
         if let Err(error) =
-            sys::prepare_process(self.output).and_then(|()| sys::confine(confinement))
+            sys::prepare_process(self.null, self.output).and_then(|()| sys::confine(confinement))
         {
             return self.refuse(Kind::Failed, &error);
         }

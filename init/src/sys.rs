@@ -7,11 +7,14 @@ use std::{
     fs::File,
     io::{self, Read as _, Seek as _},
     mem,
-    os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd, RawFd},
+    os::{
+        fd::{AsRawFd as _, FromRawFd as _, OwnedFd, RawFd},
+        unix::fs::{FileTypeExt as _, MetadataExt as _, OpenOptionsExt as _},
+    },
     ptr,
 };
 
-pub(crate) use confine::confine;
+pub(crate) use confine::{confine, keep_bounding_set};
 
 use crate::protocol::Message;
 
@@ -19,6 +22,8 @@ use crate::protocol::Message;
 const MAX_REQUEST: u64 = 8 << 20;
 /// The highest signal number (signal(7)).
 const LAST_SIGNAL: i32 = 64;
+/// The device number of `/dev/null` (null(4)): 1:3.
+const NULL: u64 = libc::makedev(1, 3);
 /// The descriptors of a spawn request.
 const MAX_DESCRIPTORS: usize = 2;
 
@@ -96,16 +101,34 @@ pub(crate) fn clear_signals(signals: &OwnedFd) -> io::Result<()> {
     }
 }
 
-/// Takes the connection to the agent from standard input, and gives that to nobody else.
-pub(crate) fn connection_on_stdin() -> io::Result<OwnedFd> {
+/// Takes the connection to the agent from standard input, and gives the standard streams to nobody else.
+pub(crate) fn connection_on_stdin(null: &OwnedFd) -> io::Result<OwnedFd> {
     // SAFETY: takes plain integers.
     let fd = check(unsafe { libc::fcntl(0, libc::F_DUPFD_CLOEXEC, 3) })?;
     // SAFETY: a new descriptor that nobody else owns.
     let connection = unsafe { OwnedFd::from_raw_fd(fd) };
-    let null = File::open("/dev/null")?;
-    // SAFETY: both are valid; 0 is this process's own standard input.
-    check(unsafe { libc::dup2(null.as_raw_fd(), 0) })?;
+    for stream in 0..3 {
+        // SAFETY: both are valid; these are this process's own standard streams.
+        check(unsafe { libc::dup2(null.as_raw_fd(), stream) })?;
+    }
     Ok(connection)
+}
+
+/// Opens the container's `/dev/null`, and nothing else that an app may have put in its place.
+pub(crate) fn open_null() -> io::Result<OwnedFd> {
+    let file = File::options()
+        .read(true)
+        .write(true)
+        .custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_NOCTTY)
+        .open("/dev/null")?;
+    let metadata = file.metadata()?;
+    if !metadata.file_type().is_char_device() || metadata.rdev() != NULL {
+        return Err(io::ErrorKind::InvalidData.into());
+    }
+    // The apps' standard input, and their output if nobody wants it: as a plain open would have made it.
+    // SAFETY: takes plain integers.
+    check(unsafe { libc::fcntl(file.as_raw_fd(), libc::F_SETFL, 0) })?;
+    Ok(file.into())
 }
 
 /// Connects to the agent's unix(7) socket.
@@ -278,7 +301,7 @@ pub(crate) fn exit(status: i32) -> ! {
 }
 
 /// Gives a new process its own session, default signals, and its standard streams.
-pub(crate) fn prepare_process(output: &OwnedFd) -> io::Result<()> {
+pub(crate) fn prepare_process(null: &OwnedFd, output: &OwnedFd) -> io::Result<()> {
     // SAFETY: a new process is no group leader, so this cannot fail.
     unsafe { libc::setsid() };
     // Nothing that this process or those before it have blocked may stay blocked in an app.
@@ -290,7 +313,6 @@ pub(crate) fn prepare_process(output: &OwnedFd) -> io::Result<()> {
         // SAFETY: the default handler is valid; signals that cannot be changed are refused.
         unsafe { libc::signal(signal, libc::SIG_DFL) };
     }
-    let null = File::open("/dev/null")?;
     for (from, to) in [
         (null.as_raw_fd(), 0),
         (output.as_raw_fd(), 1),

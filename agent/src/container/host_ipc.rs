@@ -9,13 +9,15 @@
 //!
 //! An init has more than its apps may get, so no app may get at it. The helper becomes the second init without executing a program: the one in
 //! the container's root tree could have been replaced by an app, and after an exec any program can be traced until it forbids that.
+//! Its program file therefore is the host's, and an app can execute that (as `/proc/self/exe` of a process that is just being started): it is
+//! executed through a mount that is read-only, so that not even root can change the file there.
 
 use std::{
     ffi::{OsStr, OsString},
     fs, io,
-    os::fd::OwnedFd,
+    os::fd::{AsRawFd as _, OwnedFd},
     path::Path,
-    process::{Command, Stdio},
+    process::Command,
     sync::Arc,
 };
 
@@ -27,6 +29,7 @@ use smol::Executor;
 use softwarecontainer_lxc as lxc;
 
 use super::{init_link::InitLink, processes::Processes};
+use crate::host::mount::DetachedMount;
 
 /// The agent's first argument when it is to start a second init: not an option, and followed by LXC's path and the container's name.
 pub const HELPER: &str = "start-init-in-host-ipc";
@@ -58,14 +61,18 @@ impl HostIpc {
     ) -> io::Result<Self> {
         let (ours, theirs) = sockets()?;
         let link = InitLink::new(ours, processes, executor)?;
-        let helper = Command::new("/proc/self/exe")
+        // Attached nowhere: it goes with the last process that executes the program.
+        let own = DetachedMount::of(Path::new("/proc/self/exe")).map_err(io::Error::other)?;
+        own.make_read_only().map_err(io::Error::other)?;
+        let helper = Command::new(format!("/proc/self/fd/{}", own.as_fd().as_raw_fd()))
             .arg(HELPER)
             .arg(lxc_path)
             .arg(name)
-            .stdin(theirs)
-            // Not the agent's: the second init would keep it open.
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
+            // Not the agent's streams: the second init would keep them open. Nor a device of the host: liblxc changes owner and mode of what it
+            // finds here, unless it is what it finds as `/dev/null` in the container, where an app decides on that.
+            .stdin(theirs.try_clone()?)
+            .stdout(theirs.try_clone()?)
+            .stderr(theirs)
             .status()?;
         if helper.success() {
             Ok(Self { link })

@@ -138,14 +138,14 @@ impl InitLink {
         &self.processes
     }
 
-    /// Starts `command` with its output going to `output`; its number and process ID on the host. Blocks `limit` at most.
+    /// Starts `command` with its output going to `output`, if that is wanted; its number and process ID on the host. Blocks `limit` at most.
     ///
     /// # Errors
     /// [`SpawnError`].
     pub fn spawn(
         &self,
         command: &Command,
-        output: BorrowedFd<'_>,
+        output: Option<BorrowedFd<'_>>,
         limit: Duration,
     ) -> Result<(Number, u32), SpawnError> {
         let request = request_file(command).map_err(SpawnError::Send)?;
@@ -155,7 +155,11 @@ impl InitLink {
             process: number,
             value: 0,
         };
-        let descriptors = [request.as_raw_fd(), output.as_raw_fd()];
+        let descriptors: Vec<_> = [Some(request.as_fd()), output]
+            .into_iter()
+            .flatten()
+            .map(|fd| fd.as_raw_fd())
+            .collect();
         let sent = self.send(message, &descriptors, limit);
         if let Err(error) = sent {
             self.processes

@@ -13,7 +13,7 @@ use std::{
 };
 
 use rustix::{
-    fs::{AtFlags, CWD, FileType, Gid, Mode, OFlags, Uid},
+    fs::{AtFlags, FileType, Gid, Mode, OFlags, Uid},
     thread::{set_thread_gid, set_thread_groups, set_thread_uid},
 };
 
@@ -67,8 +67,7 @@ impl fmt::Display for OutputFileError {
 
 impl std::error::Error for OutputFileError {}
 
-/// Opens `path` for writing as `caller` may: a regular file, created with mode 0644 or truncated, or a FIFO that has a reader. An empty path is
-/// `/dev/null`.
+/// Opens `path` for writing as `caller` may: a regular file, created with mode 0644 or truncated, or a FIFO that has a reader.
 ///
 /// The last component may not be a symbolic link, nor any other in a directory that apps can write to; a regular file may have no second name; a
 /// device is refused without touching it.
@@ -84,11 +83,6 @@ pub fn open(
         path: path.to_owned(),
         reason,
     };
-    if path.as_os_str().is_empty() {
-        let flags = OFlags::WRONLY | OFlags::CLOEXEC;
-        return rustix::fs::openat(CWD, "/dev/null", flags, Mode::empty())
-            .map_err(|errno| error(Reason::System(errno.into())));
-    }
     let caller = caller.ok_or_else(|| error(Reason::Caller))?;
     if caller.user == 0 {
         return open_here(path, writable).map_err(error);

@@ -54,6 +54,19 @@ fn drop_from_bounding_set(capability: u32) -> io::Result<()> {
         .map(drop)
 }
 
+/// Takes from the calling process every capability that its bounding set lacks, as an exec would.
+pub(crate) fn keep_bounding_set() -> io::Result<()> {
+    let lacks = |capability: &u32| {
+        let capability = libc::c_ulong::from(*capability);
+        // SAFETY: takes plain integers.
+        let read =
+            unsafe { libc::prctl(libc::PR_CAPBSET_READ, capability, UNUSED, UNUSED, UNUSED) };
+        read != 1
+    };
+    let lacking = (0..u64::BITS).filter(lacks);
+    drop_capabilities(lacking.fold(0, |all, one| all | 1 << one))
+}
+
 /// capset(2): what leaves the permitted and inheritable sets leaves the effective and ambient ones, too.
 fn drop_capabilities(capabilities: u64) -> io::Result<()> {
     // struct __user_cap_header_struct: version, process (0: this one).
