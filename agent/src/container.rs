@@ -174,6 +174,7 @@ impl Container {
             network: &self.network,
             sockets: &self.host.sockets,
             writable: &self.host.writable,
+            own: &self.host.own,
             home: &self.host.home,
             filters: &self.host.filters,
             config: &self.host.config,

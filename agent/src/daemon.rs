@@ -1,7 +1,7 @@
 //! The agent as a process: start, readiness, watchdog, clean stop.
 
 use std::{
-    fmt, io,
+    fmt, fs, io,
     os::fd::{AsFd as _, OwnedFd},
     path::{Path, PathBuf},
     sync::Arc,
@@ -26,10 +26,10 @@ use crate::{
         cgroup::Home,
         kernel,
         network::LateNetwork,
-        output_file::WritableDirectories,
         process_limits,
         seccomp::{self, Filters},
         user_namespace,
+        walk::WritableDirectories,
     },
     runtime::unblock,
 };
@@ -154,6 +154,13 @@ fn prepare(
     for error in stale::remove_all(&lxc_path, &config.shared_mounts_dir) {
         log::error!("removing what an earlier agent left: {error}");
     }
+    let own = [&lxc_path, &config.shared_mounts_dir]
+        .into_iter()
+        .filter_map(|path| fs::canonicalize(path).ok())
+        .collect();
+    let writable = WritableDirectories::default();
+    // Apps write to their root trees there.
+    writable.add(&config.shared_mounts_dir);
     let init = init_program();
     let template_dir = config.shared_mounts_dir.join("template");
     let template = Template::prepare(&template_dir, &config::prefix(), &init)
@@ -182,7 +189,8 @@ fn prepare(
         unified_cgroups: Path::new("/sys/fs/cgroup/cgroup.controllers").exists(),
         no_user_namespaces,
         kernel_lacks,
-        writable: WritableDirectories::default(),
+        writable,
+        own,
         filters: Filters::new(seccomp_profile.is_some()),
         seccomp_profile,
         app_limits: process_limits::find(config.limits.open_files),

@@ -23,3 +23,4 @@ pub mod sys;
 pub mod sysctl;
 pub mod user_namespace;
 pub mod wait;
+pub mod walk;

@@ -7,6 +7,8 @@
 mod devices;
 #[path = "attacks/escapes.rs"]
 mod escapes;
+#[path = "attacks/host_paths.rs"]
+mod host_paths;
 #[path = "attacks/kernel.rs"]
 mod kernel;
 #[path = "attacks/mounts.rs"]

@@ -2,7 +2,7 @@
 
 use std::ffi::CString;
 use std::io::Read;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{Mode, OFlags};
@@ -43,10 +43,8 @@ impl Buffer {
         mapping: Mapping,
         owners: Option<BorrowedFd<'_>>,
     ) -> Result<(Buffer, OwnedFd), MountError> {
-        let host_path = host
-            .canonicalize()
-            .map_err(|error| Failure::new("open", host, error))?;
-        let host = open_host(&host_path)?;
+        // Opened first and named afterwards: whoever may rename it meanwhile cannot make these two different directories.
+        let (host, host_path) = open_and_name(host)?;
         let stat = stat_of(&host).map_err(|e| Failure::new("examine", &host_path, e))?;
         let buffer = Buffer {
             place: place.to_owned(),
@@ -199,6 +197,18 @@ impl Buffer {
         std::fs::remove_file(&record).map_err(|error| Failure::new("remove", record, error))?;
         std::fs::remove_dir_all(&self.place)
             .map_err(|error| Failure::new("remove", &self.place, error))
+    }
+}
+
+fn open_and_name(path: &Path) -> Result<(OwnedFd, PathBuf), Failure> {
+    let fail = |error| Failure::new("open", path, error);
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let host = rustix::fs::open(path, flags, Mode::empty()).map_err(|errno| fail(errno.into()))?;
+    let name = std::fs::read_link(format!("/proc/self/fd/{}", host.as_raw_fd())).map_err(fail)?;
+    // A directory that was removed has a name that leads nowhere.
+    match std::fs::symlink_metadata(&name) {
+        Ok(_) => Ok((host, name)),
+        Err(error) => Err(fail(error)),
     }
 }
 

@@ -15,6 +15,7 @@ use super::lxc_config::ID_RANGE;
 use crate::{
     gateway::Cause,
     host::{
+        allowed_path::AllowedPath,
         container_path::Owner,
         mount::{self, DetachedMount, MountError},
     },
@@ -79,7 +80,13 @@ impl Buffers {
     ///
     /// # Errors
     /// [`Cause`]; nothing is left then.
-    pub fn cover(&self, host: &Path, namespace: Option<BorrowedFd<'_>>) -> Result<Covered, Cause> {
+    pub fn cover(
+        &self,
+        host: &AllowedPath,
+        namespace: Option<BorrowedFd<'_>>,
+    ) -> Result<Covered, Cause> {
+        let path = host.stable();
+        let host = host.name();
         fs::create_dir_all(&self.directory)
             .map_err(|e| MountError::new("make", &self.directory, e))?;
         let place = {
@@ -87,11 +94,11 @@ impl Buffers {
             state.made += 1;
             self.directory.join(state.made.to_string())
         };
-        let (buffer, overlay) = match Buffer::mount(host, &place, self.mapping, namespace) {
+        let (buffer, overlay) = match Buffer::mount(&path, &place, self.mapping, namespace) {
             Err(error @ BufferMountError::Idmap { .. }) => {
                 // As for a mount without buffer: such files belong to nobody in the container.
                 log::warn!("{error}; files there show no owner");
-                Buffer::mount(host, &place, self.mapping, None)?
+                Buffer::mount(&path, &place, self.mapping, None)?
             }
             result => result?,
         };

@@ -32,10 +32,10 @@ use crate::{
         kernel,
         namespace::Namespaces,
         network::{LateNetwork, Network, NetworkError},
-        output_file::WritableDirectories,
         process_limits::AppLimit,
         seccomp::Filters,
         user_namespace,
+        walk::WritableDirectories,
     },
 };
 
@@ -69,6 +69,8 @@ pub struct Host {
     pub seccomp_profile: Option<PathBuf>,
     /// What the kernel lacks.
     pub kernel_lacks: Vec<kernel::Lack>,
+    /// The host directories that the agent keeps for itself, without symbolic links.
+    pub own: Vec<PathBuf>,
     /// The filters on system calls of processes.
     pub filters: Filters,
     /// Limits of processes that manifests may raise.

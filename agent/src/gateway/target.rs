@@ -18,8 +18,8 @@ use crate::{
         mount::DetachedMount,
         namespace::Namespaces,
         network::Network,
-        output_file::WritableDirectories,
         seccomp::Filters,
+        walk::WritableDirectories,
     },
 };
 
@@ -50,6 +50,8 @@ pub struct Target<'a> {
     pub sockets: &'a SocketWatch,
     /// The host directories that apps can write to.
     pub writable: &'a WritableDirectories,
+    /// The host directories that the agent keeps for itself.
+    pub own: &'a [PathBuf],
     /// The cgroups in which processes start that stay outside the container.
     pub home: &'a Arc<Home>,
     /// The filters on system calls of processes.
@@ -78,7 +80,11 @@ impl Target<'_> {
         container: &Path,
         read_only: bool,
     ) -> Result<bool, Cause> {
-        let checked = AllowedPath::check(host, &self.config.allowed_host_paths)?;
+        let allowed = &self.config.allowed_host_paths;
+        let checked = AllowedPath::check(host, allowed, self.writable)?;
+        if !read_only {
+            checked.check_writable(self.own)?;
+        }
         let (mount, host) = (DetachedMount::at(&checked.stable(), host)?, checked.name());
         if !read_only && mount.is_directory() {
             self.writable.add(host);
@@ -88,7 +94,7 @@ impl Target<'_> {
             && mount.is_directory()
             && !is_shared_memory(host)
         {
-            let covered = buffers.cover(host, self.namespaces.user())?;
+            let covered = buffers.cover(&checked, self.namespaces.user())?;
             let attached = self.attach(&covered.mount, container);
             if attached.is_ok() {
                 buffers.keep(covered);

@@ -3,8 +3,6 @@
 //! The agent is root, so the path is the caller's only as far as the caller itself could use it: it is opened with the caller's user
 //! and groups. Apps may hold directories on its way, so symbolic links on it count only where no app can have made them.
 
-mod walk;
-
 use std::{
     fmt, io,
     os::fd::OwnedFd,
@@ -17,7 +15,7 @@ use rustix::{
     thread::{set_thread_gid, set_thread_groups, set_thread_uid},
 };
 
-pub use walk::WritableDirectories;
+use super::walk::{self, WalkError, WritableDirectories};
 
 /// A user of the host and their groups.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -122,7 +120,10 @@ fn open_here(path: &Path, writable: &WritableDirectories) -> Result<OwnedFd, Rea
         errno => Reason::System(errno.into()),
     };
     let name = path.file_name().ok_or(Reason::Kind)?;
-    let parent = walk::parent_of(path, writable)?;
+    let parent = walk::open_parent(path, writable).map_err(|error| match error {
+        WalkError::Link => Reason::Link,
+        WalkError::System(source) => Reason::System(source),
+    })?;
     // Without NONBLOCK a FIFO that nobody reads would hold up the caller.
     let flags = OFlags::WRONLY
         | OFlags::CREATE

@@ -1,4 +1,5 @@
 use super::*;
+use rustix::fs::CWD;
 use std::{
     fs,
     os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink},
