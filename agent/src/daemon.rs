@@ -1,7 +1,7 @@
 //! The agent as a process: start, readiness, watchdog, clean stop.
 
 use std::{
-    fmt, fs, io,
+    fmt, io,
     os::fd::{AsFd as _, OwnedFd},
     path::{Path, PathBuf},
     sync::Arc,
@@ -26,6 +26,7 @@ use crate::{
         cgroup::Home,
         kernel,
         network::LateNetwork,
+        own_directory::{OwnDirectory, OwnDirectoryError},
         process_limits,
         seccomp::{self, Filters},
         user_namespace,
@@ -49,13 +50,8 @@ pub enum DaemonError {
     Manifest(ManifestError),
     /// Signals or timers could not be set up.
     System(io::Error),
-    /// A directory could not be made.
-    Directory {
-        /// The directory.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
+    /// A directory of the agent's cannot be used.
+    Directory(OwnDirectoryError),
     /// The bus could not be used.
     Bus(zbus::Error),
     /// The connection to the bus, and with it the agent's name, is lost.
@@ -68,9 +64,7 @@ impl fmt::Display for DaemonError {
             Self::Config(error) => error.fmt(f),
             Self::Manifest(error) => error.fmt(f),
             Self::System(error) => write!(f, "cannot set up signals: {error}"),
-            Self::Directory { path, source } => {
-                write!(f, "cannot make directory {}: {source}", path.display())
-            }
+            Self::Directory(error) => error.fmt(f),
             Self::Bus(zbus::Error::NameTaken) => {
                 write!(f, "another process owns the bus name {}", bus::NAME)
             }
@@ -98,7 +92,6 @@ pub fn run(config: Config) -> Result<(), DaemonError> {
     for warning in store.warnings() {
         log::warn!("{warning}");
     }
-    make_shared_mounts_dir(&config.shared_mounts_dir)?;
     let executor = Arc::new(Executor::new());
     let stop = smol::block_on(executor.run(serve(config, store, signals, executor.clone())));
     // The worker threads end with the process.
@@ -119,9 +112,12 @@ async fn serve(
     let connection = bus::serve(session, agent.clone(), executor.clone(), pending_calls)
         .await
         .map_err(DaemonError::Bus)?;
+    // Held until the end.
+    let own = Own::take(&config).map_err(DaemonError::Directory)?;
+    let (lxc_path, own_paths) = (own.lxc_path.clone(), own.paths());
     let telling = executor.spawn(bus::tell_ends(connection.clone(), ended));
     let preparing = executor.clone();
-    let host = unblock(move || prepare(config, preparing, ended_sender)).await;
+    let host = unblock(move || prepare(config, lxc_path, own_paths, preparing, ended_sender)).await;
     if let Err(error) = &host {
         log::error!("{error}");
     }
@@ -136,28 +132,53 @@ async fn serve(
     notify(&[NotifyState::Stopping]);
     agent.destroy_all().await;
     agent.leave_host().await;
-    drop((telling, watchdog, sockets));
+    drop((telling, watchdog, sockets, own));
     result
+}
+
+/// The directories that the agent has for itself.
+struct Own {
+    directories: [OwnDirectory; 2],
+    /// Where LXC keeps its containers.
+    lxc_path: PathBuf,
+}
+
+impl Own {
+    fn take(config: &Config) -> Result<Self, OwnDirectoryError> {
+        let lxc_path = config
+            .lxc_path
+            .clone()
+            .or_else(lxc::default_path)
+            .unwrap_or_else(|| FALLBACK_LXC_PATH.into());
+        let directories = [
+            OwnDirectory::take("shared-mounts-dir", &config.shared_mounts_dir)?,
+            OwnDirectory::take("lxc-path", &lxc_path)?,
+        ];
+        Ok(Self {
+            directories,
+            lxc_path,
+        })
+    }
+
+    fn paths(&self) -> Vec<PathBuf> {
+        self.directories
+            .iter()
+            .map(|it| it.path().to_owned())
+            .collect()
+    }
 }
 
 /// Removes what an earlier agent left, and prepares what containers need.
 fn prepare(
     config: Config,
+    lxc_path: PathBuf,
+    own: Vec<PathBuf>,
     executor: Arc<Executor<'static>>,
     ended: smol::channel::Sender<Ended>,
 ) -> Result<Host, String> {
-    let lxc_path = config
-        .lxc_path
-        .clone()
-        .or_else(lxc::default_path)
-        .unwrap_or_else(|| FALLBACK_LXC_PATH.into());
     for error in stale::remove_all(&lxc_path, &config.shared_mounts_dir) {
         log::error!("removing what an earlier agent left: {error}");
     }
-    let own = [&lxc_path, &config.shared_mounts_dir]
-        .into_iter()
-        .filter_map(|path| fs::canonicalize(path).ok())
-        .collect();
     let writable = WritableDirectories::default();
     // Apps write to their root trees there.
     writable.add(&config.shared_mounts_dir);
@@ -214,19 +235,6 @@ fn init_program() -> PathBuf {
             .join("libexec/softwarecontainer")
             .join(NAME)
     })
-}
-
-fn make_shared_mounts_dir(path: &Path) -> Result<(), DaemonError> {
-    use std::os::unix::fs::DirBuilderExt as _;
-    // Containers' roots must be reachable for their user IDs, but nobody needs to list them.
-    std::fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o711)
-        .create(path)
-        .map_err(|source| DaemonError::Directory {
-            path: path.to_owned(),
-            source,
-        })
 }
 
 fn stop_signals() -> io::Result<OwnedFd> {

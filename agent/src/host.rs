@@ -16,6 +16,7 @@ pub mod netns;
 pub mod network;
 pub mod nftables;
 pub mod output_file;
+pub mod own_directory;
 pub mod process_limits;
 pub mod seccomp;
 pub mod socket_access;

@@ -15,6 +15,7 @@ mod startup;
 #[path = "../support/mod.rs"]
 mod support;
 mod systemd;
+mod two_agents;
 mod user_namespace;
 
 use support::client::CallError;

@@ -1,0 +1,236 @@
+//! A directory of the host that one agent has for itself.
+//!
+//! At its start an agent writes to the host what containers of an earlier one had buffered there, and removes the rest. So nobody but root may
+//! write to the directory, and no second agent may use it.
+
+use std::{
+    fmt, fs,
+    fs::File,
+    io,
+    os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _},
+    path::{Path, PathBuf},
+};
+
+use nix::{
+    errno::Errno,
+    fcntl::{FcntlArg, fcntl},
+};
+
+/// The file in the directory that is locked while an agent uses it.
+const LOCK: &str = ".softwarecontainer-agent.lock";
+/// The bits of a mode with which others can write to a directory, and with which they can change nothing there but their own files.
+const GROUP_WRITES: u32 = 0o020;
+const OTHERS_WRITE: u32 = 0o002;
+const STICKY: u32 = 0o1000;
+
+/// Why an agent cannot have a directory.
+#[derive(Debug)]
+pub struct OwnDirectoryError {
+    key: &'static str,
+    path: PathBuf,
+    reason: Reason,
+}
+
+#[derive(Debug)]
+enum Reason {
+    System(&'static str, io::Error),
+    /// Process 0 stands for one that cannot be told.
+    Taken(i32),
+    Owner(PathBuf, u32),
+    Writable(PathBuf),
+}
+
+impl fmt::Display for OwnDirectoryError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "cannot use {} {}: ", self.key, self.path.display())?;
+        match &self.reason {
+            Reason::System(action, error) => write!(f, "cannot {action} it: {error}"),
+            Reason::Taken(process) => {
+                match process {
+                    0 => f.write_str("another agent")?,
+                    process => write!(f, "another agent, process {process},")?,
+                }
+                f.write_str(" uses it; each agent needs directories of its own")
+            }
+            Reason::Owner(path, user) => write!(
+                f,
+                "{} belongs to user {user}, who could have the agent write anything to the host",
+                path.display()
+            ),
+            Reason::Writable(path) => write!(
+                f,
+                "others than root can write to {} and could have the agent write anything to the host",
+                path.display()
+            ),
+        }
+    }
+}
+
+impl std::error::Error for OwnDirectoryError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match &self.reason {
+            Reason::System(_, error) => Some(error),
+            _ => None,
+        }
+    }
+}
+
+/// A directory that no other agent uses for as long as this lives.
+#[derive(Debug)]
+pub struct OwnDirectory {
+    path: PathBuf,
+    _lock: File,
+}
+
+impl OwnDirectory {
+    /// Makes the directory if it is not there, and takes it; `key` is its name in the configuration.
+    ///
+    /// # Errors
+    /// [`OwnDirectoryError`].
+    pub fn take(key: &'static str, path: &Path) -> Result<Self, OwnDirectoryError> {
+        let error = |reason| OwnDirectoryError {
+            key,
+            path: path.to_owned(),
+            reason,
+        };
+        let system = |action| move |source| Reason::System(action, source);
+        // Containers' roots must be reachable for their user IDs, but nobody needs to list them.
+        fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o711)
+            .create(path)
+            .map_err(system("make"))
+            .map_err(error)?;
+        let real = fs::canonicalize(path)
+            .map_err(system("find"))
+            .map_err(error)?;
+        for ancestor in real.ancestors() {
+            let metadata = fs::symlink_metadata(ancestor)
+                .map_err(system("examine"))
+                .map_err(error)?;
+            check_owner(ancestor, &metadata, ancestor == real).map_err(error)?;
+        }
+        let file = real.join(LOCK);
+        let lock = loop {
+            let lock = hold(&file).map_err(error)?;
+            // Another agent may just have ended and removed the file.
+            let same = |named: fs::Metadata| Ok(named.ino() == lock.metadata()?.ino());
+            if fs::symlink_metadata(&file).and_then(same).unwrap_or(false) {
+                break lock;
+            }
+        };
+        Ok(Self {
+            path: real,
+            _lock: lock,
+        })
+    }
+
+    /// Its path without symbolic links.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+fn check_owner(path: &Path, metadata: &fs::Metadata, itself: bool) -> Result<(), Reason> {
+    let (owner, mode) = (metadata.uid(), metadata.mode());
+    if owner != 0 && owner != nix::unistd::geteuid().as_raw() {
+        return Err(Reason::Owner(path.to_owned(), owner));
+    }
+    let writable = mode & OTHERS_WRITE != 0 || mode & GROUP_WRITES != 0 && metadata.gid() != 0;
+    // In a directory such as /tmp, others cannot rename what is not theirs.
+    if writable && (itself || mode & STICKY == 0) {
+        return Err(Reason::Writable(path.to_owned()));
+    }
+    Ok(())
+}
+
+impl Drop for OwnDirectory {
+    fn drop(&mut self) {
+        // Before it is unlocked, so that nobody locks what is about to be removed without noticing.
+        let _ = fs::remove_file(self.path.join(LOCK));
+    }
+}
+
+/// Locks a file for this process (fcntl_locking(2)). Unlike with other kinds of locks, the processes that liblxc forks off do not hold it, so it
+/// ends with the agent. It must not be opened once more: closing that would end it, too.
+fn hold(path: &Path) -> Result<File, Reason> {
+    let file = File::options()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        // Who can read it can lock it.
+        .mode(0o600)
+        .custom_flags(libc::O_NOFOLLOW)
+        .open(path)
+        .map_err(|error| Reason::System("lock", error))?;
+    let mut wanted = whole_file();
+    let system = |errno: Errno| Reason::System("lock", errno.into());
+    match fcntl(&file, FcntlArg::F_SETLK(&wanted)) {
+        Ok(_) => Ok(file),
+        Err(Errno::EACCES | Errno::EAGAIN) => {
+            fcntl(&file, FcntlArg::F_GETLK(&mut wanted)).map_err(system)?;
+            // It may have gone in the meantime; who asks again then gets it.
+            let is_held = wanted.l_type != unlocked();
+            Err(Reason::Taken(if is_held { wanted.l_pid } else { 0 }))
+        }
+        Err(errno) => Err(system(errno)),
+    }
+}
+
+#[allow(clippy::unnecessary_cast, reason = "C libraries differ in these types")]
+fn whole_file() -> libc::flock {
+    libc::flock {
+        l_type: libc::F_WRLCK as libc::c_short,
+        l_whence: libc::SEEK_SET as libc::c_short,
+        l_start: 0,
+        l_len: 0,
+        l_pid: 0,
+    }
+}
+
+#[allow(clippy::unnecessary_cast, reason = "as above")]
+fn unlocked() -> libc::c_short {
+    libc::F_UNLCK as libc::c_short
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::{PermissionsExt as _, chown, symlink};
+
+    fn text(path: &Path) -> String {
+        OwnDirectory::take("shared-mounts-dir", path)
+            .unwrap_err()
+            .to_string()
+    }
+
+    #[test]
+    fn a_directory_that_others_can_change_is_not_taken() {
+        let dir = tempfile::TempDir::new().unwrap();
+        let path = |name: &str| dir.path().join(name);
+        OwnDirectory::take("x", &path("new/deep")).unwrap();
+        for (name, mode) in [("open", 0o1777), ("group", 0o770)] {
+            fs::create_dir(path(name)).unwrap();
+            chown(path(name), None, Some(9)).unwrap();
+            fs::set_permissions(path(name), fs::Permissions::from_mode(mode)).unwrap();
+            let error = text(&path(name));
+            assert!(error.contains("others than root can write"), "{error}");
+        }
+        // A directory in one with the sticky bit is safe if it is root's.
+        OwnDirectory::take("x", &path("open/mine")).unwrap();
+        fs::set_permissions(path("open"), fs::Permissions::from_mode(0o777)).unwrap();
+        assert!(text(&path("open/mine")).contains("others than root can write"));
+        fs::create_dir(path("theirs")).unwrap();
+        chown(path("theirs"), Some(4321), None).unwrap();
+        symlink("theirs", path("link")).unwrap();
+        for name in ["theirs", "theirs/new", "link"] {
+            let error = text(&path(name));
+            assert!(error.contains("belongs to user 4321"), "{name}: {error}");
+            assert!(
+                error.starts_with("cannot use shared-mounts-dir "),
+                "{error}"
+            );
+        }
+    }
+}
