@@ -24,6 +24,8 @@ NUMBERS = {
     "process_vm_readv": (310, 270), "ptrace": (101, 117), "reboot": (169, 142), "setns": (308, 268),
     "settimeofday": (164, 170), "swapon": (167, 224), "syslog": (103, 116), "umount2": (166, 39), "unshare": (272, 97),
     "userfaultfd": (323, 282), "personality": (135, 92), "acct": (163, 89), "quotactl": (179, 60),
+    "chmod": (90, None), "creat": (85, None), "fchmod": (91, 52), "fchmodat": (268, 53), "fchmodat2": (452, 452),
+    "mknod": (133, None), "mknodat": (259, 33), "open": (2, None), "openat": (257, 56), "openat2": (437, 437),
     "add_key": (248, 217), "pidfd_getfd": (438, 438), "chroot": (161, 51), "fsmount": (432, 432),
 }
 COLUMN = 0 if os.uname().machine == "x86_64" else 1
@@ -417,6 +419,37 @@ def gain_capability():
     # A set-user-ID copy of a program gives nothing with no_new_privs, and file capabilities cannot be set.
     write("/tmp/x", "x")
     os.setxattr("/tmp/x", "security.capability", bytes.fromhex("0100000200002000000000000000000000000000"))
+
+
+def plant_set_user_id():
+    # On a mount of the host (argument) the owner would be the host's root. Each way to set the bits, one after the other.
+    here = ctypes.c_ulong(-100 & (2**64 - 1)).value
+    create, temporary, write_only = os.O_CREAT, os.O_TMPFILE, os.O_WRONLY
+    place = sys.argv[2].encode()
+    name = place + b"/planted"
+    open(name, "wb").close()
+    how = ctypes.create_string_buffer(struct.pack("QQQ", create | write_only, 0o4755, 0))
+    for mode in (0o4755, 0o2755):
+        for arguments in (
+            ("chmod", name, mode), ("fchmod", os.open(name, os.O_RDONLY), mode), ("fchmodat", here, name, mode),
+            ("fchmodat2", here, name, mode, 0), ("creat", name + b"1", mode), ("open", name + b"2", create | write_only, mode),
+            ("open", place, temporary | write_only, mode), ("openat", here, name + b"3", create | write_only, mode),
+            ("openat", here, place, temporary | write_only, mode), ("mknod", name + b"4", 0o100000 | mode, 0),
+            ("mknodat", here, name + b"5", 0o100000 | mode, 0), ("openat2", here, name + b"6", how, 24),
+        ):
+            if NUMBERS[arguments[0]][COLUMN] is None:
+                continue
+            try:
+                call(*arguments)
+                print("done:", arguments)
+                return
+            except OSError as error:
+                last = error
+                if error.errno not in (errno.EPERM, errno.ENOSYS):
+                    raise
+    os.chmod(name, 0o1755)
+    open(place + b"/plain", "wb").close()
+    raise OSError(errno.EPERM, str(last))
 
 
 def effective_capabilities():

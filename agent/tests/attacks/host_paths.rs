@@ -2,14 +2,19 @@
 
 use std::{
     fs,
+    os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
+    sync::atomic::{AtomicU32, Ordering},
 };
 
 use crate::{support::signal, world::Attack};
 
 /// A directory of the host that the attacker can write to, at `/home/app`, and one that it has no business with.
 fn home_and_victim(attack: &Attack) -> (PathBuf, PathBuf) {
-    let path = |name: &str| attack.agent.path(&format!("{name}-{}", attack.id));
+    // IDs come again.
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    let number = COUNT.fetch_add(1, Ordering::Relaxed);
+    let path = |name: &str| attack.agent.path(&format!("{name}-{number}"));
     let (home, victim) = (path("home"), path("victim"));
     fs::create_dir(&home).unwrap();
     fs::create_dir(&victim).unwrap();
@@ -107,4 +112,19 @@ fn the_directories_of_containers_are_given_to_no_app_for_writing() {
         assert!(error.contains("read-only"), "{host:?}: {error}");
     }
     attack.check_health();
+}
+
+/// Root of the container is root of the host on a mount of it. What it left there with set-user-ID bits, anybody on the host could run.
+#[test]
+fn no_set_user_id_program_is_left_on_the_host() {
+    let attack = Attack::new();
+    let (home, _) = home_and_victim(&attack);
+    attack.refused("plant_set_user_id /home/app", &["EPERM"]);
+    let mut found = 0;
+    for entry in fs::read_dir(&home).unwrap() {
+        let mode = entry.unwrap().metadata().unwrap().mode();
+        assert_eq!(mode & 0o6000, 0, "{mode:o}");
+        found += 1;
+    }
+    assert_eq!(found, 2, "other files are made as ever");
 }
