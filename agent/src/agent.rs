@@ -107,6 +107,10 @@ impl Agent {
             });
         }
         let (options, unknown) = options::parse(config)?;
+        let (size, most) = (options.size, self.limits.largest_root_tree);
+        if let Some(size) = size.filter(|size| *size > most) {
+            return Err(AgentError::RootTreeTooLarge { size, limit: most });
+        }
         for key in unknown {
             log::warn!("container options: unknown key {key:?} ignored");
         }

@@ -62,6 +62,36 @@ fn limits_of_processes_and_descriptors_are_those_of_the_configuration() {
 }
 
 #[test]
+fn what_a_container_can_write_is_up_to_the_configuration() {
+    let agent = with("root-tree-size = 2000000\nmax-root-tree-size = 20000000\ndev-size = 1500000");
+    let client = agent.client();
+    let create = |size: u64| {
+        let options = format!(
+            r#"[{{"writeBufferEnabled": true, "temporaryFileSystemWriteBufferEnabled": true, "temporaryFileSystemSize": {size}}}]"#
+        );
+        client.create(&options).map_err(text)
+    };
+    let error = create(20_000_001).unwrap_err();
+    assert!(
+        error.contains(
+            "temporaryFileSystemSize is 20000001, more than the 20000000 of max-root-tree-size"
+        ),
+        "{error}"
+    );
+    let (default, large) = (agent.create(), create(20_000_000).unwrap());
+    // In blocks of 1000 bytes, as far as there is room.
+    let fill = |id, path: &str| -> u32 {
+        let script = format!(
+            "head -c 30000000 /dev/zero >{path}/fill 2>/dev/null; echo $(($(wc -c <{path}/fill) / 1000)); rm {path}/fill"
+        );
+        agent.shell_ok(id, &script).parse().unwrap()
+    };
+    assert!((1000..2000).contains(&fill(default, "/tmp")));
+    assert!((18000..20000).contains(&fill(large, "/tmp")));
+    assert!((1000..1500).contains(&fill(default, "/dev")));
+}
+
+#[test]
 fn a_large_manifest_stops_the_start() {
     let agent = with("max-manifest-size = 2000");
     let manifest = format!(r#"{{"version": "1", "x": "{}"}}"#, "x".repeat(3000));

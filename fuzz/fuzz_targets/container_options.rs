@@ -6,7 +6,7 @@ use softwarecontainer_agent::container::options::parse;
 
 fuzz_target!(|text: &str| {
     match parse(text) {
-        Ok((options, _)) => assert!(options.write_buffer_size > 0),
+        Ok((options, _)) => assert!(options.size != Some(0)),
         Err(error) => assert!(!error.to_string().is_empty()),
     }
 });

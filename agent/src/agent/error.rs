@@ -29,6 +29,13 @@ pub enum AgentError {
         /// The most bytes.
         limit: u32,
     },
+    /// `Create` asks for more than the configuration allows.
+    RootTreeTooLarge {
+        /// The bytes asked for.
+        size: u64,
+        /// The most bytes.
+        limit: u64,
+    },
     /// The argument of `Create` is malformed.
     Options(OptionsError),
     /// No manifest has a capability of that name.
@@ -56,6 +63,10 @@ impl fmt::Display for AgentError {
             Self::OptionsTooLong { size, limit } => write!(
                 f,
                 "the container options have {size} bytes, more than the {limit} of max-command-length"
+            ),
+            Self::RootTreeTooLarge { size, limit } => write!(
+                f,
+                "container options: temporaryFileSystemSize is {size}, more than the {limit} of max-root-tree-size"
             ),
             Self::Options(error) => error.fmt(f),
             Self::Capability(error) => error.fmt(f),

@@ -19,6 +19,12 @@ pub struct Limits {
     pub manifest_size: u32,
     /// Calls of one D-Bus client that have no reply yet.
     pub pending_calls: u32,
+    /// Bytes of a container's root tree and write buffers together, if `Create` does not say.
+    pub root_tree_size: u64,
+    /// The most that `Create` may say.
+    pub largest_root_tree: u64,
+    /// Bytes of a container's `/dev`; `None` for what liblxc makes it.
+    pub dev_size: Option<u64>,
 }
 
 impl Default for Limits {
@@ -31,6 +37,9 @@ impl Default for Limits {
             command_length: 64 << 10,
             manifest_size: 1 << 20,
             pending_calls: 256,
+            root_tree_size: 100 << 20,
+            largest_root_tree: 1 << 30,
+            dev_size: None,
         }
     }
 }
@@ -60,6 +69,25 @@ impl Limits {
             1024..=64 << 20,
         )?;
         reader.number("max-pending-calls", &mut limits.pending_calls, 1..=65536)?;
+        // What no machine has is the upper end.
+        let sizes = 1 << 20..=1 << 50;
+        reader.number(
+            "max-root-tree-size",
+            &mut limits.largest_root_tree,
+            sizes.clone(),
+        )?;
+        reader.number("root-tree-size", &mut limits.root_tree_size, sizes)?;
+        if limits.root_tree_size > limits.largest_root_tree {
+            let why = format!(
+                "is more than the {} of max-root-tree-size",
+                limits.largest_root_tree
+            );
+            return Err(reader.error("root-tree-size", limits.root_tree_size, why));
+        }
+        // liblxc takes it as a 32-bit number with a sign.
+        let mut dev_size = 0;
+        reader.number("dev-size", &mut dev_size, 65536..=0x7fff_ffff)?;
+        limits.dev_size = Some(dev_size).filter(|size| *size > 0);
         Ok(limits)
     }
 }

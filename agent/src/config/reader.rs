@@ -2,6 +2,7 @@
 
 use super::error::{ConfigError, GROUP};
 use crate::keyfile::{Entry, Group, KeyFile, unescape};
+use std::fmt::Display;
 use std::ops::RangeInclusive;
 use std::path::{Component, Path, PathBuf};
 use std::str::FromStr;
@@ -114,11 +115,11 @@ impl<'a> Reader<'a> {
     }
 
     /// Sets `target` if the file has `key`; the number must be in `range`.
-    pub fn number(
+    pub fn number<T: FromStr + PartialOrd + Display>(
         &mut self,
         key: &'static str,
-        target: &mut u32,
-        range: RangeInclusive<u32>,
+        target: &mut T,
+        range: RangeInclusive<T>,
     ) -> Result<(), ConfigError> {
         let Some(entry) = self.entry(key) else {
             return Ok(());

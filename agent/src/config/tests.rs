@@ -55,7 +55,8 @@ const ALL_KEYS: &str = "use-session-bus = true\nshutdown-timeout = 5\nshared-mou
          create-bridge = false\nbridge-device = br-sc\nbridge-ip = 172.16.5.1\nbridge-netmask = 255.255.0.0\n\
          bridge-netmask-bitlength = 16\nbridge-netaddr = 172.16.0.0\nbridge-ip6 = fd00:3::1/64\nlxc-path = /var/lib/x\nwayland-socket = /run/w/display\npulse-socket = /run/p/native\nuser-namespace = required\n\
          seccomp-profile = /s.profile\nallowed-host-paths = /opt/apps;/run/user\nmasked-paths = /proc/keys;/sys/kernel\nmax-containers = 8\nmax-processes = 100\nmax-open-files = 256\n\
-         max-environment-size = 4096\nmax-command-length = 2048\nmax-manifest-size = 65536\nmax-pending-calls = 16\n";
+         max-environment-size = 4096\nmax-command-length = 2048\nmax-manifest-size = 65536\nmax-pending-calls = 16\n\
+         root-tree-size = 2000000\nmax-root-tree-size = 3000000000000\ndev-size = 70000\n";
 
 #[test]
 fn every_key_is_documented() {
@@ -101,6 +102,9 @@ fn every_key_is_read() {
             command_length: 2048,
             manifest_size: 65536,
             pending_calls: 16,
+            root_tree_size: 2_000_000,
+            largest_root_tree: 3_000_000_000_000,
+            dev_size: Some(70_000),
         },
     };
     assert_eq!(config, expected);
@@ -369,4 +373,49 @@ fn only_what_is_in_proc_and_sys_can_be_masked() {
             "{text}"
         );
     }
+}
+
+#[test]
+fn every_bound_has_its_ends() {
+    let parse = |key: &str, value: u64| {
+        let text = format!(
+            "[SoftwareContainer]\nmax-root-tree-size = {}\n{key} = {value}\n",
+            1_u64 << 50
+        );
+        Config::parse(Path::new("/c"), text.as_bytes())
+    };
+    for (key, first, last) in [
+        ("max-containers", 1, 32000),
+        ("max-processes", 3, 4_194_304),
+        ("max-open-files", 64, 1_048_576),
+        ("max-environment-size", 1024, 2_097_152),
+        ("max-command-length", 64, 2_097_152),
+        ("max-manifest-size", 1024, 67_108_864),
+        ("max-pending-calls", 1, 65536),
+        ("root-tree-size", 1_048_576, 1 << 50),
+        ("dev-size", 65536, 2_147_483_647),
+    ] {
+        for value in [first, last] {
+            parse(key, value).unwrap();
+        }
+        for value in [first - 1, last + 1] {
+            let error = parse(key, value).unwrap_err().to_string();
+            let wanted = format!("{key}: \"{value}\" is not a whole number from {first} to {last}");
+            assert!(error.contains(&wanted), "{error}");
+        }
+    }
+}
+
+#[test]
+fn a_root_tree_is_not_larger_than_what_launchers_may_ask_for() {
+    let error = Config::parse(
+        Path::new("/c"),
+        b"[SoftwareContainer]\nroot-tree-size = 2000000000\n",
+    );
+    let error = error.unwrap_err().to_string();
+    assert!(
+        error.contains("/c:2: [SoftwareContainer] root-tree-size")
+            && error.contains("more than the 1073741824 of max-root-tree-size"),
+        "{error}"
+    );
 }

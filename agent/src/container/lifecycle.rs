@@ -105,7 +105,8 @@ impl Container {
         network.prepare(id)?;
         let owner = Owner(id_base.unwrap_or(0));
         let directory = host.config.shared_mounts_dir.join(&name);
-        let rootfs = Rootfs::mount(&directory, &host.template, options.write_buffer_size, owner)?;
+        let size = options.size.unwrap_or(host.config.limits.root_tree_size);
+        let rootfs = Rootfs::mount(&directory, &host.template, size, owner)?;
         let buffers = options
             .write_buffer
             .then(|| Buffers::new(&directory, owner));
@@ -158,6 +159,7 @@ impl Container {
             unified_cgroups: host.unified_cgroups,
             seccomp_profile: host.seccomp_profile.as_deref(),
             processes: host.config.limits.processes,
+            dev_size: host.config.limits.dev_size,
             app_limits: &host.app_limits,
             log: &log,
             init_socket: INIT_SOCKET,

@@ -41,6 +41,8 @@ pub struct Inputs<'a> {
     pub seccomp_profile: Option<&'a Path>,
     /// How many processes and threads it may have.
     pub processes: u32,
+    /// How many bytes it may write to `/dev`, if it is not up to liblxc.
+    pub dev_size: Option<u64>,
     /// Limits of its apps that manifests may raise.
     pub app_limits: &'a [AppLimit],
     /// Where LXC writes why a start failed.
@@ -76,6 +78,9 @@ pub fn items(inputs: &Inputs<'_>) -> Vec<(&'static str, String)> {
             "PATH=/bin:/sbin:/usr/bin:/usr/sbin".to_owned(),
         ),
     ];
+    if let Some(size) = inputs.dev_size {
+        items.push(("lxc.autodev.tmpfs.size", size.to_string()));
+    }
     items.extend(confinement::lxc_items(inputs.app_limits));
     items.extend(inputs.network.iter().cloned());
     mounts(inputs, &mut items);
@@ -165,6 +170,7 @@ mod tests {
             unified_cgroups: true,
             seccomp_profile: None,
             processes: 1024,
+            dev_size: None,
             app_limits: &[],
             log: Path::new("/run/sc/SC-0/lxc.log"),
             init_socket: ".init",

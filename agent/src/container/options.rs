@@ -5,29 +5,17 @@ use softwarecontainer_capability::error::shown;
 use std::fmt;
 
 /// How a container is to be made.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ContainerOptions {
     /// What apps write to the root tree and to directories bind-mounted into it goes to a buffer, until `Destroy`.
     pub write_buffer: bool,
-    /// Size of the tmpfs that holds the buffer, in bytes.
-    pub write_buffer_size: u64,
+    /// Size of the tmpfs that holds the root tree and the buffer, in bytes, if the launcher says.
+    pub size: Option<u64>,
 }
-
-/// Size of the buffer when none is asked for, in bytes.
-pub const DEFAULT_WRITE_BUFFER_SIZE: u64 = 100 * 1024 * 1024;
 
 const ENABLED: &str = "writeBufferEnabled";
 const SIZE_ENABLED: &str = "temporaryFileSystemWriteBufferEnabled";
 const SIZE: &str = "temporaryFileSystemSize";
-
-impl Default for ContainerOptions {
-    fn default() -> Self {
-        Self {
-            write_buffer: false,
-            write_buffer_size: DEFAULT_WRITE_BUFFER_SIZE,
-        }
-    }
-}
 
 /// An argument of `Create` that cannot be used.
 #[derive(Debug)]
@@ -146,9 +134,7 @@ pub fn parse(text: &str) -> Result<(ContainerOptions, Vec<String>), OptionsError
     }
     let options = ContainerOptions {
         write_buffer: write_buffer.unwrap_or_default(),
-        write_buffer_size: size
-            .filter(|_| size_enabled == Some(true))
-            .unwrap_or(DEFAULT_WRITE_BUFFER_SIZE),
+        size: size.filter(|_| size_enabled == Some(true)),
     };
     Ok((options, unknown))
 }
@@ -209,7 +195,7 @@ mod tests {
             options("[]"),
             ContainerOptions {
                 write_buffer: false,
-                write_buffer_size: 104_857_600
+                size: None
             }
         );
     }
@@ -228,33 +214,30 @@ mod tests {
 
     #[test]
     fn the_size_counts_only_when_it_is_enabled() {
-        let size = |text: &str| options(text).write_buffer_size;
+        let size = |text: &str| options(text).size;
         let size_1000 = r#""writeBufferEnabled": true, "temporaryFileSystemSize": 1000"#;
-        assert_eq!(
-            size(&format!("[{{{size_1000}}}]")),
-            DEFAULT_WRITE_BUFFER_SIZE
-        );
+        assert_eq!(size(&format!("[{{{size_1000}}}]")), None);
         assert_eq!(
             size(&format!(
                 r#"[{{{size_1000}, "temporaryFileSystemWriteBufferEnabled": true}}]"#
             )),
-            1000
+            Some(1000)
         );
         assert_eq!(
             size(&format!(
                 r#"[{{{size_1000}, "temporaryFileSystemWriteBufferEnabled": false}}]"#
             )),
-            DEFAULT_WRITE_BUFFER_SIZE
+            None
         );
         let in_two = format!(
             r#"[{{{size_1000}}}, {{"writeBufferEnabled": true, "temporaryFileSystemWriteBufferEnabled": true}}]"#
         );
-        assert_eq!(size(&in_two), 1000);
+        assert_eq!(size(&in_two), Some(1000));
         assert_eq!(
             size(
                 r#"[{"writeBufferEnabled": true, "temporaryFileSystemWriteBufferEnabled": true}]"#
             ),
-            DEFAULT_WRITE_BUFFER_SIZE
+            None
         );
     }
 
@@ -333,7 +316,7 @@ mod tests {
             text in r#"\[(\{("(writeBufferEnabled|temporaryFileSystemSize|temporaryFileSystemWriteBufferEnabled|x)": ?(true|false|[0-9]{1,25}|-1|null|"a"),?){0,3}\},?){0,3}\]"#
         ) {
             if let Ok((options, _)) = parse(&text) {
-                prop_assert!(options.write_buffer_size > 0);
+                prop_assert!(options.size != Some(0));
             }
         }
     }

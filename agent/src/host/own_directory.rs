@@ -178,7 +178,11 @@ fn hold(path: &Path) -> Result<File, Reason> {
     }
 }
 
-#[allow(clippy::unnecessary_cast, reason = "C libraries differ in these types")]
+#[allow(
+    clippy::unnecessary_cast,
+    clippy::cast_possible_truncation,
+    reason = "C libraries differ in the types of these small numbers"
+)]
 fn whole_file() -> libc::flock {
     libc::flock {
         l_type: libc::F_WRLCK as libc::c_short,
@@ -189,7 +193,11 @@ fn whole_file() -> libc::flock {
     }
 }
 
-#[allow(clippy::unnecessary_cast, reason = "as above")]
+#[allow(
+    clippy::unnecessary_cast,
+    clippy::cast_possible_truncation,
+    reason = "as above"
+)]
 fn unlocked() -> libc::c_short {
     libc::F_UNLCK as libc::c_short
 }
