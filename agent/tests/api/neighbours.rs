@@ -1,8 +1,15 @@
 //! A call on one container does not hold up those on others.
 
-use std::time::{Duration, Instant};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
 
-use crate::support::{Setup, TestAgent, wait_until};
+use crate::{
+    fails_with,
+    support::{Setup, TestAgent, is_alive, wait_until},
+};
 
 /// An agent whose container 0 takes three seconds to be destroyed.
 fn with_stubborn_container() -> TestAgent {
@@ -48,6 +55,57 @@ fn while_one_container_takes_long_to_end_others_come_work_and_go() {
         let slow = slow.join().unwrap();
         assert!(slow >= Duration::from_secs(3), "{slow:?}");
     });
+}
+
+/// Processes in a v1 cgroup that somebody else has frozen cannot be killed by anybody.
+#[test]
+fn processes_that_cannot_be_killed_hold_up_their_own_container_only_until_they_can() {
+    let agent = TestAgent::start();
+    let (stuck, other) = (agent.create(), agent.create());
+    let client = agent.client();
+    let pid = client.execute(stuck, "sleep 100", "", "", &[]).unwrap();
+    let Some(freezer) = v1_freezer_of(pid) else {
+        println!("skipped: this host has no v1 freezer, and a frozen cgroup v2 can be killed");
+        return;
+    };
+    fs::write(&freezer, "FROZEN").unwrap();
+    std::thread::scope(|scope| {
+        let destroying = scope.spawn(|| agent.new_client().destroy(stuck));
+        std::thread::sleep(Duration::from_millis(200));
+        assert_eq!(agent.shell_ok(other, "echo works"), "works");
+        let third = agent.create();
+        client.destroy(third).unwrap();
+        assert!(!destroying.is_finished());
+        // It gives up by itself, and says what is stuck.
+        let (_, text) = destroying.join().unwrap().unwrap_err();
+        assert!(text.contains("container 0"), "{text}");
+    });
+    assert!(is_alive(pid));
+    assert_eq!(client.list().unwrap(), [stuck, other]);
+    fails_with(
+        client.execute(stuck, "true", "", "", &[]),
+        &["container 0", "invalid"],
+    );
+    fs::write(&freezer, "THAWED").unwrap();
+    client.destroy(stuck).unwrap();
+    client.wait_ended(stuck, pid);
+    assert_eq!(agent.create(), stuck);
+    assert_eq!(agent.shell_ok(stuck, "echo new"), "new");
+}
+
+/// The file that freezes the container of a process.
+fn v1_freezer_of(pid: u32) -> Option<PathBuf> {
+    let list = fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap();
+    let path = list
+        .lines()
+        .find_map(|line| line.split_once(":freezer:"))?
+        .1
+        .trim_start_matches('/');
+    Some(
+        Path::new("/sys/fs/cgroup/freezer")
+            .join(path)
+            .join("freezer.state"),
+    )
 }
 
 #[test]
