@@ -246,6 +246,66 @@ fn a_proxy_that_dies_is_replaced_and_logged() {
     }
 }
 
+/// Opens connections for as long as they work, says how many those are, and keeps them.
+const CONNECTION_BOMB: &str = r#"
+import os, socket, time
+path = os.environ["DBUS_SYSTEM_BUS_ADDRESS"].removeprefix("unix:path=")
+uid = str(os.getuid()).encode().hex().encode()
+# Hello of the bus driver, without which dbus-daemon does not count a connection as complete
+hello = bytes.fromhex("6c01000100000000010000006d000000"
+    "01016f00150000002f6f72672f667265656465736b746f702f44427573000000"
+    "030173000500000048656c6c6f000000"
+    "02017300140000006f72672e667265656465736b746f702e4442757300000000"
+    "06017300140000006f72672e667265656465736b746f702e4442757300000000")
+kept = []
+while len(kept) < 300:
+    connection = socket.socket(socket.AF_UNIX)
+    try:
+        connection.connect(path)
+        connection.sendall(b"\0AUTH EXTERNAL " + uid + b"\r\nBEGIN\r\n" + hello)
+        answers = b""
+        while b":1." not in answers:
+            part = connection.recv(4096)
+            if not part:
+                raise OSError("closed")
+            answers += part
+    except OSError:
+        break
+    kept.append(connection)
+print(len(kept), flush=True)
+time.sleep(100)
+"#;
+
+#[test]
+fn a_container_cannot_take_the_connections_of_the_others() {
+    let bus = SystemBus::start();
+    let agent = agent_on(&bus, &[("one", system(&[rule("outgoing", "Echo")]))]);
+    let ids: Vec<i32> = (0..4).map(|_| agent.create()).collect();
+    let (victim, attackers) = ids.split_first().unwrap();
+    let program = agent.path("bomb.py");
+    fs::write(&program, CONNECTION_BOMB).unwrap();
+    for &id in &ids {
+        agent.client().set_capabilities(id, &["one"]).unwrap();
+    }
+    for &id in attackers {
+        let (client, output) = (agent.client(), agent.path(&format!("bomb-{id}")));
+        client
+            .bind_mount(id, program.to_str().unwrap(), "/bomb.py", true)
+            .unwrap();
+        let command = "/usr/bin/python3 -I /bomb.py";
+        client
+            .execute(id, command, "", output.to_str().unwrap(), &[])
+            .unwrap();
+        let mut said = String::new();
+        wait_until("the attacker has what it can have", || {
+            said = fs::read_to_string(&output).unwrap_or_default();
+            said.ends_with('\n')
+        });
+        assert_eq!(said, "32\n");
+    }
+    assert!(echoes(&agent, *victim, "system", "Echo"));
+}
+
 #[test]
 fn a_proxy_ends_with_its_container() {
     let bus = SystemBus::start();

@@ -4,6 +4,7 @@ use std::fmt;
 
 use crate::address::{AddressError, SocketAddress};
 use crate::control::Bus;
+use crate::limits;
 
 /// What the agent says at start.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,6 +15,8 @@ pub struct Arguments {
     pub uids: [u32; 2],
     /// The group of the process.
     pub gid: u32,
+    /// How many connections there may be, over both buses.
+    pub connections: u32,
 }
 
 /// What the command line asks for.
@@ -58,6 +61,7 @@ impl std::error::Error for ArgumentError {}
 pub const USAGE: &str = "\
 Usage: softwarecontainer-dbus-proxy --uid UID --gid GID
            [--session-bus ADDRESS [--session-uid UID]] [--system-bus ADDRESS]
+           [--connections NUMBER]
 
 Filters the D-Bus messages of one container. Started by softwarecontainer-agent, which sends
 rules and sockets through a socket that is standard input; see softwarecontainer-dbus-proxy(1).
@@ -71,6 +75,7 @@ pub fn parse(arguments: impl IntoIterator<Item = String>) -> Result<Action, Argu
     let mut arguments = arguments.into_iter();
     let (mut uid, mut session_uid, mut gid) = (None, None, None);
     let [mut session, mut system] = [None, None];
+    let mut connections = limits::CONNECTIONS;
     while let Some(option) = arguments.next() {
         let mut value = || arguments.next();
         match option.as_str() {
@@ -79,6 +84,7 @@ pub fn parse(arguments: impl IntoIterator<Item = String>) -> Result<Action, Argu
             "--uid" => uid = Some(number("--uid", value())?),
             "--session-uid" => session_uid = Some(number("--session-uid", value())?),
             "--gid" => gid = Some(number("--gid", value())?),
+            "--connections" => connections = number("--connections", value())?,
             "--session-bus" => session = Some(address(Bus::Session, value())?),
             "--system-bus" => system = Some(address(Bus::System, value())?),
             _ => return Err(ArgumentError::Unknown(option)),
@@ -89,6 +95,7 @@ pub fn parse(arguments: impl IntoIterator<Item = String>) -> Result<Action, Argu
         buses: [session, system],
         uids: [session_uid.unwrap_or(uid), uid],
         gid: gid.ok_or(ArgumentError::Missing("--gid"))?,
+        connections,
     }))
 }
 
@@ -119,12 +126,12 @@ mod tests {
 
     #[test]
     fn all_options_are_understood() {
-        let line =
-            "--uid 7 --gid 8 --session-uid 9 --session-bus unix:path=/s --system-bus unix:path=/t";
+        let line = "--uid 7 --gid 8 --connections 5 --session-uid 9 --session-bus unix:path=/s --system-bus unix:path=/t";
         let expected = Arguments {
             buses: ["/s", "/t"].map(|path| Some(SocketAddress::Path(path.into()))),
             uids: [9, 7],
             gid: 8,
+            connections: 5,
         };
         assert_eq!(parse_words(line), Ok(Action::Serve(expected)));
     }

@@ -46,6 +46,8 @@ pub struct Options {
     pub system: BusAccess,
     /// The group that the proxy runs as.
     pub gid: u32,
+    /// How many connections the container may have, over both buses.
+    pub connections: u32,
     /// Starts the process.
     pub spawn: Spawn,
 }

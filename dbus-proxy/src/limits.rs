@@ -17,8 +17,8 @@ pub const READ: usize = 64 * 1024;
 pub const WAITING_REPLIES: usize = 64 * 1024;
 /// Calls of one connection, per direction, that may wait for their replies.
 pub const PENDING_CALLS: usize = 4096;
-/// Connections of one container, over both buses.
-pub const CONNECTIONS: usize = 256;
+/// Connections of one container, over both buses, unless the agent says less. dbus-daemon's own default for one user.
+pub const CONNECTIONS: u32 = 256;
 /// Connections of one container that have not finished their authentication.
 pub const UNAUTHENTICATED: usize = 32;
 /// Descriptors that the proxy may have open.

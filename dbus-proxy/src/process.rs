@@ -71,8 +71,8 @@ fn sandboxed(arguments: Arguments, control: &OwnedFd) -> Result<(), ProcessError
         .zip(arguments.uids)
         .map(|(address, uid)| address.map(|address| Upstream { address, uid }));
     let upstreams = Bus::ALL.map(|_| upstreams.next().flatten());
-    let mut server =
-        Server::new(own_control, upstreams, system_uid).map_err(ProcessError::Epoll)?;
+    let mut server = Server::new(own_control, upstreams, system_uid, arguments.connections)
+        .map_err(ProcessError::Epoll)?;
     server.announce(sandbox.missing);
     server.run().map_err(ProcessError::Server)
 }

@@ -35,6 +35,8 @@ pub struct Server {
     epoll: OwnedFd,
     control: Control,
     links: Links,
+    /// The most links that there may be.
+    connections: usize,
     buses: Buses,
     listeners: [Option<OwnedFd>; 2],
     guids: [String; 2],
@@ -99,7 +101,8 @@ impl Buses {
 }
 
 impl Server {
-    /// A proxy that takes orders from `control`, a stream socket. `uid`: the effective user ID of the process.
+    /// A proxy that takes orders from `control`, a stream socket, and has `connections` connections at most. `uid`: the effective user ID of
+    /// the process.
     ///
     /// # Errors
     /// epoll_create(2), epoll_ctl(2)
@@ -107,6 +110,7 @@ impl Server {
         control: OwnedFd,
         upstreams: [Option<Upstream>; 2],
         uid: u32,
+        connections: u32,
     ) -> Result<Self, Errno> {
         let epoll = epoll::create(CreateFlags::CLOEXEC)?;
         let token = EventData::new_u64(Place::Control.token());
@@ -115,6 +119,7 @@ impl Server {
             epoll,
             control: Control::new(control),
             links: Links::default(),
+            connections: usize::try_from(connections).unwrap_or(usize::MAX),
             buses: Buses {
                 upstreams,
                 rules: [RuleSet::default(), RuleSet::default()],
@@ -232,7 +237,7 @@ impl Server {
             // The client has gone already, or nothing was there.
             Err(_) => return Ok(()),
         };
-        if self.links.len() >= limits::CONNECTIONS {
+        if self.links.len() >= self.connections {
             self.notes.add(bus, &|| {
                 "Refused a connection: too many are open".to_owned()
             });

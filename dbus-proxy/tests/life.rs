@@ -6,6 +6,7 @@ mod support;
 use std::time::{Duration, Instant};
 
 use softwarecontainer_dbus_proxy::client::{BusAccess, Options, Proxy, Spawn};
+use softwarecontainer_dbus_proxy::limits;
 use softwarecontainer_dbus_proxy::wire::Kind;
 use support::raw::{Raw, call, driver_call};
 use support::{Bus, Endpoint, NOBODY, Setup, eventually, kill, resources, rules};
@@ -139,6 +140,7 @@ fn a_bus_that_comes_late_or_moves_is_found() {
             uid: NOBODY,
         },
         gid: NOBODY,
+        connections: limits::CONNECTIONS,
         spawn: Spawn::default(),
     };
     let proxy = Proxy::start(options).unwrap();
@@ -175,6 +177,7 @@ fn a_proxy_that_cannot_be_started_is_an_error_that_names_it() {
             uid: NOBODY,
         },
         gid: NOBODY,
+        connections: limits::CONNECTIONS,
         spawn: Spawn::default(),
     };
     let error = Proxy::start(options).unwrap_err().to_string();
@@ -197,6 +200,7 @@ fn a_program_that_is_no_proxy_is_an_error_in_time() {
             uid: NOBODY,
         },
         gid: NOBODY,
+        connections: limits::CONNECTIONS,
         spawn: Spawn::default(),
     };
     let proxy = Proxy::start(options).unwrap();

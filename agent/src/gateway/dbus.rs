@@ -80,7 +80,11 @@ impl Dbus {
             Cause::Other(error.to_string())
         };
         if self.proxy.is_none() {
-            let options = host::options(target.name, target.home.clone())?;
+            let options = host::options(
+                target.name,
+                target.home.clone(),
+                target.config.limits.bus_connections,
+            )?;
             self.proxy = Some(Proxy::start(options).map_err(failed)?);
         }
         match &self.proxy {

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use softwarecontainer_dbus_proxy::address::SocketAddress;
 use softwarecontainer_dbus_proxy::client::{BusAccess, Options, Proxy, Service, Spawn};
+use softwarecontainer_dbus_proxy::limits;
 use softwarecontainer_dbus_proxy::rule::{Direction, Pattern, Rule};
 use tempfile::TempDir;
 
@@ -68,6 +69,7 @@ impl Setup {
                 uid: NOBODY,
             },
             gid: NOBODY,
+            connections: limits::CONNECTIONS,
             spawn: Spawn::default(),
         })
         .unwrap();

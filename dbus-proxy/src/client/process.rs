@@ -24,6 +24,8 @@ pub(super) fn spawn(options: &Options) -> Result<(Child, UnixStream), ClientErro
         .arg(options.system.uid.to_string())
         .arg("--gid")
         .arg(options.gid.to_string())
+        .arg("--connections")
+        .arg(options.connections.to_string())
         .arg("--system-bus")
         .arg(options.system.address.to_string());
     if let Some(session) = &options.session {

@@ -14,6 +14,7 @@ use std::sync::Arc;
 
 use softwarecontainer_dbus_proxy::address::SocketAddress;
 use softwarecontainer_dbus_proxy::client::{BusAccess, Options, Proxy, Service, Spawn};
+use softwarecontainer_dbus_proxy::limits;
 use softwarecontainer_dbus_proxy::rule::{Direction, Pattern, Rule, RuleSet};
 use tempfile::TempDir;
 
@@ -118,6 +119,7 @@ impl Setup {
                 uid: NOBODY,
             },
             gid: NOBODY,
+            connections: limits::CONNECTIONS,
             spawn: Spawn::default(),
         };
         Self {

@@ -24,11 +24,11 @@ const PASSWD: &str = "/etc/passwd";
 /// Users to be on the system bus, the first that exists. It must have an entry in passwd: dbus-daemon turns others away.
 const USERS: [&str; 2] = ["softwarecontainer-dbus", "nobody"];
 
-/// How to start the proxy of the container with LXC name `name`, in the agent's own cgroups.
+/// How to start the proxy of the container with LXC name `name`, in the agent's own cgroups, for as many `connections` at most.
 ///
 /// # Errors
 /// [`Cause`] when no user can be found, or the system bus's address cannot be used.
-pub(super) fn options(name: &str, home: Arc<Home>) -> Result<Options, Cause> {
+pub(super) fn options(name: &str, home: Arc<Home>, connections: u32) -> Result<Options, Cause> {
     let passwd = fs::read_to_string(PASSWD).map_err(|source| Cause::File {
         action: "read",
         path: PASSWD.into(),
@@ -52,6 +52,7 @@ pub(super) fn options(name: &str, home: Arc<Home>) -> Result<Options, Cause> {
             uid,
         },
         gid,
+        connections,
         spawn: Spawn::with(move |command| home.start_here(|| command.spawn())),
     })
 }
