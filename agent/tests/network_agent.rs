@@ -155,6 +155,37 @@ fn ping_only_pings_and_does_nothing_else() {
     assert!(!lab.outside.ping(&lab.address(id)));
 }
 
+/// As on a system whose iptables is installed without that extension, or whose kernel lacks it.
+#[test]
+fn where_connections_cannot_be_counted_the_gateway_works_and_says_so() {
+    let extensions = tempfile::TempDir::new().unwrap();
+    let installed = "/usr/lib/x86_64-linux-gnu/xtables /usr/lib/aarch64-linux-gnu/xtables";
+    let directory = installed
+        .split(' ')
+        .find(|path| fs::exists(path).unwrap())
+        .unwrap();
+    for entry in fs::read_dir(directory).unwrap() {
+        let entry = entry.unwrap();
+        if entry.file_name() != "libxt_connlimit.so" {
+            let link = extensions.path().join(entry.file_name());
+            std::os::unix::fs::symlink(entry.path(), link).unwrap();
+        }
+    }
+    let web = outgoing(&json!({"host": OUTSIDE, "ports": 80, "protocols": "tcp"}));
+    let lab = Lab::with(Setup {
+        environment: vec![(
+            "XTABLES_LIBDIR".to_owned(),
+            extensions.path().to_str().unwrap().to_owned(),
+        )],
+        ..Setup::manifest(&lab::manifest(&[("web", &[("network", web)])]))
+    });
+    let _servers = [80, 8080].map(|port| Echo::start(&lab.outside, port));
+    let id = lab.container(&["web"]);
+    assert!(lab.reaches(id, OUTSIDE, 80) && !lab.reaches(id, OUTSIDE, 8080));
+    let log = lab.agent.log();
+    assert!(log.contains("CONFIG_NETFILTER_XT_MATCH_CONNLIMIT"), "{log}");
+}
+
 #[test]
 fn localhost_only_reaches_itself_and_nothing_else() {
     let rules = json!([{"direction": "OUTGOING", "allow": [{"host": "127.0.0.1"}]}]);

@@ -7,7 +7,7 @@ mod lab;
 mod netns;
 mod support;
 
-use lab::{HOST, Lab, OUTSIDE, network_state};
+use lab::{HOST, Lab, OUTSIDE, OUTSIDE6, network_state};
 use netns::probe::Echo;
 use serde_json::json;
 
@@ -53,6 +53,52 @@ fn it_cannot_change_the_rules() {
         "XTABLES_LOCKFILE=/tmp/lock /usr/sbin/xtables-legacy-multi iptables -F",
         "/usr/sbin/nft flush ruleset",
     ]);
+}
+
+/// Each datagram to another port is a connection of its own to the host's connection tracking, for half a minute.
+const CONNECTION_FLOOD: &str = r#"
+import socket, sys
+sender = socket.socket(socket.AF_INET6 if ":" in sys.argv[1] else socket.AF_INET, socket.SOCK_DGRAM)
+for port in range(1, 20001):
+    try:
+        sender.sendto(b"x", (sys.argv[1], port))
+    except OSError:
+        pass
+print("sent")
+"#;
+
+#[test]
+fn it_cannot_fill_the_hosts_table_of_connections() {
+    let lab = web_only();
+    let id = lab.container(&["all"]);
+    let program = lab.agent.path("flood.py");
+    std::fs::write(&program, CONNECTION_FLOOD).unwrap();
+    lab.agent
+        .client()
+        .bind_mount(id, program.to_str().unwrap(), "/flood.py", true)
+        .unwrap();
+    let tracked = || {
+        let count = lab
+            .host
+            .run(|| std::fs::read_to_string("/proc/thread-self/net/stat/nf_conntrack"));
+        let count = count.unwrap();
+        let words = count.lines().nth(1).unwrap().split_whitespace().next();
+        u32::from_str_radix(words.unwrap(), 16).unwrap()
+    };
+    for address in [OUTSIDE, OUTSIDE6] {
+        let before = tracked();
+        let flood = format!("/usr/bin/python3 -I /flood.py {address}");
+        assert_eq!(lab.agent.shell_ok(id, &flood), "sent");
+        let added = tracked() - before;
+        assert!(
+            (1000..=4200).contains(&added),
+            "{added} connections to {address}"
+        );
+    }
+    // Others go on.
+    let _server = Echo::start(&lab.outside, 80);
+    let other = lab.container(&["web"]);
+    assert!(lab.reaches(other, OUTSIDE, 80));
 }
 
 #[test]

@@ -19,6 +19,8 @@ pub struct Limits {
     pub manifest_size: u32,
     /// Calls of one D-Bus client that have no reply yet.
     pub pending_calls: u32,
+    /// Network connections that one container has begun and that are tracked, for each family of addresses.
+    pub connections: u32,
     /// Connections of one container to the host's buses.
     pub bus_connections: u32,
     /// Bytes of a container's root tree and write buffers together, if `Create` does not say.
@@ -39,6 +41,7 @@ impl Default for Limits {
             command_length: 64 << 10,
             manifest_size: 1 << 20,
             pending_calls: 256,
+            connections: 4096,
             bus_connections: 32,
             root_tree_size: 100 << 20,
             largest_root_tree: 1 << 30,
@@ -72,6 +75,7 @@ impl Limits {
             1024..=64 << 20,
         )?;
         reader.number("max-pending-calls", &mut limits.pending_calls, 1..=65536)?;
+        reader.number("max-connections", &mut limits.connections, 1..=1_048_576)?;
         // What the proxy holds at most.
         reader.number("max-bus-connections", &mut limits.bus_connections, 1..=256)?;
         // What no machine has is the upper end.

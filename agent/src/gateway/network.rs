@@ -96,8 +96,8 @@ pub struct Connection {
 }
 
 impl Connection {
-    /// Makes the network of container `id`, whose network namespace is `namespace`, as `settings` say. On a failure it
-    /// is left, as far as the failure allows, as it was.
+    /// Makes the network of container `id`, whose network namespace is `namespace`, as `settings` say, for `connections` at most that the container
+    /// has begun. On a failure it is left, as far as the failure allows, as it was.
     ///
     /// # Errors
     /// [`NetworkGatewayError`].
@@ -107,8 +107,9 @@ impl Connection {
         id: i32,
         namespace: BorrowedFd<'_>,
         settings: &NetworkSettings,
+        connections: u32,
     ) -> Result<(), NetworkGatewayError> {
-        let wanted = self.plan(network, settings)?;
+        let wanted = self.plan(network, settings, connections)?;
         if wanted.tables.is_some() {
             network.repair_or_warn();
         }
@@ -125,13 +126,18 @@ impl Connection {
         Ok(())
     }
 
-    fn plan(&self, network: &Network, settings: &NetworkSettings) -> Result<Self, UnknownHost> {
+    fn plan(
+        &self,
+        network: &Network,
+        settings: &NetworkSettings,
+        connections: u32,
+    ) -> Result<Self, UnknownHost> {
         if !settings.active {
             return Ok(Self::default());
         }
         let names = names::resolve(&settings.rules, &self.names)?;
         Ok(Self {
-            tables: Some(Tables::new(&settings.rules, &names)),
+            tables: Some(Tables::new(&settings.rules, &names, connections)),
             isolated: !peers::may_be_called(&settings.rules, &names, network.plan()),
             names,
         })
@@ -147,7 +153,9 @@ impl Gateway for Connection {
         _from: &NetworkSettings,
         to: &NetworkSettings,
     ) -> Result<(), GatewayError> {
-        self.set(target.network, target.id, target.namespaces.network(), to)
+        let (network, namespace) = (target.network, target.namespaces.network());
+        let connections = target.config.limits.connections;
+        self.set(network, target.id, namespace, to, connections)
             .map_err(|error| GatewayError::new(NetworkSettings::ID, error))
     }
 }

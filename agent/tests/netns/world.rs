@@ -12,6 +12,8 @@ use super::Namespace;
 pub const OUTSIDE: &str = "198.51.100.2";
 pub const OUTSIDE6: &str = "2001:db8::2";
 pub const BRIDGE: &str = "10.9.3.1";
+/// How many connections a container may begin.
+const CONNECTIONS: u32 = 1000;
 
 pub struct World {
     pub host: Namespace,
@@ -103,7 +105,7 @@ impl Container<'_> {
         let (id, inside) = (*id, &*inside);
         world
             .host
-            .run(|| connection.set(&world.network, id, inside.fd(), &settings))
+            .run(|| connection.set(&world.network, id, inside.fd(), &settings, CONNECTIONS))
             .map_err(|error| error.to_string())
     }
 

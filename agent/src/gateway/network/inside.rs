@@ -8,7 +8,7 @@ use softwarecontainer_capability::gateway::network::Rule;
 use super::NetworkGatewayError;
 use super::rules::{self, Names};
 use crate::host::addresses::ContainerAddresses;
-use crate::host::iptables::{self, Family};
+use crate::host::iptables::{self, Family, FirewallError};
 use crate::host::netlink::{InterfaceAddress, Netlink};
 use crate::host::netns;
 use crate::host::network::{INTERFACE, Network, NetworkError, START_LIMIT};
@@ -36,16 +36,24 @@ impl Tables {
     pub(super) fn new<'a>(
         rules: impl IntoIterator<Item = &'a Rule, IntoIter: Clone>,
         names: &Names,
+        connections: u32,
     ) -> Self {
         let rules = rules.into_iter();
         Self {
-            v4: rules::table(Family::V4, rules.clone(), names),
-            v6: rules::table(Family::V6, rules, names),
+            v4: rules::table(Family::V4, rules.clone(), names, connections),
+            v6: rules::table(Family::V6, rules, names, connections),
         }
     }
 
     fn closed() -> Self {
-        Self::new([], &Names::new())
+        Self::new([], &Names::new(), 0).unbounded()
+    }
+
+    fn unbounded(&self) -> Self {
+        Self {
+            v4: rules::unbounded(&self.v4),
+            v6: rules::unbounded(&self.v6),
+        }
     }
 }
 
@@ -94,16 +102,31 @@ pub(super) fn disconnect(namespace: BorrowedFd<'_>) -> Result<(), NetworkGateway
         for address in netlink.addresses(&link)? {
             netlink.delete_address(&link, address)?;
         }
-        restore(&Tables::closed())
+        Ok(restore(&Tables::closed())?)
     })?
 }
 
-fn restore(tables: &Tables) -> Result<(), NetworkGatewayError> {
+/// Loads the tables, on a kernel that cannot count connections without the bound on them.
+fn restore(tables: &Tables) -> Result<(), FirewallError> {
+    match restore_as_they_are(tables) {
+        Err(refused @ FirewallError::Refused { .. }) => {
+            restore_as_they_are(&tables.unbounded())?;
+            log::warn!(
+                "containers can fill the host's table of connections: their number cannot be bounded \
+                 (CONFIG_NETFILTER_XT_MATCH_CONNLIMIT): {refused}"
+            );
+            Ok(())
+        }
+        outcome => outcome,
+    }
+}
+
+fn restore_as_they_are(tables: &Tables) -> Result<(), FirewallError> {
     let mut rules = vec![(Family::V4, tables.v4.as_str())];
     if sysctl::exists("net/ipv6") {
         rules.push((Family::V6, tables.v6.as_str()));
     }
-    Ok(iptables::restore(&rules)?)
+    iptables::restore(&rules)
 }
 
 fn set_up(route: &Route) -> Result<(), NetworkGatewayError> {

@@ -18,7 +18,7 @@ use crate::host::iptables::Family;
 /// Addresses by host name.
 pub type Names = BTreeMap<String, BTreeSet<IpAddr>>;
 
-/// Where the rules of both directions begin.
+/// Where the rules of both directions begin. What comes after it is about new connections only.
 const HEAD: &str = "*filter
 :INPUT DROP [0:0]
 :FORWARD DROP [0:0]
@@ -32,6 +32,18 @@ const HEAD: &str = "*filter
 -A OUTPUT -m conntrack --ctstate ESTABLISHED,RELATED -j ACCEPT
 ";
 
+/// The match that counts connections; kernels may lack it.
+const BOUND: &str = "connlimit";
+
+/// A table without the bound on connections.
+#[must_use]
+pub fn unbounded(table: &str) -> String {
+    table
+        .split_inclusive('\n')
+        .filter(|line| !line.contains(BOUND))
+        .collect()
+}
+
 /// Neighbour solicitation and advertisement both ways; being asked for multicast memberships, and reporting them.
 const NEIGHBOURS: &str = "-A INPUT -p ipv6-icmp -m icmp6 --icmpv6-type 135 -j ACCEPT
 -A INPUT -p ipv6-icmp -m icmp6 --icmpv6-type 136 -j ACCEPT
@@ -41,14 +53,21 @@ const NEIGHBOURS: &str = "-A INPUT -p ipv6-icmp -m icmp6 --icmpv6-type 135 -j AC
 -A OUTPUT -p ipv6-icmp -m icmp6 --icmpv6-type 143 -j ACCEPT
 ";
 
-/// The whole filter table of one family.
+/// The whole filter table of one family, for `connections` at most that the container may have begun.
+///
+/// The bound is for the host: each of them is in its table of connections, too, which would be full for all.
 #[must_use]
 pub fn table<'a>(
     family: Family,
     rules: impl IntoIterator<Item = &'a Rule>,
     names: &Names,
+    connections: u32,
 ) -> String {
     let mut text = HEAD.to_owned();
+    let _ = writeln!(
+        text,
+        "-A OUTPUT -m conntrack --ctstate NEW -m {BOUND} --connlimit-above {connections} --connlimit-mask 0 -j DROP"
+    );
     if family == Family::V6 {
         text.push_str(NEIGHBOURS);
     }
@@ -126,13 +145,13 @@ mod tests {
     }
 
     fn closed_table(family: Family) -> String {
-        table(family, [], &Names::new())
+        table(family, [], &Names::new(), 100)
     }
 
     /// The lines that are there because of `rules`.
     fn lines(family: Family, rules: &[Rule], names: &Names) -> Vec<String> {
         let closed = closed_table(family);
-        let text = table(family, rules, names);
+        let text = table(family, rules, names, 100);
         let lines = text
             .lines()
             .filter(|line| !closed.lines().any(|other| other == *line));

@@ -183,6 +183,11 @@ pub(super) const NEEDS: &[Need] = &[
         "the network gateway",
     ),
     useful(
+        &["CONFIG_NETFILTER_XT_MATCH_CONNLIMIT"],
+        Sign::Module(&["xt_connlimit"]),
+        "a bound on containers' connections",
+    ),
+    useful(
         &["CONFIG_IPV6"],
         Sign::Module(&["ipv6"]),
         "the network gateway",
