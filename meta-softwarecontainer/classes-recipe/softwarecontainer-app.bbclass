@@ -15,6 +15,9 @@ SOFTWARECONTAINER_APP_CAPABILITIES ??= ""
 SOFTWARECONTAINER_APP_ENVIRONMENT ??= ""
 # Home directory on the host; empty for one that the launcher keeps. It is made at boot, for root of the container.
 SOFTWARECONTAINER_APP_HOME ??= ""
+# User of its own that the launcher runs as for this app, a member of the group softwarecontainer. It comes with the package. Empty for
+# softwarecontainer-launcher, which all other apps have in common.
+SOFTWARECONTAINER_APP_USER ??= ""
 # More of the host that the app may read: directories or files, which have the same path in the container
 SOFTWARECONTAINER_APP_READS ??= ""
 # "1": what the app writes is kept back until it ends
@@ -68,6 +71,14 @@ do_install:append() {
         install -d ${D}${nonarch_libdir}/tmpfiles.d
         echo "d ${SOFTWARECONTAINER_APP_HOME} 0700 root root -" > ${D}${nonarch_libdir}/tmpfiles.d/softwarecontainer-app-${SOFTWARECONTAINER_APP}.conf
     fi
+    if [ -n "${SOFTWARECONTAINER_APP_USER}" ]; then
+        # Directories of its own as well: systemd gives those of the unit to whoever was started last.
+        install -d ${D}${systemd_system_unitdir}/softwarecontainer-app@${SOFTWARECONTAINER_APP}.service.d
+        printf '%s\n' '[Service]' User=${SOFTWARECONTAINER_APP_USER} \
+            RuntimeDirectory= RuntimeDirectory=softwarecontainer-app/${SOFTWARECONTAINER_APP} \
+            StateDirectory= StateDirectory=softwarecontainer-app/${SOFTWARECONTAINER_APP} \
+            > ${D}${systemd_system_unitdir}/softwarecontainer-app@${SOFTWARECONTAINER_APP}.service.d/user.conf
+    fi
     if [ "${SOFTWARECONTAINER_APP_AUTOSTART}" = 1 ]; then
         install -d ${D}${systemd_system_unitdir}/multi-user.target.wants
         ln -s ../softwarecontainer-app@.service ${D}${systemd_system_unitdir}/multi-user.target.wants/softwarecontainer-app@${SOFTWARECONTAINER_APP}.service
@@ -79,5 +90,15 @@ FILES:${PN} += "\
     ${nonarch_libdir}/tmpfiles.d \
     ${sysconfdir}/softwarecontainer/apps \
     ${systemd_system_unitdir}/multi-user.target.wants \
+    ${systemd_system_unitdir}/softwarecontainer-app@${SOFTWARECONTAINER_APP}.service.d \
 "
 RDEPENDS:${PN} += "softwarecontainer-launcher"
+
+USERADD_PACKAGES = "${PN}"
+# As a member of the launcher's group
+GROUPADD_PARAM:${PN} = "--system softwarecontainer"
+USERADD_PARAM:${PN} = "\
+    --system --home-dir / --no-create-home --shell ${base_sbindir}/nologin --user-group --groups softwarecontainer \
+    ${SOFTWARECONTAINER_APP_USER} \
+"
+inherit_defer ${@'useradd' if d.getVar('SOFTWARECONTAINER_APP_USER') else ''}

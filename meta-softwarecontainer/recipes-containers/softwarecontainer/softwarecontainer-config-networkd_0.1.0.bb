@@ -23,5 +23,5 @@ do_install:append() {
     chmod 0644 ${D}${systemd_unitdir}/network/* ${D}${systemd_system_unitdir}/softwarecontainer-agent.service.d/*
 }
 
-FILES:${PN} += "${systemd_unitdir}/network ${systemd_system_unitdir}"
+FILES:${PN} += "${systemd_unitdir}/network"
 RCONFLICTS:${PN} = "softwarecontainer-config"

@@ -6,6 +6,7 @@ SUMMARY:${PN}-gpu-mali = "Capability: graphics on Arm Mali with its vendor's dri
 SUMMARY:${PN}-gpu-powervr = "Capability: graphics on PowerVR with its vendor's driver"
 SUMMARY:${PN}-gpu-vivante = "Capability: graphics on Vivante with its vendor's driver"
 SUMMARY:${PN}-network = "Capabilities: network access, from ping to everything"
+SUMMARY:${PN}-privileges = "Capabilities: system calls and privileges that apps do not have by default"
 SUMMARY:${PN}-qt-application-manager = "Capability that the Qt Application Manager asks for"
 SUMMARY:${PN}-shared-memory = "Capability: POSIX shared memory with the host"
 SUMMARY:${PN}-wayland = "Capabilities: Wayland, and graphics through DRM"

@@ -4,6 +4,10 @@ SECTION = "devel"
 
 require softwarecontainer-rust.inc
 
+# Every build waits for it; its own speed and size do not matter.
+export CARGO_PROFILE_RELEASE_LTO = "off"
+export CARGO_PROFILE_RELEASE_CODEGEN_UNITS = "16"
+
 do_compile() {
     oe_cargo_build --package softwarecontainer-validate
 }

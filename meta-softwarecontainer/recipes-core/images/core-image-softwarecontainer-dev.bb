@@ -10,6 +10,6 @@ CORE_IMAGE_EXTRA_INSTALL += "\
     gdbserver \
     packagegroup-softwarecontainer-tools \
     softwarecontainer-boot-test \
-    softwarecontainer-ptest \
+    ${@bb.utils.contains('DISTRO_FEATURES', 'ptest', 'softwarecontainer-ptest', '', d)} \
     strace \
 "

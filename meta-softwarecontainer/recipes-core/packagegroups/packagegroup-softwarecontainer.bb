@@ -22,22 +22,27 @@ RDEPENDS:${PN} = "\
 RDEPENDS:${PN}-tools = "\
     lxc \
     softwarecontainer-check-kernel \
+    softwarecontainer-examples \
     softwarecontainer-launcher \
-    softwarecontainer-manifests-examples \
     softwarecontainer-manifests-network \
     softwarecontainer-validate \
 "
 
-# Modules, where the kernel has them as such
+# Modules, where the kernel has them as such; the recipe iptables recommends more
 RRECOMMENDS:${PN} = "\
     kernel-module-bridge \
     kernel-module-cls-bpf \
+    kernel-module-ip6table-mangle \
+    kernel-module-ip6table-nat \
+    kernel-module-iptable-mangle \
     kernel-module-nft-compat \
     kernel-module-overlay \
     kernel-module-sch-htb \
     kernel-module-sch-ingress \
     kernel-module-veth \
     kernel-module-xt-classify \
+    kernel-module-xt-comment \
     kernel-module-xt-conntrack \
     kernel-module-xt-masquerade \
+    kernel-module-xt-multiport \
 "
