@@ -43,55 +43,66 @@ as_builder() {
     (cd "$place" &&
         "${become[@]}" env -i HOME="$home" USER=builder LOGNAME=builder LANG=en_US.UTF-8 LC_ALL=en_US.UTF-8 \
             PATH="$dir/hosttools/bin:$BITBAKE/bin:$OE_CORE/scripts:/usr/sbin:/usr/bin:/sbin:/bin" \
-            BUILDDIR="$place" BBPATH="$place" nice "$@")
+            BUILDDIR="$place" BBPATH="$place" nice -n "${YOCTO_CHECK_NICE:-10}" "$@")
 }
 
 # A checkout of the commit under test that the builder can read, whatever the modes and the owner of this one are.
-make_build_directory() {
+check_out() {
+    local git=(git -c safe.directory='*')
+    [ -z "$("${git[@]}" -C "$top" status --porcelain)" ] || echo "what is not committed is not checked"
+    if [ -d "$dir/source/.git" ]; then
+        # What did not change keeps its time, so bitbake parses it no second time.
+        "${git[@]}" -C "$dir/source" fetch --quiet --no-tags "$top" HEAD
+        "${git[@]}" -C "$dir/source" reset --quiet --hard FETCH_HEAD
+        "${git[@]}" -C "$dir/source" clean -dffxq
+    else
+        "${git[@]}" clone --quiet --no-hardlinks "$top" "$dir/source"
+    fi
+    printf '[safe]\n\tdirectory = *\n' > "$dir/home/.gitconfig"
+}
+
+# The tools, and a build directory that uses them
+host_tools() {
+    "$here/prepare-host-tools" "$dir/hosttools" || return
     # oe-core wants a UTF-8 locale of this name.
     locale -a | grep -qi '^en_US\.utf-\?8$' || localedef -i en_US -f UTF-8 en_US.UTF-8
-    mkdir -p "$dir/build/conf" "$dir/home" "$dir/downloads"
-    rm -rf "$dir/source"
-    git -c safe.directory='*' clone --quiet --no-hardlinks "$top" "$dir/source"
-    printf '[safe]\n\tdirectory = *\n' > "$dir/home/.gitconfig"
-    # From an empty TMPDIR, without results of earlier runs
-    rm -rf "$dir/build/tmp" "$dir/build/sstate" "$dir/build/cache"
-
+    mkdir -p "$dir/build/conf" "$dir/home" "$dir/downloads" && check_out || return
     cat > "$dir/build/conf/local.conf" <<END
 MACHINE = "qemuarm64"
 DISTRO = "sc-hosttools"
 SC_HOSTTOOLS_DIR = "$dir/hosttools"
 DL_DIR = "$dir/downloads"
 SSTATE_DIR = "$dir/build/sstate"
-BB_NUMBER_THREADS = "2"
-BB_NUMBER_PARSE_THREADS = "2"
-PARALLEL_MAKE = "-j 2"
+BB_NUMBER_THREADS = "${YOCTO_CHECK_JOBS:-2}"
+BB_NUMBER_PARSE_THREADS = "${YOCTO_CHECK_JOBS:-2}"
+PARALLEL_MAKE = "-j ${YOCTO_CHECK_JOBS:-2}"
 BB_SERVER_TIMEOUT = "0"
 CONNECTIVITY_CHECK_URIS = ""
 INHERIT:remove = "uninative"
 require \${TOPDIR}/conf/mask.conf
 END
-    # Only what the layer's recipes reach needs to be parsed: seconds instead of minutes.
-    cat > "$dir/build/conf/mask.conf" <<END
-BBMASK += "$META_OE/ $META_VIRTUALIZATION/recipes-"
-BBMASK += "$OE_CORE/meta/recipes-(?!core/(base-files|base-passwd|images|netbase|packagegroups|systemd|volatile)|devtools/(python/python3_|rust)|kernel/linux/linux-yocto(-rt)?_)"
-$(printf 'BBFILE_PATTERN_IGNORE_EMPTY_%s = "1"\n' filesystems-layer meta-python networking-layer openembedded-layer virtualization-layer)
-END
-    cat > "$dir/build/conf/bblayers.conf" <<END
-POKY_BBLAYERS_CONF_VERSION = "2"
-BBPATH = "\${TOPDIR}"
-BBFILES ?= ""
-BBLAYERS = "\
-    $OE_CORE/meta \
-    $META_OE/meta-oe $META_OE/meta-python $META_OE/meta-networking $META_OE/meta-filesystems \
-    $META_VIRTUALIZATION \
-    $dir/source/meta-softwarecontainer \
-    $dir/source/yocto-check/meta-sc-hosttools \
-"
-END
-    if [ "$(id -u)" -eq 0 ]; then
-        chown -R "${YOCTO_CHECK_USER:-nobody}" "$dir/build" "$dir/home" "$dir/downloads" "$dir/source"
-    fi
+    mask_for_build > "$dir/build/conf/mask.conf"
+    layers build "$dir/source/yocto-check/meta-sc-hosttools"
+    give_to_builder build home downloads source
+}
+
+# layers BUILD [LAYER…]: those of every build, and more
+layers() {
+    local build=$1
+    shift
+    # shellcheck disable=SC2016 # for bitbake to expand
+    printf '%s\n' 'POKY_BBLAYERS_CONF_VERSION = "2"' 'BBPATH = "${TOPDIR}"' 'BBFILES ?= ""' "BBLAYERS = \"\
+$OE_CORE/meta $META_OE/meta-oe $META_OE/meta-python $META_OE/meta-networking $META_OE/meta-filesystems \
+$META_VIRTUALIZATION $dir/source/meta-softwarecontainer $*\"" > "$dir/$build/conf/bblayers.conf"
+}
+
+# give_to_builder DIRECTORY…
+give_to_builder() {
+    local place
+    [ "$(id -u)" -eq 0 ] || return 0
+    for place in "$@"; do
+        chown -R "${YOCTO_CHECK_USER:-nobody}" "$dir/$place"
+    done
 }
 
 # bitbake without a warning or an error.
@@ -111,20 +122,20 @@ parse() {
 # other_build NAME: a build directory with openembedded-core's own distribution defaults and no test layer.
 other_build() {
     mkdir -p "$dir/$1/conf"
-    sed -e '/^DISTRO = /d' -e '/mask.conf/d' -e '/^SC_HOSTTOOLS_DIR/d' "$dir/build/conf/local.conf" > "$dir/$1/conf/local.conf"
-    grep -v sc-hosttools "$dir/build/conf/bblayers.conf" > "$dir/$1/conf/bblayers.conf"
-    if [ "$(id -u)" -eq 0 ]; then
-        chown -R "${YOCTO_CHECK_USER:-nobody}" "$dir/$1"
-    fi
+    sed -e '/^DISTRO = /d' -e '/^SC_HOSTTOOLS_DIR/d' -e "s,^SSTATE_DIR = .*,SSTATE_DIR = \"$dir/$1/sstate\"," \
+        "$dir/build/conf/local.conf" > "$dir/$1/conf/local.conf"
+    cat >> "$dir/$1/conf/local.conf" <<'END'
+INIT_MANAGER = "systemd"
+DISTRO_FEATURES:append = " virtualization seccomp ptest"
+END
+    mask_for_graph > "$dir/$1/conf/mask.conf"
+    layers "$1"
+    give_to_builder "$1"
 }
 
 # All that the images need exists in the real layers.
 graph() {
     other_build graph
-    cat >> "$dir/graph/conf/local.conf" <<'END'
-INIT_MANAGER = "systemd"
-DISTRO_FEATURES:append = " virtualization seccomp ptest"
-END
     local output status=0
     output=$(build=graph as_builder bitbake -g core-image-softwarecontainer core-image-softwarecontainer-dev 2>&1) || status=$?
     printf '%s\n' "$output"
@@ -135,7 +146,7 @@ END
     for task in softwarecontainer.do_package_write linux-yocto.do_kernel_configme lxc.do_compile rust-native.do_compile; do
         grep -q "\"$task" "$dir/graph/task-depends.dot" || { echo "$task is not in the graph"; return 1; }
     done
-    grep -oE '^"[^"]+' "$dir/graph/task-depends.dot" | sort -u | wc -l
+    echo "$(grep -oE '^"[^"]+' "$dir/graph/task-depends.dot" | sort -u | wc -l) tasks"
 }
 
 fetch() {
@@ -165,29 +176,15 @@ broken_manifest() {
 }
 
 packages="softwarecontainer softwarecontainer-manifests softwarecontainer-config sc-sample-app
-    softwarecontainer-config-networkd packagegroup-softwarecontainer"
+    softwarecontainer-config-networkd softwarecontainer-boot-test packagegroup-softwarecontainer"
 
+# From an empty TMPDIR, without results of earlier runs
 build() {
+    if [ "${YOCTO_CHECK_KEEP-}" != 1 ]; then
+        rm -rf "$dir/build/tmp" "$dir/build/sstate"
+    fi
     # shellcheck disable=SC2086 # a list of words
     quiet_bitbake $packages
-}
-
-# The tests, as packages for the target
-ptest() {
-    if [ "${YOCTO_CHECK_PTEST-}" != 1 ]; then
-        echo "builds everything a second time; YOCTO_CHECK_PTEST=1 asks for it"
-        return 77
-    fi
-    echo 'SC_CHECK_PTEST = "1"' >> "$dir/build/conf/local.conf"
-    quiet_bitbake softwarecontainer || return 1
-    dpkg-deb -c "$(find "$dir/build/tmp/deploy/deb" -name 'softwarecontainer-ptest_*.deb')" | grep run-ptest
-}
-
-image() {
-    quiet_bitbake sc-check-image || return 1
-    # The unit is enabled, as systemd.bbclass's preset says.
-    tar tf "$dir/build/tmp/deploy/images/qemuarm64/sc-check-image-qemuarm64.rootfs.tar" |
-        grep -F ./etc/systemd/system/multi-user.target.wants/softwarecontainer-agent.service
 }
 
 # What the packages hold and depend on is what expected/packages says.
@@ -196,8 +193,71 @@ contents() {
     diff -u "$here/expected/packages" "$dir/packages"
 }
 
+# The packages are installed by apt, their maintainer scripts run, units are enabled, users and groups are there.
+image() {
+    quiet_bitbake sc-check-image || return
+    local image=$dir/build/tmp/deploy/images/qemuarm64/sc-check-image-qemuarm64.rootfs.tar
+    tar tf "$image" > "$dir/image-files"
+    tar xOf "$image" ./etc/passwd ./etc/group > "$dir/image-users"
+    local line status=0
+    while read -r line; do
+        cat "$dir/image-files" "$dir/image-users" | grep -qxE -e "$line" || { echo "not in the image: $line"; status=1; }
+    done <<'END'
+\./etc/systemd/system/multi-user\.target\.wants/softwarecontainer-agent\.service
+\./usr/lib/systemd/system/multi-user\.target\.wants/softwarecontainer-app@softwarecontainer-sample\.service
+\./etc/softwarecontainer/softwarecontainer-config
+softwarecontainer-dbus:x:[0-9]+:[0-9]+::/:/usr/sbin/nologin
+softwarecontainer-launcher:x:[0-9]+:[0-9]+::/:/usr/sbin/nologin
+softwarecontainer:x:[0-9]+:.*softwarecontainer-launcher.*
+softwarecontainer:x:[0-9]+:.*sample.*
+sample:x:[0-9]+:[0-9]+::/:/usr/sbin/nologin
+END
+    return $status
+}
+
+# The tests, as a package for the target
+ptest() {
+    if [ "${YOCTO_CHECK_PTEST-}" != 1 ]; then
+        echo "builds everything a second time; YOCTO_CHECK_PTEST=1 asks for it"
+        return 77
+    fi
+    echo 'SC_CHECK_PTEST = "1"' > "$dir/build/conf/ptest.conf"
+    quiet_bitbake -R conf/ptest.conf softwarecontainer || return
+    local package
+    package=$(find "$dir/build/tmp/deploy/deb" -name 'softwarecontainer-ptest_*.deb')
+    dpkg-deb -c "$package" | grep run-ptest || return
+    [ "${YOCTO_CHECK_BOOT-}" = 1 ] || return 0
+    # On the target, as ptest-runner runs them
+    rm -rf "$dir/ptest"
+    mkdir -p "$dir/ptest/root"
+    dpkg-deb -x "$package" "$dir/ptest/root"
+    printf '#!/bin/sh\ncd /usr/lib/softwarecontainer/ptest && exec ./run-ptest\n' > "$dir/ptest/run-ptest"
+    chmod 0755 "$dir/ptest/run-ptest"
+    EXTRA_TESTS=$dir/ptest boot_packages --report "$dir/ptest-report" --timeout 3600
+}
+
+# boot_packages ARGUMENT…: boots an image with the packages that bitbake built; qemu-test/boot's arguments
+boot_packages() {
+    if [ "$(id -u)" -ne 0 ]; then
+        echo "needs root, to assemble an image"
+        return 77
+    fi
+    make -s -C "$top" setup && PACKAGES=$dir/build/tmp/deploy/deb "$top/qemu-test/boot" "$@"
+}
+
+# The boot test of the repository, on an image with the packages that bitbake built
+boot() {
+    if [ "${YOCTO_CHECK_BOOT-}" != 1 ]; then
+        echo "takes ten minutes under emulation; YOCTO_CHECK_BOOT=1 asks for it"
+        return 77
+    fi
+    boot_packages --report "$dir/boot-report"
+}
+
 check_layer() {
     other_build layer
+    # yocto-check-layer wants the distribution's defaults, and adds the layers itself.
+    sed -i -e '/^INIT_MANAGER/d' -e '/^DISTRO_FEATURES/d' "$dir/layer/conf/local.conf"
     # shellcheck disable=SC2016 # for bitbake to expand
     printf '%s\n' 'BBPATH = "${TOPDIR}"' 'BBFILES ?= ""' "BBLAYERS = \"$OE_CORE/meta\"" > "$dir/layer/conf/bblayers.conf"
     build=layer as_builder yocto-check-layer --no-auto --no-auto-dependency --dependency \

@@ -1,6 +1,8 @@
 SUMMARY = "Debian's liblxc for the target"
 LICENSE = "CLOSED"
 
+DEPENDS = "libseccomp"
+
 INHIBIT_DEFAULT_DEPS = "1"
 INHIBIT_PACKAGE_STRIP = "1"
 INHIBIT_SYSROOT_STRIP = "1"
@@ -9,7 +11,8 @@ INHIBIT_PACKAGE_DEBUG_SPLIT = "1"
 do_install() {
     install -d ${D}${libdir} ${D}${includedir}
     for deb in ${SC_HOSTTOOLS_DIR}/debs/lxc-dev_*.deb ${SC_HOSTTOOLS_DIR}/debs/lib*.deb; do
-        case "$deb" in *libstd-rust*) continue;; esac
+        # Those have recipes of their own.
+        case "$deb" in *libstd-rust* | *libseccomp*) continue;; esac
         dpkg-deb -x "$deb" ${WORKDIR}/debs
     done
     cp -r --no-preserve=ownership ${WORKDIR}/debs/usr/include/lxc ${D}${includedir}/

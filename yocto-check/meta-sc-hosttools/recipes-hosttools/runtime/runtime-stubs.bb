@@ -2,12 +2,25 @@ SUMMARY = "Empty packages with the names that the checked recipes depend on at r
 LICENSE = "CLOSED"
 
 INHIBIT_DEFAULT_DEPS = "1"
-PROVIDES = "bash busybox dbus iptables iptables-modules ptest-runner"
-PACKAGES = "bash busybox dbus iptables iptables-modules ptest-runner"
+PROVIDES = "${PACKAGES}"
+PACKAGES = "\
+    bash \
+    busybox \
+    dbus \
+    iproute2 \
+    iproute2-ip \
+    iproute2-tc \
+    iptables \
+    iptables-modules \
+    man-db \
+    nftables \
+    procps \
+    ptest-runner \
+    shadow \
+    util-linux-setpriv \
+"
 
-ALLOW_EMPTY:bash = "1"
-ALLOW_EMPTY:busybox = "1"
-ALLOW_EMPTY:dbus = "1"
-ALLOW_EMPTY:iptables = "1"
-ALLOW_EMPTY:iptables-modules = "1"
-ALLOW_EMPTY:ptest-runner = "1"
+python () {
+    for package in d.getVar('PACKAGES').split():
+        d.setVar('ALLOW_EMPTY:' + package, '1')
+}

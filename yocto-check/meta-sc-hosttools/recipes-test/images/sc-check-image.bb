@@ -3,7 +3,7 @@ LICENSE = "MIT"
 
 inherit image
 
-IMAGE_INSTALL = "packagegroup-softwarecontainer"
+IMAGE_INSTALL = "packagegroup-softwarecontainer packagegroup-softwarecontainer-tools sc-sample-app softwarecontainer-boot-test"
 IMAGE_FSTYPES = "tar"
 IMAGE_LINGUAS = ""
 IMAGE_FEATURES = ""
@@ -13,9 +13,6 @@ TOOLCHAIN_TARGET_TASK = ""
 
 deltask do_populate_sdk
 deltask do_populate_sdk_ext
-
-# Wants the users that the stand-in for useradd.bbclass does not create.
-ROOTFS_POSTPROCESS_COMMAND:remove = "systemd_sysusers_check"
 
 # Where apt-native's configuration makes apt keep its state
 do_rootfs[dirs] += "${TOPDIR}/apt/var/cache/apt/archives/partial ${TOPDIR}/apt/var/lib/apt ${TOPDIR}/apt/var/log/apt"
