@@ -53,12 +53,17 @@ class SoftwareContainerTest(OERuntimeTestCase):
 
     @OETestDepends(SEQUENCE)
     def test_api(self):
-        """Create, SetCapabilities, BindMount, Execute, Suspend, Resume, Destroy."""
+        """Create, SetCapabilities, Execute, Suspend, Resume, Destroy, and what is refused."""
         self.steps("api")
 
     @OETestDepends(SEQUENCE)
     def test_two_containers(self):
-        """Two containers at once; on kernels with HTB, only one of them slowed down."""
+        """Two containers at once: Create, BindMount, Execute, Destroy."""
+        self.steps("two-containers")
+
+    @OETestDepends(SEQUENCE)
+    def test_shaping(self):
+        """On kernels with HTB, one of two containers is slowed down."""
         self.steps("shaping")
 
     @OETestDepends(SEQUENCE)
