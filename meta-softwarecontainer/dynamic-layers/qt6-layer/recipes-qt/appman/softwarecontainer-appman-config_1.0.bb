@@ -1,5 +1,5 @@
 SUMMARY = "Makes the Qt Application Manager run apps in containers"
-DESCRIPTION = "Configuration fragment for the container plugin of the application manager, and the capability that it asks for. \
+DESCRIPTION = "Configuration fragment for the container plugin of the application manager, the plugin, and the capability that it asks for. \
                Give the file to appman beside its own: --config-file ${sysconfdir}/appman/softwarecontainer.yaml"
 SECTION = "base"
 LICENSE = "MIT"
@@ -9,13 +9,18 @@ SRC_URI = "file://softwarecontainer.yaml"
 
 S = "${UNPACKDIR}"
 
-inherit allarch features_check
+inherit features_check qt6-paths
 
 REQUIRED_DISTRO_FEATURES = "process-containment virtualization"
 
 do_install() {
     install -D -m 0644 ${S}/softwarecontainer.yaml ${D}${sysconfdir}/appman/softwarecontainer.yaml
+    sed -i 's|@PLUGINSDIR@|${QT6_INSTALL_PLUGINSDIR}|' ${D}${sysconfdir}/appman/softwarecontainer.yaml
 }
 
 FILES:${PN} += "${sysconfdir}/appman"
-RDEPENDS:${PN} = "packagegroup-softwarecontainer softwarecontainer-manifests-qt-application-manager"
+RDEPENDS:${PN} = "\
+    packagegroup-softwarecontainer \
+    qtapplicationmanager-softwarecontainer \
+    softwarecontainer-manifests-qt-application-manager \
+"
