@@ -15,9 +15,11 @@ S = "${UNPACKDIR}"
 
 inherit softwarecontainer-manifest
 
-# One capability, whichever the driver is
+# One capability, whichever the driver is. The overrides are meta-freescale's.
 SOFTWARECONTAINER_MANIFESTS = "imx-drm.json"
+# nooelint: oelint.vars.specific
 SOFTWARECONTAINER_MANIFESTS:imxmali = "imx-mali.json"
+# nooelint: oelint.vars.specific
 SOFTWARECONTAINER_MANIFESTS:imxviv = "imx-vivante.json"
 
 PACKAGE_ARCH = "${MACHINE_ARCH}"

@@ -15,6 +15,7 @@ inherit softwarecontainer-manifest
 
 SOFTWARECONTAINER_MANIFESTS = "raspberrypi-graphics.json raspberrypi-video.json"
 # Its codec is another one.
+# nooelint: oelint.vars.specific
 SOFTWARECONTAINER_MANIFESTS:raspberrypi5 = "raspberrypi-graphics.json"
 
 PACKAGE_ARCH = "${MACHINE_ARCH}"
