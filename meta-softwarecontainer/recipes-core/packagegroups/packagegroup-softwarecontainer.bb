@@ -41,6 +41,7 @@ RRECOMMENDS:${PN} = "\
     kernel-module-sch-ingress \
     kernel-module-veth \
     kernel-module-xt-classify \
+    kernel-module-xt-connlimit \
     kernel-module-xt-comment \
     kernel-module-xt-conntrack \
     kernel-module-xt-masquerade \
