@@ -1,6 +1,6 @@
 //! Execute and the signal of an end.
 
-use std::{collections::HashSet, fs, time::Duration};
+use std::{collections::HashSet, fs, os::unix::fs::MetadataExt as _, time::Duration};
 
 use crate::{
     fails_with,
@@ -234,6 +234,42 @@ fn an_app_starts_with_standard_streams_only_and_default_signals() {
         "unlimited",
         "core dumps are a matter of the host"
     );
+}
+
+#[test]
+fn a_crash_is_told_and_its_core_is_where_the_hosts_pattern_says() {
+    let pattern = fs::read_to_string("/proc/sys/kernel/core_pattern").unwrap();
+    let Some(name) = pattern.split('%').next().filter(|name| {
+        name.starts_with(|first: char| first.is_ascii_alphanumeric()) && !name.contains('/')
+    }) else {
+        println!("skipped: this host's pattern is no file in the working directory: {pattern}");
+        return;
+    };
+    let agent = TestAgent::start();
+    let id = agent.create();
+    let client = agent.client();
+    let crashes = agent.path("crashes");
+    fs::create_dir(&crashes).unwrap();
+    client
+        .bind_mount(id, crashes.to_str().unwrap(), "/var/crash", false)
+        .unwrap();
+    let pid = client
+        .execute(id, "sh -c 'kill -SEGV $$'", "/var/crash", "", &[])
+        .unwrap();
+    let status = client.wait_ended(id, pid).exit_code;
+    // WCOREDUMP of waitpid(2)
+    assert_eq!(status, u32::try_from(libc::SIGSEGV).unwrap() | 0x80);
+    let cores: Vec<_> = fs::read_dir(&crashes)
+        .unwrap()
+        .map(Result::unwrap)
+        .collect();
+    let [core] = &cores[..] else {
+        panic!("not one core: {cores:?}");
+    };
+    let file_name = core.file_name();
+    assert!(file_name.to_str().unwrap().starts_with(name.trim_end()));
+    assert!(fs::read(core.path()).unwrap().starts_with(b"\x7fELF"));
+    assert_eq!(core.metadata().unwrap().uid(), 0);
 }
 
 #[test]
