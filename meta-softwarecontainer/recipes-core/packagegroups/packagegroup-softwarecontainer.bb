@@ -35,6 +35,7 @@ RRECOMMENDS:${PN} = "\
     kernel-module-ip6table-mangle \
     kernel-module-ip6table-nat \
     kernel-module-iptable-mangle \
+    kernel-module-nft-chain-nat \
     kernel-module-nft-compat \
     kernel-module-overlay \
     kernel-module-sch-htb \
@@ -42,8 +43,6 @@ RRECOMMENDS:${PN} = "\
     kernel-module-veth \
     kernel-module-xt-classify \
     kernel-module-xt-connlimit \
-    kernel-module-xt-comment \
     kernel-module-xt-conntrack \
     kernel-module-xt-masquerade \
-    kernel-module-xt-multiport \
 "

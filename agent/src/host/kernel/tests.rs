@@ -106,6 +106,26 @@ fn the_kernel_fragments_of_the_yocto_layer_name_the_same_options() {
     assert!(unset.is_empty(), "no fragment sets {unset:?}");
 }
 
+#[test]
+fn the_package_group_of_the_yocto_layer_recommends_the_modules() {
+    let group = include_str!(
+        "../../../../meta-softwarecontainer/recipes-core/packagegroups/packagegroup-softwarecontainer.bb"
+    );
+    let recommended = |module: &&str| {
+        let package = format!("kernel-module-{}", module.replace('_', "-").to_lowercase());
+        // The first two come with iptables, the last with every distribution that has IPv6.
+        group.split_whitespace().any(|word| word == package)
+            || ["iptable_filter", "iptable_nat", "ipv6"].contains(module)
+    };
+    let modules = NEEDS.iter().flat_map(|need| match &need.sign {
+        needs::Sign::Module(names) => *names,
+        needs::Sign::FileSystem("overlay") => &["overlay"],
+        _ => &[],
+    });
+    let missing: Vec<_> = modules.filter(|name| !recommended(name)).collect();
+    assert!(missing.is_empty(), "{missing:?}");
+}
+
 /// A kernel of release 6.1 that has everything, in a directory: files by name, and the text of each.
 fn complete() -> BTreeMap<String, String> {
     let mut files = BTreeMap::new();
