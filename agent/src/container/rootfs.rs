@@ -198,8 +198,10 @@ impl Rootfs {
         owner: Owner,
     ) -> Result<Self, MountError> {
         fs::create_dir_all(directory).map_err(|e| MountError::new("make", directory, e))?;
+        // For the container's root and nobody else on the host: device nodes and sockets in it are open to all users of the container.
         let options = format!(
-            "mode=0711,size={size},nr_inodes={}",
+            "mode=0710,gid={},size={size},nr_inodes={}",
+            owner.0,
             (size / BYTES_PER_INODE).max(1024)
         );
         if let Err(error) = mount_new("tmpfs", directory, MsFlags::MS_NOSUID, &options) {

@@ -11,13 +11,12 @@ use std::{
 };
 
 use rustix::{
-    fs::{AtFlags, CWD, Gid, Mode, OFlags, ResolveFlags, StatxAttributes, StatxFlags, Uid},
+    fs::{AtFlags, CWD, Mode, OFlags, ResolveFlags, StatxAttributes, StatxFlags},
     io::Errno,
     mount::{MoveMountFlags, UnmountFlags},
 };
 
 use super::mount::DetachedMount;
-use nix::unistd::{setfsgid, setfsuid};
 
 /// Who owns what the agent makes in a container: the host IDs of the container's root.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -127,66 +126,34 @@ fn open_root(root: &Path) -> rustix::io::Result<OwnedFd> {
 }
 
 /// Opens the directory that holds `path`, and makes those on the way that are missing.
-fn open_parent(
-    root: BorrowedFd<'_>,
-    path: &Path,
-    owner: Owner,
-) -> Result<OwnedFd, ContainerPathError> {
+fn open_parent(root: BorrowedFd<'_>, path: &Path) -> Result<OwnedFd, ContainerPathError> {
     let directory = OFlags::PATH | OFlags::DIRECTORY;
     let parent = path.parent().unwrap_or(Path::new("/"));
     match open_in_root(root, parent, directory) {
         Err(Errno::NOENT) => {}
         result => return result.map_err(failed("open", parent)),
     }
-    let above = open_parent(root, parent, owner)?;
+    let above = open_parent(root, parent)?;
     let name = parent.file_name().unwrap_or_default();
-    make_directory(above.as_fd(), name, owner).map_err(failed("make", parent))?;
+    make_directory(above.as_fd(), name).map_err(failed("make", parent))?;
     open_in_root(root, parent, directory).map_err(failed("open", parent))
 }
 
-fn make_directory(parent: BorrowedFd<'_>, name: &OsStr, owner: Owner) -> rustix::io::Result<()> {
-    let make = || rustix::fs::mkdirat(parent, name, Mode::from_raw_mode(0o755));
-    match or_as_owner(owner, make) {
-        Ok(()) => give(parent, name, owner),
+fn make_directory(parent: BorrowedFd<'_>, name: &OsStr) -> rustix::io::Result<()> {
+    let made = rustix::fs::mkdirat(parent, name, Mode::from_raw_mode(0o755));
+    match made {
         Err(Errno::EXIST) => Ok(()),
-        Err(errno) => Err(errno),
+        result => result,
     }
 }
 
-fn make_file(parent: BorrowedFd<'_>, name: &OsStr, owner: Owner) -> rustix::io::Result<()> {
+fn make_file(parent: BorrowedFd<'_>, name: &OsStr) -> rustix::io::Result<()> {
     let flags = OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::WRONLY | OFlags::CLOEXEC;
-    let make = || rustix::fs::openat(parent, name, flags, Mode::from_raw_mode(0o644));
-    match or_as_owner(owner, make) {
-        Ok(_) => give(parent, name, owner),
+    let made = rustix::fs::openat(parent, name, flags, Mode::from_raw_mode(0o644));
+    match made {
         Err(Errno::EXIST) => Ok(()),
-        Err(errno) => Err(errno),
+        result => result.map(drop),
     }
-}
-
-/// On a file system that the container has mounted itself, as its `/dev`, there is no root of the host, and so nothing can belong
-/// to it, not even for a moment: then `make` is done as the container's root. Only this thread changes (setfsuid(2)).
-fn or_as_owner<T>(owner: Owner, make: impl Fn() -> rustix::io::Result<T>) -> rustix::io::Result<T> {
-    match make() {
-        Err(Errno::OVERFLOW) => {}
-        result => return result,
-    }
-    let group = setfsgid(nix::unistd::Gid::from_raw(owner.0));
-    let user = setfsuid(nix::unistd::Uid::from_raw(owner.0));
-    let made = make();
-    setfsuid(user);
-    setfsgid(group);
-    made
-}
-
-fn give(parent: BorrowedFd<'_>, name: &OsStr, owner: Owner) -> rustix::io::Result<()> {
-    let (user, group) = (Uid::from_raw(owner.0), Gid::from_raw(owner.0));
-    rustix::fs::chownat(
-        parent,
-        name,
-        Some(user),
-        Some(group),
-        AtFlags::SYMLINK_NOFOLLOW,
-    )
 }
 
 fn is_mount_point(target: BorrowedFd<'_>) -> rustix::io::Result<bool> {
@@ -197,7 +164,8 @@ fn is_mount_point(target: BorrowedFd<'_>) -> rustix::io::Result<bool> {
 /// Makes the calling thread, which must end soon, a file system user with the IDs of the container's root.
 ///
 /// File systems that belong to the container's user namespace, such as its `/dev`, and mounts with mapped owners take no new
-/// files from IDs that are unknown there (EOVERFLOW), and the agent's own are.
+/// files from IDs that are unknown there (EOVERFLOW), and the agent's own are. What is made so belongs to the container's root from the start: to
+/// change the owner afterwards, by name, would give it whatever an app had put there meanwhile.
 fn act_as(owner: Owner) -> Result<(), ContainerPathError> {
     if owner.0 == 0 {
         return Ok(());
@@ -226,12 +194,12 @@ pub fn attach(
     let target = match open_in_root(root.as_fd(), path, OFlags::PATH) {
         Ok(target) => target,
         Err(Errno::NOENT) => {
-            let parent = open_parent(root.as_fd(), path, owner)?;
+            let parent = open_parent(root.as_fd(), path)?;
             let name = path.file_name().unwrap_or_default();
             if mount.is_directory() {
-                make_directory(parent.as_fd(), name, owner)
+                make_directory(parent.as_fd(), name)
             } else {
-                make_file(parent.as_fd(), name, owner)
+                make_file(parent.as_fd(), name)
             }
             .map_err(failed("make", path))?;
             open_in_root(root.as_fd(), path, OFlags::PATH).map_err(failed("open", path))?

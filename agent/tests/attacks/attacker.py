@@ -415,6 +415,20 @@ def xdp_socket():
     socket.socket(44, socket.SOCK_RAW)
 
 
+def rare_protocol():
+    # As the kernel looks for what it could load.
+    for family in (socket.AF_INET, socket.AF_INET6):
+        try:
+            socket.socket(family, 6, 0)
+            print("done: DCCP")
+            return
+        except OSError as error:
+            last = error
+            if error.errno != errno.EPROTONOSUPPORT:
+                raise
+    raise last
+
+
 def gain_capability():
     # A set-user-ID copy of a program gives nothing with no_new_privs, and file capabilities cannot be set.
     write("/tmp/x", "x")

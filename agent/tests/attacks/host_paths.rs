@@ -4,6 +4,7 @@ use std::{
     fs,
     os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
+    process::Command,
     sync::atomic::{AtomicU32, Ordering},
 };
 
@@ -94,6 +95,31 @@ fn a_directory_that_is_swapped_for_a_link_leads_a_bind_mount_nowhere() {
     }
     client.destroy(other).unwrap();
     assert_eq!(fs::read_dir(&victim).unwrap().count(), 1);
+    attack.check_health();
+}
+
+/// What is open to every user of a container is not open to every user of the host: sockets of the D-Bus proxy, device nodes, files.
+#[test]
+fn no_other_user_of_the_host_reaches_into_a_container() {
+    let attack = Attack::new();
+    attack.agent.shell_ok(attack.id, "touch /tmp/public");
+    let directory = attack.agent.container_dir(attack.id);
+    let reaches = |user: &str, name: &str| {
+        let mut command = Command::new("setpriv");
+        command.args([&format!("--reuid={user}"), &format!("--regid={user}")]);
+        command.args(["--clear-groups", "test", "-e"]);
+        let status = command.arg(directory.join(name)).status().unwrap();
+        status.success()
+    };
+    let other = (524_288 + 65536 * (attack.id + 1)).to_string();
+    for name in ["gateways", "devices", "rootfs/tmp/public"] {
+        assert!(directory.join(name).exists());
+        assert!(!reaches("65534", name), "nobody reaches {name}");
+        assert!(
+            !reaches(&other, name),
+            "another container's root reaches {name}"
+        );
+    }
     attack.check_health();
 }
 

@@ -127,6 +127,12 @@ fn the_kernels_ciphers_are_closed() {
     refused("alg_socket", &["EAFNOSUPPORT"]);
 }
 
+/// Without the filter the kernel looks for a module.
+#[test]
+fn no_protocol_that_apps_do_not_need_is_loaded() {
+    refused("rare_protocol", &["EPROTONOSUPPORT"]);
+}
+
 #[test]
 fn no_raw_packets_are_sent() {
     refused("raw_socket", &["EPERM"]);
