@@ -20,7 +20,7 @@ use crate::{
     agent::Agent,
     bus,
     config::{self, Config, ConfigError},
-    container::{Host, processes::Ended, rootfs::Template, stale},
+    container::{Host, buffers::Unwritten, processes::Ended, rootfs::Template, stale},
     gateway::watch::SocketWatch,
     host::{
         cgroup::Home,
@@ -176,7 +176,8 @@ fn prepare(
     executor: Arc<Executor<'static>>,
     ended: smol::channel::Sender<Ended>,
 ) -> Result<Host, String> {
-    for error in stale::remove_all(&lxc_path, &config.shared_mounts_dir) {
+    let unwritten = Arc::new(Unwritten::default());
+    for error in stale::remove_all(&lxc_path, &config.shared_mounts_dir, &unwritten) {
         log::error!("removing what an earlier agent left: {error}");
     }
     let writable = WritableDirectories::default();
@@ -212,6 +213,7 @@ fn prepare(
         kernel_lacks,
         writable,
         own,
+        unwritten,
         filters: Filters::new(seccomp_profile.is_some()),
         seccomp_profile,
         app_limits: process_limits::find(config.limits.open_files),

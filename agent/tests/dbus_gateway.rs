@@ -453,3 +453,43 @@ fn a_call_that_fails_takes_rules_and_sockets_back() {
     );
     assert_eq!(proxies(&agent), before);
 }
+
+/// Each connection finds no bus. The log is for people, and is on flash.
+#[test]
+fn an_app_that_connects_to_a_bus_that_is_away_does_not_flood_the_log() {
+    let mut bus = SystemBus::start();
+    let agent = agent_on(&bus, &[("test.bus", system(&[]))]);
+    let id = agent.create();
+    agent.client().set_capabilities(id, &["test.bus"]).unwrap();
+    for child in &mut bus.children {
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+    let script = r#"
+import os, socket, time
+path = os.environ["DBUS_SYSTEM_BUS_ADDRESS"].split("=", 1)[1]
+end, count = time.monotonic() + 2, 0
+while time.monotonic() < end:
+    with socket.socket(socket.AF_UNIX) as client:
+        client.connect(path)
+        client.sendall(b"\0AUTH EXTERNAL 30\r\nNEGOTIATE_UNIX_FD\r\nBEGIN\r\n")
+        while client.recv(4096):
+            pass
+    count += 1
+print(count)
+"#;
+    fs::write(agent.path("connect.py"), script).unwrap();
+    let path = agent.path("connect.py");
+    agent
+        .client()
+        .bind_mount(id, path.to_str().unwrap(), "/connect.py", true)
+        .unwrap();
+    let before = agent.log().lines().count();
+    let count: u32 = agent
+        .shell_ok(id, "python3 -I -B /connect.py")
+        .parse()
+        .unwrap();
+    let lines = agent.log().lines().count() - before;
+    assert!(count > 200, "only {count} connections");
+    assert!(lines < 100, "{lines} lines for {count} connections");
+}

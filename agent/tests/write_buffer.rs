@@ -144,6 +144,17 @@ fn buffer_that_cannot_be_written_after_a_crash_is_kept_until_it_can() {
         agent.log()
     );
     agent.client().destroy(new).unwrap();
+    // Another directory of that name would get it in its place.
+    fs::create_dir(&data).unwrap();
+    let new = agent.client().create(BUFFERED).unwrap();
+    let path = data.to_str().unwrap();
+    let (_, text) = agent
+        .client()
+        .bind_mount(new, path, "/data", false)
+        .unwrap_err();
+    assert!(text.contains(kept.to_str().unwrap()), "{text}");
+    agent.client().destroy(new).unwrap();
+    fs::remove_dir(&data).unwrap();
     agent.stop();
     fs::rename(agent.path("away"), &data).unwrap();
     agent.start_agent();
@@ -184,6 +195,45 @@ fn destroy_that_cannot_write_says_what_is_where_and_can_be_repeated() {
     repeated.unwrap();
     assert_eq!(size.unwrap(), 600_000);
     assert!(!agent.container_dir(id).exists());
+}
+
+/// Each would hold a place for a container, and memory.
+#[test]
+fn an_app_that_makes_its_buffer_impossible_to_write_does_so_once() {
+    let agent = TestAgent::start();
+    let (data, other) = (directory(&agent, "data"), directory(&agent, "other"));
+    let id = container(&agent, &data);
+    agent.shell_ok(
+        id,
+        "cd /data; i=0; while [ $i -lt 140 ]; do mkdir d; cd d; i=$((i + 1)); done",
+    );
+    let (_, text) = agent.client().destroy(id).unwrap_err();
+    assert!(text.contains("deeply nested"), "{text}");
+    let again = agent.client().create(BUFFERED).unwrap();
+    let client = agent.client();
+    let refused = |path: &Path| {
+        let path = path.to_str().unwrap();
+        let (_, text) = client.bind_mount(again, path, "/data", false).unwrap_err();
+        text.contains("gets no write buffer") && text.contains(data.to_str().unwrap())
+    };
+    assert!(refused(&data) && refused(&data.join("d")));
+    mount(client, again, &other);
+    agent.shell_ok(again, "echo x > /data/file");
+    client.destroy(again).unwrap();
+    assert!(other.join("file").exists());
+    // Somebody looks after it.
+    let deep = agent.container_dir(id).join("buffers/1/upper/d");
+    assert!(
+        Command::new("rm")
+            .arg("-r")
+            .arg(deep)
+            .status()
+            .unwrap()
+            .success()
+    );
+    client.destroy(id).unwrap();
+    let id = container(&agent, &data);
+    client.destroy(id).unwrap();
 }
 
 fn tmpfs(at: &Path, options: &str) {

@@ -15,6 +15,7 @@ pub mod flow;
 pub mod limits;
 mod link;
 mod outbox;
+mod pace;
 pub mod process;
 pub mod rule;
 pub mod sandbox;

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use crate::buffer::Buffer;
 use crate::error::{Failure, RecordError};
+use crate::record::Record;
 
 /// What became of the buffers in one directory.
 #[derive(Debug, Default)]
@@ -14,6 +15,8 @@ pub struct Recovered {
     /// Buffers that could not be written and remain where they are; each message says why and
     /// where.
     pub kept: Vec<Box<dyn std::error::Error + Send + Sync>>,
+    /// Directories of the host that these belong to, as far as their records can be read.
+    pub unwritten: Vec<PathBuf>,
 }
 
 /// Writes every buffer whose place is a directory in `buffers` to the host and removes it. That
@@ -38,7 +41,11 @@ pub fn recover(buffers: &Path) -> Result<Recovered, RecordError> {
         match finish(&place) {
             Ok(Some(host)) => recovered.synced.push(host),
             Ok(None) => {}
-            Err(error) => recovered.kept.push(error),
+            Err(error) => {
+                recovered.kept.push(error);
+                let record = Record::read(&place.join("record")).ok().flatten();
+                recovered.unwritten.extend(record.map(|record| record.host));
+            }
         }
     }
     Ok(recovered)

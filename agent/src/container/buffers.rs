@@ -1,10 +1,11 @@
 //! The write buffers of one container, and of containers that an earlier agent left.
 
 use std::{
+    collections::BTreeSet,
     fmt, fs, io,
     os::fd::BorrowedFd,
     path::{Path, PathBuf},
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use softwarecontainer_write_buffer::{
@@ -26,11 +27,44 @@ const BUFFERS: &str = "buffers";
 /// Where containers' directories go whose buffers cannot be written, beside those of containers.
 const KEPT: &str = "kept";
 
+/// Host directories with buffers that could not be written. They get no further buffers: an app could fill the host's memory with some, and
+/// whichever is written later would undo the other.
+#[derive(Debug, Default)]
+pub struct Unwritten(Mutex<BTreeSet<(PathBuf, PathBuf)>>);
+
+impl Unwritten {
+    fn all(&self) -> MutexGuard<'_, BTreeSet<(PathBuf, PathBuf)>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Remembers directories whose buffers are in `place`, as long as the agent runs.
+    pub fn add(&self, place: &Path, hosts: Vec<PathBuf>) {
+        let entries = hosts.into_iter().map(|host| (host, place.to_owned()));
+        self.all().extend(entries);
+    }
+
+    /// Checks that `host` is none of them, nor in one.
+    fn check(&self, host: &Path) -> Result<(), Cause> {
+        let all = self.all();
+        match all
+            .iter()
+            .find(|(unwritten, _)| host.starts_with(unwritten))
+        {
+            None => Ok(()),
+            Some((unwritten, place)) => Err(Cause::Unwritten {
+                host: unwritten.clone(),
+                place: place.clone(),
+            }),
+        }
+    }
+}
+
 /// The write buffers of one container: one for each directory of the host that is mounted in it.
 #[derive(Debug)]
 pub struct Buffers {
     directory: PathBuf,
     mapping: Mapping,
+    unwritten: Arc<Unwritten>,
     state: Mutex<State>,
 }
 
@@ -60,7 +94,7 @@ impl Covered {
 
 impl Buffers {
     /// The buffers of a container whose directory on the host is `directory`, a tmpfs, and whose root has the host IDs `owner`.
-    pub fn new(directory: &Path, owner: Owner) -> Self {
+    pub fn new(directory: &Path, owner: Owner, unwritten: Arc<Unwritten>) -> Self {
         let mapping = match owner.0 {
             0 => Mapping::IDENTITY,
             first => Mapping::shift(first, ID_RANGE),
@@ -68,6 +102,7 @@ impl Buffers {
         Self {
             directory: directory.join(BUFFERS),
             mapping,
+            unwritten,
             state: Mutex::default(),
         }
     }
@@ -87,6 +122,7 @@ impl Buffers {
     ) -> Result<Covered, Cause> {
         let path = host.stable();
         let host = host.name();
+        self.unwritten.check(host)?;
         fs::create_dir_all(&self.directory)
             .map_err(|e| MountError::new("make", &self.directory, e))?;
         let place = {
@@ -125,6 +161,7 @@ impl Buffers {
         for buffer in buffers {
             match buffer.sync() {
                 Ok(()) => {
+                    self.unwritten.all().remove(&entry(&buffer));
                     if let Err(error) = buffer.discard() {
                         // The tmpfs it is on goes next.
                         log::warn!("after its contents were written: {error}");
@@ -132,6 +169,7 @@ impl Buffers {
                 }
                 Err(error) => {
                     errors.push(error);
+                    self.unwritten.all().insert(entry(&buffer));
                     left.push(buffer);
                 }
             }
@@ -143,6 +181,10 @@ impl Buffers {
             Err(BuffersError(errors))
         }
     }
+}
+
+fn entry(buffer: &Buffer) -> (PathBuf, PathBuf) {
+    (buffer.host().to_owned(), buffer.upper())
 }
 
 /// Buffers that could not be written to the host. Each error says where its contents remain.
@@ -161,9 +203,11 @@ impl fmt::Display for BuffersError {
 
 impl std::error::Error for BuffersError {}
 
-/// Writes to the host what an earlier agent's container in `directory` had in its buffers. `false` if some of it could not be
-/// written and has to stay; why is logged.
-pub fn recover_from(directory: &Path) -> bool {
+/// Writes to the host what an earlier agent's container in `directory` had in its buffers.
+///
+/// # Errors
+/// The directories of the host to which something could not be written and has to stay, as far as they are known; why is logged.
+pub fn recover_from(directory: &Path) -> Result<(), Vec<PathBuf>> {
     match recover(&directory.join(BUFFERS)) {
         Ok(recovered) => {
             for host in &recovered.synced {
@@ -175,11 +219,15 @@ pub fn recover_from(directory: &Path) -> bool {
             for error in &recovered.kept {
                 log::error!("{error}");
             }
-            recovered.kept.is_empty()
+            if recovered.kept.is_empty() {
+                Ok(())
+            } else {
+                Err(recovered.unwritten)
+            }
         }
         Err(error) => {
             log::error!("{error}");
-            false
+            Err(Vec::new())
         }
     }
 }
@@ -217,15 +265,14 @@ pub fn set_aside(shared_mounts_dir: &Path, directory: &Path) -> Result<PathBuf, 
 ///
 /// # Errors
 /// Every failure to remove a directory whose contents are written.
-pub fn retry_kept(shared_mounts_dir: &Path) -> Vec<MountError> {
+pub fn retry_kept(shared_mounts_dir: &Path, unwritten: &Unwritten) -> Vec<MountError> {
     let parent = shared_mounts_dir.join(KEPT);
     let mut errors = Vec::new();
     for entry in fs::read_dir(&parent).into_iter().flatten().flatten() {
         let place = entry.path();
-        if recover_from(&place)
-            && let Err(error) = super::rootfs::remove(&place)
-        {
-            errors.push(error);
+        match recover_from(&place) {
+            Ok(()) => errors.extend(super::rootfs::remove(&place).err()),
+            Err(hosts) => unwritten.add(&place, hosts),
         }
     }
     // Fails as long as something is in it, as it should.

@@ -13,7 +13,7 @@ use softwarecontainer_lxc as lxc;
 
 use super::{
     Container, ContainerError, INIT_LIMIT, State,
-    buffers::Buffers,
+    buffers::{Buffers, Unwritten},
     confinement::Baseline,
     init_link::{InitLink, Listener},
     lxc_config::{self, FIRST_ID, ID_RANGE},
@@ -71,6 +71,8 @@ pub struct Host {
     pub kernel_lacks: Vec<kernel::Lack>,
     /// The host directories that the agent keeps for itself, without symbolic links.
     pub own: Vec<PathBuf>,
+    /// The host directories with write buffers that could not be written.
+    pub unwritten: Arc<Unwritten>,
     /// The filters on system calls of processes.
     pub filters: Filters,
     /// Limits of processes that manifests may raise.
@@ -109,7 +111,7 @@ impl Container {
         let rootfs = Rootfs::mount(&directory, &host.template, size, owner)?;
         let buffers = options
             .write_buffer
-            .then(|| Buffers::new(&directory, owner));
+            .then(|| Buffers::new(&directory, owner, host.unwritten.clone()));
         let connection = (network.clone(), items);
         let mut made = Self::start(host.clone(), id, name.clone(), id_base, rootfs, connection);
         if let Ok(made) = &mut made {

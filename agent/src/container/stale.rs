@@ -4,7 +4,13 @@ use std::{fs, io, path::Path, time::Duration};
 
 use softwarecontainer_lxc as lxc;
 
-use super::{ContainerError, buffers, lifecycle::remove_lxc_directory, monitor::Monitor, rootfs};
+use super::{
+    ContainerError,
+    buffers::{self, Unwritten},
+    lifecycle::remove_lxc_directory,
+    monitor::Monitor,
+    rootfs,
+};
 use crate::host::mount::MountError;
 
 /// How long LXC's monitor of an old container may take to end.
@@ -19,11 +25,16 @@ fn is_ours(name: &str) -> bool {
     })
 }
 
-/// Destroys every container that an earlier agent left in `lxc_path` and under `shared_mounts_dir`.
+/// Destroys every container that an earlier agent left in `lxc_path` and under `shared_mounts_dir`. Buffers that cannot be written are noted in
+/// `unwritten`.
 ///
 /// # Errors
 /// Every failure, one by one; the rest is removed all the same.
-pub fn remove_all(lxc_path: &Path, shared_mounts_dir: &Path) -> Vec<ContainerError> {
+pub fn remove_all(
+    lxc_path: &Path,
+    shared_mounts_dir: &Path,
+    unwritten: &Unwritten,
+) -> Vec<ContainerError> {
     let mut errors = Vec::new();
     let mut running = Vec::new();
     for name in names_in(lxc_path) {
@@ -38,7 +49,7 @@ pub fn remove_all(lxc_path: &Path, shared_mounts_dir: &Path) -> Vec<ContainerErr
         }
     }
     errors.extend(
-        buffers::retry_kept(shared_mounts_dir)
+        buffers::retry_kept(shared_mounts_dir, unwritten)
             .into_iter()
             .map(ContainerError::from),
     );
@@ -47,7 +58,9 @@ pub fn remove_all(lxc_path: &Path, shared_mounts_dir: &Path) -> Vec<ContainerErr
         if running.contains(&name) {
             continue;
         }
-        if let Err(error) = remove_directory(shared_mounts_dir, &shared_mounts_dir.join(name)) {
+        if let Err(error) =
+            remove_directory(shared_mounts_dir, &shared_mounts_dir.join(name), unwritten)
+        {
             errors.push(error.into());
         }
     }
@@ -55,11 +68,16 @@ pub fn remove_all(lxc_path: &Path, shared_mounts_dir: &Path) -> Vec<ContainerErr
 }
 
 /// Removes a container's directory, after what it had buffered is written to the host; what cannot be written is kept.
-fn remove_directory(shared_mounts_dir: &Path, directory: &Path) -> Result<(), MountError> {
-    if buffers::recover_from(directory) {
+fn remove_directory(
+    shared_mounts_dir: &Path,
+    directory: &Path,
+    unwritten: &Unwritten,
+) -> Result<(), MountError> {
+    let Err(hosts) = buffers::recover_from(directory) else {
         return rootfs::remove(directory);
-    }
+    };
     let place = buffers::set_aside(shared_mounts_dir, directory)?;
+    unwritten.add(&place, hosts);
     log::error!(
         "write buffers of {} are kept in {}; the next start of the agent tries again to write them",
         directory.display(),

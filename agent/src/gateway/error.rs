@@ -32,6 +32,13 @@ pub enum Cause {
     Lxc(softwarecontainer_lxc::Error),
     /// A directory could not get a write buffer.
     Buffer(softwarecontainer_write_buffer::MountError),
+    /// An earlier write buffer of the directory is not written to the host yet.
+    Unwritten {
+        /// The directory.
+        host: PathBuf,
+        /// Where the buffer is.
+        place: PathBuf,
+    },
     /// An operation on a host file failed.
     File {
         /// What was attempted, as a verb.
@@ -77,6 +84,12 @@ impl fmt::Display for Cause {
             Self::Mount(error) => error.fmt(f),
             Self::Path(error) => error.fmt(f),
             Self::Namespace(error) => error.fmt(f),
+            Self::Unwritten { host, place } => write!(
+                f,
+                "{} gets no write buffer as long as an earlier one, in {}, could not be written there: destroy its container again, or restart the agent",
+                host.display(),
+                place.display()
+            ),
             Self::Lxc(error) => error.fmt(f),
             Self::Buffer(error) => error.fmt(f),
             Self::File {

@@ -466,6 +466,23 @@ def plant_set_user_id():
     raise OSError(errno.EPERM, str(last))
 
 
+def regain_root():
+    # A program that gave up root for good has left itself a set-user-ID copy, where no mount option takes the bit away.
+    import shutil
+    shutil.copy("/usr/bin/id", "/dev/id")
+    os.chmod("/dev/id", 0o4755)
+    reading, writing = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        os.setgid(1000)
+        os.setuid(1000)
+        os.dup2(writing, 1)
+        os.execv("/dev/id", ["id", "-u"])
+    os.waitpid(pid, 0)
+    if os.read(reading, 16).strip() != b"0":
+        raise OSError(errno.EACCES, "still another user")
+
+
 def effective_capabilities():
     for line in open("/proc/self/status"):
         if line.startswith(("CapEff", "CapBnd", "NoNewPrivs", "Seccomp:")):

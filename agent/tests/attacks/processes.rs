@@ -54,6 +54,11 @@ fn no_file_capability_is_set() {
     refused("gain_capability", &["EPERM"]);
 }
 
+#[test]
+fn who_gave_up_root_does_not_regain_it() {
+    refused("regain_root", &["EPERM", "EACCES"]);
+}
+
 /// chown, dac_override, fowner, fsetid, kill, setgid, setuid, net_bind_service.
 #[test]
 fn apps_have_few_capabilities_a_filter_and_no_way_to_new_privileges() {

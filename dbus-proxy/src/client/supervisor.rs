@@ -15,6 +15,7 @@ use super::process::{SocketIdentity, spawn};
 use super::{ClientError, Options, Services, service};
 use crate::control::{Bus, Command, Event, Lines, rule_line};
 use crate::limits;
+use crate::pace::Pace;
 
 /// Pause before the proxy is started again, doubled with each short life.
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
@@ -276,6 +277,7 @@ impl Supervisor {
     /// Reads what the process says until it ends; true if it is ended because a bus has a new socket.
     fn listen(&self, life: &mut Life) -> bool {
         let mut lines = Lines::new(limits::CONTROL_LINE);
+        let mut pace = Pace::default();
         let mut buffer = [0; 4096];
         loop {
             let count = match life.control.read(&mut buffer) {
@@ -289,8 +291,7 @@ impl Supervisor {
                     Ok(None) => break,
                     Ok(Some(line)) => match Event::parse(line) {
                         Some(Event::Lost(bus)) if self.has_moved(bus, life) => return true,
-                        Some(event) => self.handle(event),
-                        None => log::warn!("D-Bus proxy of {}: nonsense", self.options.name),
+                        event => self.handle(event, &mut pace),
                     },
                     Err(_) => return false,
                 }
@@ -303,23 +304,35 @@ impl Supervisor {
         SocketIdentity::now(&self.options, bus) != before
     }
 
-    fn handle(&self, event: Event) {
+    /// Acts on what the process says; `None` is what nobody understands. It may have been taken over by an app, or say of each of an app's
+    /// connections the same.
+    fn handle(&self, event: Option<Event>, pace: &mut Pace) {
         let name = &self.options.name;
+        if let Some(Event::Done(number)) = event {
+            let mut state = self.shared.lock();
+            state.acknowledged = number.min(state.sent);
+            self.shared.changed.notify_all();
+            return;
+        }
+        if let Some(Event::Error(text)) = &event {
+            self.shared.lock().last_error = Some(printable(text));
+        }
+        let Some(suppressed) = pace.admit() else {
+            return;
+        };
+        if suppressed > 0 {
+            log::info!("D-Bus proxy of {name}: {suppressed} similar messages were left out");
+        }
+        let Some(event) = event else {
+            return log::warn!("D-Bus proxy of {name}: nonsense");
+        };
         match event {
-            Event::Done(number) => {
-                let mut state = self.shared.lock();
-                state.acknowledged = number.min(state.sent);
-                self.shared.changed.notify_all();
-            }
+            Event::Done(_) => {}
             Event::Log(text) => log::info!("D-Bus proxy of {name}: {}", printable(&text)),
             Event::Lost(bus) => {
                 log::warn!("D-Bus proxy of {name}: the {bus} bus cannot be reached")
             }
-            Event::Error(text) => {
-                let text = printable(&text);
-                log::error!("D-Bus proxy of {name}: {text}");
-                self.shared.lock().last_error = Some(text);
-            }
+            Event::Error(text) => log::error!("D-Bus proxy of {name}: {}", printable(&text)),
         }
     }
 }
