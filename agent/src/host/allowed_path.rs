@@ -12,6 +12,8 @@ use super::walk::{self, WalkError, WritableDirectories};
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum AllowedPathError {
+    /// It is empty, which would otherwise stand for the agent's working directory.
+    Empty,
     /// It leads to a place under none of the configured paths.
     NotAllowed {
         /// The path as it was asked for.
@@ -43,6 +45,7 @@ pub enum AllowedPathError {
 impl fmt::Display for AllowedPathError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Empty => f.write_str("the host path is empty"),
             Self::NotAllowed { path, real } => {
                 write!(f, "host path {}", path.display())?;
                 if path != real {
@@ -87,6 +90,9 @@ impl AllowedPath {
         allowed: &[PathBuf],
         writable: &WritableDirectories,
     ) -> Result<Self, AllowedPathError> {
+        if path.as_os_str().is_empty() {
+            return Err(AllowedPathError::Empty);
+        }
         let failed = |source| AllowedPathError::Open {
             path: path.to_owned(),
             source,

@@ -108,6 +108,10 @@ fn what_cannot_be_mounted_is_named() {
         client.bind_mount(id, "/no/such/path", "/mnt/x", false),
         &["container 0", "/no/such/path", "No such file or directory"],
     );
+    fails_with(
+        client.bind_mount(id, "", "/mnt/x", false),
+        &["container 0", "the host path is empty"],
+    );
     for path in ["", "relative", "./relative", "../up", "/", "/a/../../etc"] {
         fails_with(
             client.bind_mount(id, host, path, false),
