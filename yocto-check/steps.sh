@@ -206,11 +206,11 @@ image() {
 \./etc/systemd/system/multi-user\.target\.wants/softwarecontainer-agent\.service
 \./usr/lib/systemd/system/multi-user\.target\.wants/softwarecontainer-app@softwarecontainer-sample\.service
 \./etc/softwarecontainer/softwarecontainer-config
-softwarecontainer-dbus:x:[0-9]+:[0-9]+::/:/usr/sbin/nologin
-softwarecontainer-launcher:x:[0-9]+:[0-9]+::/:/usr/sbin/nologin
+softwarecontainer-dbus:[^:]*:[0-9]+:[0-9]+::/:/usr/sbin/nologin
+softwarecontainer-launcher:[^:]*:[0-9]+:[0-9]+::/:/usr/sbin/nologin
 softwarecontainer:x:[0-9]+:.*softwarecontainer-launcher.*
 softwarecontainer:x:[0-9]+:.*sample.*
-sample:x:[0-9]+:[0-9]+::/:/usr/sbin/nologin
+sample:[^:]*:[0-9]+:[0-9]+::/:/usr/sbin/nologin
 END
     return $status
 }
