@@ -5,7 +5,7 @@
 shell_scripts() {
     command -v shellcheck >/dev/null || { echo "shellcheck is not installed"; return 77; }
     local files=()
-    mapfile -t files < <(grep -rlE '^#!/bin/(ba)?sh' "$layer" "$here" --exclude-dir=__pycache__; ls "$here"/*.sh)
+    mapfile -t files < <(find "$layer" "$here" -type f -exec awk '/^#!\/bin\/(ba)?sh/ { print FILENAME } { nextfile }' {} +; ls "$here"/*.sh)
     shellcheck --exclude=SC1091 "${files[@]}"
 }
 
