@@ -12,6 +12,7 @@ advice() {
     kas) echo "kas's last lines name file and key; a commit that is missing in a tree: fetch its branch there" ;;
     host-tools) echo "the first line that is an error names the package or the mirror" ;;
     parse) echo "is it a recipe masked in yocto-check/masks.sh that is needed now? Else mend the recipe that bitbake names" ;;
+    sanity) echo "see classes-global/softwarecontainer-sanity.bbclass: it has to warn once, and not when it is told to be silent" ;;
     fetch) echo "bitbake names the URI; a wrong checksum: see crates" ;;
     build | ptest) echo "the failed task's log is named above (below $dir/build/tmp/work); a new dependency needs a stand-in in meta-sc-hosttools" ;;
     contents) echo "read the difference; if it is intended: cp $dir/packages yocto-check/expected/packages" ;;
