@@ -29,7 +29,7 @@ use crate::{
         apparmor,
         cgroup::Home,
         container_path::Owner,
-        kernel,
+        kernel, mount,
         namespace::Namespaces,
         network::{LateNetwork, Network, NetworkError},
         process_limits::AppLimit,
@@ -41,6 +41,8 @@ use crate::{
 
 /// The init's socket in the container's gateways directory; there only until the init has connected.
 const INIT_SOCKET: &str = ".init";
+/// How many files a container's `/dev` may hold: devices, and whatever apps put there.
+const DEV_FILES: u64 = 1024;
 /// How much of liblxc's log an error message quotes, in bytes.
 const LOG_EXCERPT: usize = 600;
 
@@ -192,6 +194,13 @@ impl Container {
         let monitor = Monitor::of_init(init).map_err(init_failed)?;
         let connection = listener.accept(init, INIT_LIMIT).map_err(init_failed)?;
         let namespaces = Namespaces::of_process(init, id_base.is_some())?;
+        // liblxc limits its size only; what is in it outlives every process that the kernel could kill for memory.
+        let limited =
+            namespaces.inside_mounts(|root| mount::limit_files(&root.join("dev"), DEV_FILES))?;
+        if let Err(error) = limited {
+            // The integrator's own LXC settings may have made it something else.
+            log::warn!("container {id}: {error}");
+        }
         network.attach(id, namespaces.network())?;
         let processes = Arc::new(Processes::new(id, host.ended.clone()));
         let link = InitLink::new(connection, processes, &host.executor).map_err(init_failed)?;

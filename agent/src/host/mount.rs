@@ -160,6 +160,22 @@ pub fn mount_new(
     .map_err(|e| MountError::new("make private the mount on", target, e))
 }
 
+/// Limits the number of files of the tmpfs that is mounted on `target`.
+///
+/// # Errors
+/// [`MountError`] with the target.
+pub fn limit_files(target: &Path, files: u64) -> Result<(), MountError> {
+    use rustix::mount::{FsPickFlags, fsconfig_reconfigure, fsconfig_set_string, fspick};
+    // Of the file system only: mount(2) would set the flags of the mount, too.
+    let flags = FsPickFlags::FSPICK_CLOEXEC | FsPickFlags::FSPICK_SYMLINK_NOFOLLOW;
+    fspick(rustix::fs::CWD, target, flags)
+        .and_then(|picked| {
+            fsconfig_set_string(&picked, "nr_inodes", files.to_string())?;
+            fsconfig_reconfigure(&picked)
+        })
+        .map_err(|errno| MountError::new("limit the files of", target, errno))
+}
+
 /// Unmounts what is mounted on `target`; lazily if it is still in use.
 ///
 /// # Errors

@@ -592,6 +592,11 @@ def fill_dev():
             file.flush()
 
 
+def fill_dev_inodes():
+    for number in range(1 << 16):
+        os.mkdir(f"/dev/{number}")
+
+
 def fill_shm():
     with open("/dev/shm/fill", "wb") as file:
         for _ in range(64):

@@ -60,6 +60,20 @@ fn a_link_that_an_app_made_on_the_way_is_refused() {
     assert_eq!(fs::read(etc.join("passwd")).unwrap(), b"precious");
 }
 
+/// The launcher reads what an app printed in the container's own root tree.
+#[test]
+fn a_link_in_the_root_tree_on_the_way_is_refused() {
+    let attack = Attack::new();
+    let victim = attack.agent.path("victims");
+    fs::create_dir(&victim).unwrap();
+    let link = format!("ln -s {} /tmp/logs", victim.display());
+    attack.agent.shell_ok(attack.id, &link);
+    let tmp = attack.agent.container_dir(attack.id).join("rootfs/tmp");
+    execute_to(&attack, &tmp.join("log")).unwrap();
+    refused(&attack, &tmp.join("logs/log"), "symbolic link");
+    assert_eq!(fs::read_dir(&victim).unwrap().count(), 0);
+}
+
 #[test]
 fn a_second_name_of_a_file_is_refused() {
     let attack = Attack::new();

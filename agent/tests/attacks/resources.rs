@@ -88,6 +88,14 @@ fn dev_ends_at_its_size() {
     others_go_on(&attack);
 }
 
+/// Empty ones have no size, but take memory that no process can be killed for.
+#[test]
+fn dev_ends_at_its_number_of_files() {
+    let attack = Attack::new();
+    attack.refused("fill_dev_inodes", &["ENOSPC"]);
+    others_go_on(&attack);
+}
+
 #[test]
 fn shared_memory_ends_at_its_size() {
     let attack = Attack::new();
