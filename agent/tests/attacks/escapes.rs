@@ -64,6 +64,11 @@ fn sys_is_read_only() {
 }
 
 #[test]
+fn nothing_of_the_kernel_can_be_opened_for_writing() {
+    refused("open_kernel_files", &["EACCES"]);
+}
+
+#[test]
 fn no_release_agent_is_in_sight() {
     refused("release_agent", &["ENOENT", "EROFS", "EACCES"]);
 }
