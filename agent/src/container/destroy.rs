@@ -19,6 +19,11 @@ impl Container {
             errors.push(error);
         }
         self.state = State::Invalid;
+        // Hooks are only in an integrator's own lines, and those must run.
+        let without_monitor = self.host.config.extra_lxc_config.is_none();
+        if without_monitor {
+            self.monitor.pause();
+        }
         // While a process may still write, nothing that it wrote must go.
         let all_ended = self.end_processes();
         if !all_ended {
@@ -27,13 +32,14 @@ impl Container {
                 action: "the end of its processes",
             });
         }
-        // Hooks are only in an integrator's own lines, and those must run.
-        if all_ended && self.host.config.extra_lxc_config.is_none() {
-            self.monitor.kill();
-        }
         // While the network namespace is there: what the kernel does after its end would be waited for.
         if let Err(error) = self.network.detach(self.id) {
             errors.push(error.into());
+        }
+        if all_ended && without_monitor {
+            self.monitor.kill();
+        } else {
+            self.monitor.resume();
         }
         // Its descriptors would keep the container's mounts busy.
         self.namespaces = None;

@@ -75,6 +75,25 @@ fn is_cgroup_of(name: &str, path: &Path) -> bool {
     })
 }
 
+/// Lets the monitor of container `name` in `lxc_path` go on, if an agent was killed after it had paused it: liblxc would wait for its answers for
+/// ever. It is found by its title, which liblxc sets; another process with that title gets a signal that does nothing to it.
+pub(super) fn wake(lxc_path: &Path, name: &str) {
+    let title = format!("[lxc monitor] {} {name}", lxc_path.display());
+    let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
+    for process in processes {
+        let has_title = fs::read(process.path().join("cmdline")).is_ok_and(|line| {
+            line.trim_ascii_end().split(|&b| b == 0).next() == Some(title.as_bytes())
+        });
+        let pid = process
+            .file_name()
+            .to_str()
+            .and_then(|pid| pid.parse().ok());
+        if let (true, Some(process)) = (has_title, pid.and_then(|pid| pidfd(pid).ok())) {
+            let _ = pidfd_send_signal(&process, Signal::CONT);
+        }
+    }
+}
+
 /// A running monitor.
 #[derive(Debug)]
 pub struct Monitor {
@@ -116,9 +135,22 @@ impl Monitor {
         })
     }
 
+    /// Stops the monitor until [`Monitor::resume`] or [`Monitor::kill`]. When the init ends, it would begin to remove the container's interface, and hold
+    /// up everybody else who changes interfaces until the kernel has gone through with it.
+    pub fn pause(&self) {
+        // An error means that it has ended already.
+        let _ = pidfd_send_signal(&self.process, Signal::STOP);
+    }
+
+    /// Lets it go on.
+    pub fn resume(&self) {
+        let _ = pidfd_send_signal(&self.process, Signal::CONT);
+    }
+
     /// Ends the monitor at once, before it cleans up. To be called when no process of the container is left; what the monitor would do
     /// then, [`Monitor::finish`] and the removal of the container's interface do without its waits.
     pub fn kill(&self) {
+        self.resume();
         let deadline = Instant::now() + REAP_LIMIT;
         // It is the init's parent, and soon reaps it: a signal then finds nobody. Else the init would be left to the system's.
         while pidfd_send_signal(&self.init, Signal::CONT).is_ok() && Instant::now() < deadline {

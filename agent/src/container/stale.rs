@@ -8,7 +8,7 @@ use super::{
     ContainerError,
     buffers::{self, Unwritten},
     lifecycle::remove_lxc_directory,
-    monitor::Monitor,
+    monitor::{self, Monitor},
     rootfs,
 };
 use crate::host::mount::MountError;
@@ -111,6 +111,7 @@ fn stop(lxc_path: &Path, name: &str) -> Result<(), ContainerError> {
         error,
         log: String::new(),
     };
+    monitor::wake(lxc_path, name);
     let container = lxc::Container::new(name, Some(lxc_path)).map_err(failed)?;
     if !container.is_running() {
         return Ok(());

@@ -4,7 +4,7 @@ use std::{fs, os::fd::OwnedFd, time::Duration};
 
 use rustix::process::{Pid, PidfdFlags, PidfdGetfdFlags, pidfd_getfd, pidfd_open};
 
-use crate::support::{TestAgent, is_alive, signal, wait_until};
+use crate::support::{Setup, TestAgent, is_alive, signal, wait_until};
 
 #[test]
 fn sigterm_ends_every_container_and_the_agent_with_status_0() {
@@ -67,6 +67,44 @@ fn an_agent_waits_for_the_name_of_a_killed_one_whose_connection_is_still_open() 
     agent.start_agent();
     assert!(releaser.is_finished());
     assert_eq!(agent.create(), 0);
+}
+
+/// LXC's monitor is paused while its container's processes end, and would answer nobody.
+#[test]
+fn an_agent_that_is_killed_in_the_middle_of_a_destroy_leaves_nothing() {
+    let mut agent = TestAgent::with(&Setup {
+        config: "shutdown-timeout = 30".to_owned(),
+        ..Setup::default()
+    });
+    let id = agent.create();
+    let output = agent.path("stubborn");
+    let command = "sh -c 'trap \"\" TERM; echo ready; while :; do sleep 1; done'";
+    let client = agent.client();
+    let pid = client
+        .execute(id, command, "", output.to_str().unwrap(), &[])
+        .unwrap();
+    wait_until("the trap is set", || {
+        fs::read_to_string(&output).is_ok_and(|text| text.contains("ready"))
+    });
+    let init = agent.init_pid(id);
+    let status = fs::read_to_string(format!("/proc/{init}/status")).unwrap();
+    let monitor = status
+        .lines()
+        .find_map(|line| line.strip_prefix("PPid:"))
+        .unwrap();
+    let destroying = agent.new_client();
+    let destroying = std::thread::spawn(move || destroying.destroy(id));
+    wait_until("the monitor is paused", || {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", monitor.trim())).unwrap();
+        stat.contains(") T ")
+    });
+    agent.kill();
+    assert!(destroying.join().unwrap().is_err());
+    agent.start_agent();
+    assert_eq!(agent.create(), 0);
+    assert!(!is_alive(pid) && !is_alive(init));
+    agent.client().destroy(0).unwrap();
+    assert!(agent.mounts().iter().all(|mount| !mount.contains("SC-")));
 }
 
 /// Duplicates of the sockets that a process has (pidfd_getfd(2)).
