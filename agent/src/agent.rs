@@ -1,6 +1,7 @@
 //! The agent: all containers by their IDs, and the calls on them.
 //!
-//! Calls on one container come one after the other; those on different ones do not wait for each other. What blocks runs on worker threads.
+//! Calls on one container come one after the other; those on different ones do not wait for each
+//! other. What blocks runs on worker threads.
 
 mod error;
 
@@ -71,7 +72,8 @@ impl Agent {
         }
     }
 
-    /// Gives the agent what containers need of the host, or why they cannot have it; calls of `Create` wait for this.
+    /// Gives the agent what containers need of the host, or why they cannot have it; calls of
+    /// `Create` wait for this.
     pub async fn set_host(&self, host: Result<Arc<Host>, String>) {
         // A second call would be a mistake in main; the first one counts.
         let _ = self.host.set(host).await;
@@ -238,7 +240,8 @@ impl Agent {
         .await
     }
 
-    /// Starts a process in a container; applies the default capabilities first if none were ever set.
+    /// Starts a process in a container; applies the default capabilities first if none were ever
+    /// set.
     ///
     /// # Errors
     /// [`AgentError`].
@@ -270,7 +273,8 @@ impl Agent {
         }
     }
 
-    /// Follows servers on the host that make their sockets anew, in every container, as long as the agent runs.
+    /// Follows servers on the host that make their sockets anew, in every container, as long as the
+    /// agent runs.
     pub async fn follow_sockets(&self) {
         let Ok(host) = self.host.wait().await else {
             return;

@@ -1,4 +1,5 @@
-//! The D-Bus interface, `com.pelagicore.SoftwareContainerAgent` (agent/dbus/ holds it as XML, the contract).
+//! The D-Bus interface, `com.pelagicore.SoftwareContainerAgent` (agent/dbus/ holds it as XML, the
+//! contract).
 
 // The names of arguments are part of the contract.
 #![allow(non_snake_case)]
@@ -29,7 +30,8 @@ pub const NAME: &str = "com.pelagicore.SoftwareContainerAgent";
 pub const PATH: &str = "/com/pelagicore/SoftwareContainerAgent";
 /// How many characters of a program's name are logged.
 const LOGGED_PROGRAM: usize = 256;
-/// The address of the system bus unless the environment says otherwise (D-Bus specification, "Well-known Message Bus Instances").
+/// The address of the system bus unless the environment says otherwise (D-Bus specification,
+/// "Well-known Message Bus Instances").
 const SYSTEM_BUS: &str = "unix:path=/run/dbus/system_bus_socket";
 
 /// The object that launchers call.
@@ -200,7 +202,8 @@ impl Interface {
     ) -> zbus::Result<()>;
 }
 
-/// Connects to the bus, offers the agent's object there, and takes the agent's name. A client may have `pending_calls` calls under way.
+/// Connects to the bus, offers the agent's object there, and takes the agent's name. A client may
+/// have `pending_calls` calls under way.
 ///
 /// # Errors
 /// zbus's, when there is no bus or somebody else has the name.

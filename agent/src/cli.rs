@@ -66,10 +66,12 @@ impl fmt::Display for UsageError {
 
 impl std::error::Error for UsageError {}
 
-/// Reads the arguments (without the program's name). Of an option that comes more than once the last one counts.
+/// Reads the arguments (without the program's name). Of an option that comes more than once the
+/// last one counts.
 ///
 /// # Errors
-/// An unknown option, an argument that belongs to no option, a value that is missing or cannot be used.
+/// An unknown option, an argument that belongs to no option, a value that is missing or cannot be
+/// used.
 pub fn parse<A>(arguments: A) -> Result<Command, UsageError>
 where
     A: IntoIterator<Item: Into<OsString>, IntoIter: 'static>,

@@ -1,7 +1,9 @@
-//! Splits the command line of `Execute` into words as a POSIX shell does, with quotes and backslashes but no expansion.
+//! Splits the command line of `Execute` into words as a POSIX shell does, with quotes and
+//! backslashes but no expansion.
 //!
-//! Own code rather than the `shell-words` crate: that one lets a trailing backslash pass, and drops what follows a `#` as a comment,
-//! where a launcher that passes `--color #ff0000` means an argument.
+//! Own code rather than the `shell-words` crate: that one lets a trailing backslash pass, and drops
+//! what follows a `#` as a comment, where a launcher that passes `--color #ff0000` means an
+//! argument.
 
 use std::fmt;
 
@@ -186,7 +188,8 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(500))]
 
-        /// The lines start with a word and have nothing in them that a shell would expand or take for an operator.
+        /// The lines start with a word and have nothing in them that a shell would expand or take
+        /// for an operator.
         #[test]
         fn words_are_those_of_the_shell(rest in r#"[ab \t'"\\é]{0,24}"#) {
             let line = format!("x{rest}");

@@ -44,10 +44,11 @@ pub struct Config {
     pub use_session_bus: bool,
     /// How long a container may take to end before it is stopped by force; whole seconds.
     pub shutdown_timeout: Duration,
-    /// Absolute path of the directory that holds a directory `SC-<id>` for each container; need not exist.
+    /// Absolute path of the directory that holds a directory `SC-<id>` for each container; need not
+    /// exist.
     pub shared_mounts_dir: PathBuf,
-    /// File with more LXC settings for every container. Before [`Config::load`] has looked at the file system, `None` stands
-    /// for the default place and an empty path for no file.
+    /// File with more LXC settings for every container. Before [`Config::load`] has looked at the
+    /// file system, `None` stands for the default place and an empty path for no file.
     pub extra_lxc_config: Option<PathBuf>,
     /// Manifests that launchers choose from.
     pub manifests: ManifestSource,
@@ -124,11 +125,12 @@ impl Default for Config {
 }
 
 impl Config {
-    /// Reads the configuration file and puts the command line above it. Returns what is worth a line in the log, too:
-    /// default files that are absent, deprecated options.
+    /// Reads the configuration file and puts the command line above it. Returns what is worth a
+    /// line in the log, too: default files that are absent, deprecated options.
     ///
     /// # Errors
-    /// A file that cannot be read or was named and is absent; a line, group, key or value that cannot be used.
+    /// A file that cannot be read or was named and is absent; a line, group, key or value that
+    /// cannot be used.
     pub fn load(options: &Options) -> Result<(Self, Vec<String>), ConfigError> {
         let mut notices = Vec::new();
         let mut config = match &options.config {
@@ -163,7 +165,8 @@ impl Config {
         }
     }
 
-    /// Reads `source`, the contents of `file`. Only the text is looked at, not what its paths lead to.
+    /// Reads `source`, the contents of `file`. Only the text is looked at, not what its paths lead
+    /// to.
     ///
     /// # Errors
     /// A line, group, key or value that cannot be used.
@@ -232,7 +235,8 @@ impl Config {
 }
 
 impl SeccompProfile {
-    /// Looks for the file: it must exist if someone has named it, and may be absent at its default place.
+    /// Looks for the file: it must exist if someone has named it, and may be absent at its default
+    /// place.
     fn find(&mut self, notices: &mut Vec<String>) -> Result<(), ConfigError> {
         let named = match self {
             Self::Off => return Ok(()),
@@ -246,7 +250,8 @@ impl SeccompProfile {
     }
 }
 
-/// The file to use: it must exist if someone has `named` it, and may be absent at its `default` place. An empty path stands for none.
+/// The file to use: it must exist if someone has `named` it, and may be absent at its `default`
+/// place. An empty path stands for none.
 fn find(
     named: Option<PathBuf>,
     default: PathBuf,

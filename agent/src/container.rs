@@ -107,8 +107,8 @@ pub struct Execution {
 }
 
 impl Container {
-    /// Applies capabilities on top of those applied before; all or nothing. One that was applied before is not applied
-    /// again: what it appends to a variable, for example, is there already.
+    /// Applies capabilities on top of those applied before; all or nothing. One that was applied
+    /// before is not applied again: what it appends to a variable, for example, is there already.
     ///
     /// # Errors
     /// [`ContainerError`]; the container then is as before.
@@ -184,7 +184,8 @@ impl Container {
     /// Starts a process; where it is kept, its number there, and its process ID on the host.
     ///
     /// # Errors
-    /// [`ContainerError`] naming what is wrong with the command, the output file or the working directory.
+    /// [`ContainerError`] naming what is wrong with the command, the output file or the working
+    /// directory.
     pub fn execute(
         &mut self,
         execution: &Execution,
@@ -268,7 +269,8 @@ impl Container {
         Ok(self.baseline.confinement(given, &filter))
     }
 
-    /// The connection to what starts new processes: the init, or the second one in the host's IPC namespace.
+    /// The connection to what starts new processes: the init, or the second one in the host's IPC
+    /// namespace.
     fn link(&mut self) -> Result<&InitLink, ContainerError> {
         if !gateway::in_host_ipc(&self.settings) {
             return Ok(&self.link);

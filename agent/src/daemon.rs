@@ -107,8 +107,8 @@ async fn serve(
     let (ended_sender, ended) = smol::channel::unbounded();
     let agent = Arc::new(Agent::new(store, config.limits));
     let (session, pending_calls) = (config.use_session_bus, config.limits.pending_calls);
-    // The name comes first: who does not get it must not touch the containers of the agent that has it. Calls that come
-    // before everything is prepared are answered, except that Create waits.
+    // The name comes first: who does not get it must not touch the containers of the agent that has
+    // it. Calls that come before everything is prepared are answered, except that Create waits.
     let connection = bus::serve(session, agent.clone(), executor.clone(), pending_calls)
         .await
         .map_err(DaemonError::Bus)?;
@@ -253,7 +253,8 @@ async fn stop_requested(signals: OwnedFd) -> Result<(), DaemonError> {
     Ok(())
 }
 
-/// Returns when the connection is closed or the bus has taken the name away (`NameLost`, D-Bus specification).
+/// Returns when the connection is closed or the bus has taken the name away (`NameLost`, D-Bus
+/// specification).
 async fn bus_lost(connection: &zbus::Connection) -> Result<(), DaemonError> {
     use smol::stream::StreamExt as _;
     let mut messages = zbus::MessageStream::from(connection);

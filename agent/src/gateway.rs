@@ -1,6 +1,7 @@
 //! Gateways: what a capability opens between a container and its host.
 //!
-//! What a gateway accepts is parsed and merged in the `capability` crate; each module here applies it to a container.
+//! What a gateway accepts is parsed and merged in the `capability` crate; each module here applies
+//! it to a container.
 
 #[cfg(feature = "gateway-cgroups")]
 pub mod cgroups;
@@ -55,7 +56,8 @@ pub trait Gateway: Send {
         to: &Self::Settings,
     ) -> Result<(), GatewayError>;
 
-    /// Follows what has changed on the host since; called before each process that is started, and when sockets are made anew.
+    /// Follows what has changed on the host since; called before each process that is started, and
+    /// when sockets are made anew.
     ///
     /// # Errors
     /// [`GatewayError`] naming what could not be followed.
@@ -111,7 +113,8 @@ impl Gateways {
     /// Takes the container from one merged configuration to another, with every gateway or none.
     ///
     /// # Errors
-    /// [`GatewayError`] of the first gateway that failed; those before it were taken back, the last one first.
+    /// [`GatewayError`] of the first gateway that failed; those before it were taken back, the last
+    /// one first.
     pub fn change(
         &mut self,
         target: &Target<'_>,
@@ -132,7 +135,8 @@ impl Gateways {
         Ok(())
     }
 
-    /// Lets every gateway follow what has changed on the host. A failure is logged: what was there before is still better than nothing.
+    /// Lets every gateway follow what has changed on the host. A failure is logged: what was there
+    /// before is still better than nothing.
     pub fn refresh(&mut self, target: &Target<'_>, settings: &GatewaySettings) {
         for refresh in Self::REFRESHES {
             if let Err(error) = refresh(self, target, settings) {
@@ -142,8 +146,8 @@ impl Gateways {
     }
 }
 
-/// The environment variables that the gateways give to every process of the container with LXC name `name`. Those of the env
-/// gateway win.
+/// The environment variables that the gateways give to every process of the container with LXC name
+/// `name`. Those of the env gateway win.
 #[allow(
     unused_mut,
     unused_variables,

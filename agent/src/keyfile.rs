@@ -1,14 +1,16 @@
 //! GLib's key-file syntax: `[group]`, `key = value` and `#` comments.
 //!
-//! What GLib accepts is accepted: spaces around keys and values, escapes in strings, CR LF line ends, a group that comes again, and of
-//! equal keys the last one. Every entry keeps its line, so that what uses the value can tell where it stands.
+//! What GLib accepts is accepted: spaces around keys and values, escapes in strings, CR LF line
+//! ends, a group that comes again, and of equal keys the last one. Every entry keeps its line, so
+//! that what uses the value can tell where it stands.
 
 use std::fmt;
 
 /// The contents of a key file.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct KeyFile {
-    /// Groups, also those without keys, in the order of the text; one that comes again is here again.
+    /// Groups, also those without keys, in the order of the text; one that comes again is here
+    /// again.
     pub groups: Vec<Group>,
     /// Keys of all groups, in the order of the text.
     pub entries: Vec<Entry>,
@@ -51,7 +53,8 @@ pub struct SyntaxError {
 pub enum Problem {
     /// The text is not UTF-8.
     NotUtf8,
-    /// A line starts a group but does not end with a bracket, or has no or a bad name in the brackets.
+    /// A line starts a group but does not end with a bracket, or has no or a bad name in the
+    /// brackets.
     BadGroup,
     /// A line is neither a group, nor a comment, nor a key with a value.
     NoKeyValue,
@@ -132,7 +135,8 @@ fn group_name(after_bracket: &str) -> Option<&str> {
     valid.then_some(name)
 }
 
-/// Replaces the escapes of a string value: `\s` (space), `\n`, `\t`, `\r` and `\\`. `None` when another one stands in it.
+/// Replaces the escapes of a string value: `\s` (space), `\n`, `\t`, `\r` and `\\`. `None` when
+/// another one stands in it.
 #[must_use]
 pub fn unescape(value: &str) -> Option<String> {
     let mut out = String::with_capacity(value.len());

@@ -5,7 +5,8 @@ use std::io::Write as _;
 use log::{LevelFilter, Log, Metadata, Record};
 use systemd_journal_logger::JournalLog;
 
-/// The variable that chooses how much is logged: `off`, `error`, `warn`, `info`, `debug` or `trace`.
+/// The variable that chooses how much is logged: `off`, `error`, `warn`, `info`, `debug` or
+/// `trace`.
 const LEVEL_VARIABLE: &str = "SOFTWARECONTAINER_LOG";
 
 struct Stderr;
@@ -23,7 +24,8 @@ impl Log for Stderr {
     fn flush(&self) {}
 }
 
-/// Starts logging. Standard error is used when it is no journal stream, so that a person who runs the agent sees its log.
+/// Starts logging. Standard error is used when it is no journal stream, so that a person who runs
+/// the agent sees its log.
 pub fn start() {
     let level = std::env::var(LEVEL_VARIABLE)
         .ok()

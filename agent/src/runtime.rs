@@ -1,4 +1,5 @@
-//! smol as the runtime of the D-Bus connection, so that one thread serves the bus and everything else.
+//! smol as the runtime of the D-Bus connection, so that one thread serves the bus and everything
+//! else.
 
 use std::{
     future::Future,
@@ -21,8 +22,9 @@ use zbus::runtime::{Interest, IoSource, traits};
 
 /// Does work that blocks in a thread of its own.
 ///
-/// smol's own pool keeps its threads once it has them, and each of them wakes up twice a second; an agent that made fifty containers at once
-/// would hold fifty stacks for ever. A thread costs less than anything that is done here.
+/// smol's own pool keeps its threads once it has them, and each of them wakes up twice a second; an
+/// agent that made fifty containers at once would hold fifty stacks for ever. A thread costs less
+/// than anything that is done here.
 pub async fn unblock<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
     let (sender, receiver) = smol::channel::bounded(1);
     // Shared, so that the work is not lost with a thread that cannot be started.

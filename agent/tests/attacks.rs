@@ -1,6 +1,8 @@
-//! Attacks by root in a container with the default capabilities: each is refused for the right reason, and the host and the agent go on.
+//! Attacks by root in a container with the default capabilities: each is refused for the right
+//! reason, and the host and the agent go on.
 //!
-//! What attacks is agent/tests/attacks/attacker.py. scripts/protections.sh runs this with protections switched off.
+//! What attacks is agent/tests/attacks/attacker.py. scripts/protections.sh runs this with
+//! protections switched off.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 #[path = "attacks/devices.rs"]

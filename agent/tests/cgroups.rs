@@ -19,7 +19,8 @@ use softwarecontainer_agent::host::cgroup::{Cgroups, Version};
 use softwarecontainer_capability::Settings;
 use softwarecontainer_capability::gateway::cgroups::CgroupsSettings;
 
-/// A cgroup in the hierarchies of some controllers, with a process in it that stands for a container's init.
+/// A cgroup in the hierarchies of some controllers, with a process in it that stands for a
+/// container's init.
 struct Cage {
     directories: BTreeSet<PathBuf>,
     init: Child,

@@ -323,7 +323,8 @@ fn a_proxy_ends_with_its_container() {
     assert!(agent.mounts().is_empty(), "{:?}", agent.mounts());
 }
 
-/// liblxc moves the agent to the cgroup of each container's monitor for a while. A proxy that stayed there would keep it.
+/// liblxc moves the agent to the cgroup of each container's monitor for a while. A proxy that
+/// stayed there would keep it.
 #[test]
 fn a_proxy_is_in_the_agents_own_cgroups_also_while_containers_are_made() {
     let bus = SystemBus::start();

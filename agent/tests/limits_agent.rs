@@ -1,4 +1,5 @@
-//! The cgroups gateway and traffic shaping, with apps in containers of a real agent that run into their limits.
+//! The cgroups gateway and traffic shaping, with apps in containers of a real agent that run into
+//! their limits.
 
 #![cfg(all(feature = "gateway-cgroups", feature = "gateway-network"))]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
@@ -128,7 +129,8 @@ fn a_classified_container_sends_at_the_rate_of_its_class_and_another_one_does_no
         ("slow", &[("network", everything()), ("cgroups", class)]),
         ("fast", &[("network", everything())]),
     ])));
-    // The commands of the integration guidelines. Their filter is for what has lost nothing on its way: not needed.
+    // The commands of the integration guidelines. Their filter is for what has lost nothing on its
+    // way: not needed.
     lab.host.shell("tc qdisc add dev wan0 root handle 10: htb");
     lab.host
         .shell("tc class add dev wan0 parent 10: classid 10:1 htb rate 1mbit");

@@ -1,7 +1,8 @@
-//! The network gateway with real packets, between namespaces that stand for the host, two containers and the outside.
+//! The network gateway with real packets, between namespaces that stand for the host, two
+//! containers and the outside.
 //!
-//! What LXC does (the veth pair) is done by hand here, so that a test may act as root of the host inside a
-//! "container" and send what no app could: the host's side has to stop it alone.
+//! What LXC does (the veth pair) is done by hand here, so that a test may act as root of the host
+//! inside a "container" and send what no app could: the host's side has to stop it alone.
 
 #![cfg(feature = "gateway-network")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]

@@ -27,7 +27,8 @@ fn web_only() -> Lab {
     ])
 }
 
-/// Runs commands as the app would, each of which must fail, and checks that the container's network is as before.
+/// Runs commands as the app would, each of which must fail, and checks that the container's network
+/// is as before.
 fn all_fail(commands: &[&str]) {
     let lab = web_only();
     let _servers = [80, 8080].map(|port| Echo::start(&lab.outside, port));
@@ -55,7 +56,8 @@ fn it_cannot_change_the_rules() {
     ]);
 }
 
-/// Each datagram to another port is a connection of its own to the host's connection tracking, for half a minute.
+/// Each datagram to another port is a connection of its own to the host's connection tracking, for
+/// half a minute.
 const CONNECTION_FLOOD: &str = r#"
 import socket, sys
 sender = socket.socket(socket.AF_INET6 if ":" in sys.argv[1] else socket.AF_INET, socket.SOCK_DGRAM)
@@ -139,7 +141,8 @@ fn it_cannot_open_sockets_to_sniff_or_forge() {
     ]);
 }
 
-/// As if all of the above had failed to hold: with every right inside, the host's side still stops it.
+/// As if all of the above had failed to hold: with every right inside, the host's side still stops
+/// it.
 #[test]
 fn even_with_all_rights_in_its_namespace_it_cannot_pose_as_another() {
     let lab = web_only();

@@ -164,7 +164,8 @@ fn twenty_rules_start_one_process_for_each_family() {
     );
 }
 
-/// The names of the programs that the agent starts while something is done, in order of their names.
+/// The names of the programs that the agent starts while something is done, in order of their
+/// names.
 fn programs_started(lab: &Lab, work: impl FnOnce()) -> Vec<String> {
     let agent = lab.agent.pid();
     let log = lab.agent.path("strace");

@@ -16,7 +16,8 @@ use support::{Setup, wait_until};
 
 const FILES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../systemd");
 
-/// Starts systemd-networkd with the configuration in `$0` and nothing else of the host's: neither its files, nor its udev.
+/// Starts systemd-networkd with the configuration in `$0` and nothing else of the host's: neither
+/// its files, nor its udev.
 const START: &str = "set -e
 mount --make-rprivate /
 mount -t sysfs -o ro sysfs /sys

@@ -261,7 +261,8 @@ fn the_second_init_can_be_killed_but_not_taken_over() {
     });
 }
 
-/// Without a user namespace the init's program file in the container is the app's to change. It is not what becomes the second init.
+/// Without a user namespace the init's program file in the container is the app's to change. It is
+/// not what becomes the second init.
 #[test]
 fn a_second_init_is_not_the_program_that_an_app_has_put_in_its_place() {
     let agent = without_user_namespace();
@@ -314,8 +315,8 @@ fn the_second_init_has_no_more_capabilities_than_the_first() {
     }
 }
 
-/// The second init is a process of the agent's own program. An app can get at that file, as CVE-2019-5736 did with runc's: the launcher
-/// starts an app that has made itself a link to it.
+/// The second init is a process of the agent's own program. An app can get at that file, as
+/// CVE-2019-5736 did with runc's: the launcher starts an app that has made itself a link to it.
 #[test]
 fn the_agents_program_file_cannot_be_changed_through_the_second_init() {
     let agent = without_user_namespace();
@@ -356,7 +357,8 @@ impl Drop for HostNull {
     }
 }
 
-/// Without a user namespace an app can replace the nodes in its `/dev`. liblxc changes the mode of what it takes for standard streams.
+/// Without a user namespace an app can replace the nodes in its `/dev`. liblxc changes the mode of
+/// what it takes for standard streams.
 #[test]
 fn what_an_app_puts_in_place_of_dev_null_is_not_used() {
     let null = HostNull::new();

@@ -1,4 +1,5 @@
-//! What the protections cost: the same calls with them and without, in turns. Run with `--ignored --nocapture` on an idle machine.
+//! What the protections cost: the same calls with them and without, in turns. Run with `--ignored
+//! --nocapture` on an idle machine.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod support;

@@ -1,4 +1,5 @@
-//! Traffic shaping: the class of a container's packets, where they leave the host, and what tc(8) makes of it.
+//! Traffic shaping: the class of a container's packets, where they leave the host, and what tc(8)
+//! makes of it.
 
 #![cfg(feature = "gateway-network")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]

@@ -338,7 +338,8 @@ fn command() -> impl Strategy<Value = String> {
         1 => (name.clone(), 0..50u32).prop_map(|(n, s)| format!("echo {s} >> {n}")),
         3 => name.clone().prop_map(|n| format!("mkdir -p {n}")),
         2 => name.clone().prop_map(|n| format!("rm -rf {n}")),
-        // An overlay cannot rename a directory that is on the host (EXDEV), and busybox's mv then copies it only to where nothing is.
+        // An overlay cannot rename a directory that is on the host (EXDEV), and busybox's mv then
+        // copies it only to where nothing is.
         2 => two.clone().prop_map(|(a, b)| format!("[ -d {a} ] || mv -f {a} {b}")),
         1 => two.clone().prop_map(|(a, b)| format!("cp -r {a} {b}")),
         1 => two.prop_map(|(a, b)| format!("ln -f {a} {b}")),

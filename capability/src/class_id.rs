@@ -2,12 +2,14 @@
 
 use std::fmt;
 
-/// A class: the major number is that of a queueing discipline, the minor number that of a class in it.
+/// A class: the major number is that of a queueing discipline, the minor number that of a class in
+/// it.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub struct ClassId(u32);
 
 impl ClassId {
-    /// Reads `0xAAAABBBB`: four hexadecimal digits of the minor number after one to four of the major number.
+    /// Reads `0xAAAABBBB`: four hexadecimal digits of the minor number after one to four of the
+    /// major number.
     ///
     /// # Errors
     /// What is wrong with it, as the end of a sentence.

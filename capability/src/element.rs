@@ -1,7 +1,7 @@
 //! Reading typed values out of one element of a gateway configuration.
 //!
-//! Strings end up as paths, environment variables and rule arguments, all of which end at a NUL for the kernel;
-//! hence no string with a NUL is accepted anywhere.
+//! Strings end up as paths, environment variables and rule arguments, all of which end at a NUL for
+//! the kernel; hence no string with a NUL is accepted anywhere.
 
 use crate::error::ConfigError;
 use crate::gateway::Element;
@@ -53,10 +53,12 @@ pub fn required_bool(element: &Element, key: &str) -> Result<bool, ConfigError> 
     }
 }
 
-/// The absolute path at `key`, which must be there, without doubled or trailing slashes and `.` parts.
+/// The absolute path at `key`, which must be there, without doubled or trailing slashes and `.`
+/// parts.
 ///
 /// # Errors
-/// The key is missing, or its value is no string, or no absolute path, or the root directory itself.
+/// The key is missing, or its value is no string, or no absolute path, or the root directory
+/// itself.
 pub fn required_absolute_path(element: &Element, key: &str) -> Result<PathBuf, ConfigError> {
     let text = required_str(element, key)?;
     let path: PathBuf = Path::new(text).components().collect();

@@ -5,8 +5,8 @@ use crate::manifest::Origin;
 use serde_json::Value;
 use std::fmt;
 
-/// A gateway configuration that cannot be used. It names the gateway, the element, the key, the value and what is wrong,
-/// and the manifest and capability when the configuration came from one.
+/// A gateway configuration that cannot be used. It names the gateway, the element, the key, the
+/// value and what is wrong, and the manifest and capability when the configuration came from one.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ConfigError(Box<Inner>);
 
@@ -14,7 +14,8 @@ pub struct ConfigError(Box<Inner>);
 struct Inner {
     gateway: String,
     origin: Option<Origin>,
-    /// From the gateway's `config` array inwards, outermost step last: steps are added on the way out.
+    /// From the gateway's `config` array inwards, outermost step last: steps are added on the way
+    /// out.
     reversed: Vec<Step>,
     problem: Problem,
 }
@@ -80,7 +81,8 @@ impl ConfigError {
         .at(key)
     }
 
-    /// `value`, the value of `key`, cannot be used; `why` ends the sentence: "is not an octal number".
+    /// `value`, the value of `key`, cannot be used; `why` ends the sentence: "is not an octal
+    /// number".
     #[must_use]
     pub fn invalid(key: &str, value: &Value, why: impl Into<String>) -> Self {
         Self::new(Problem::Invalid {
@@ -100,8 +102,8 @@ impl ConfigError {
         .at(key)
     }
 
-    /// Says that the value at hand lies at `step` of the value around it. Call it from the inside outwards:
-    /// `parse_ports(…).map_err(|e| e.at("ports"))`, then `.at(2)` and `.at("allow")`.
+    /// Says that the value at hand lies at `step` of the value around it. Call it from the inside
+    /// outwards: `parse_ports(…).map_err(|e| e.at("ports"))`, then `.at(2)` and `.at("allow")`.
     #[must_use]
     pub fn at(mut self, step: impl Into<Step>) -> Self {
         self.0.reversed.push(step.into());
@@ -140,8 +142,8 @@ impl ConfigError {
         self.0.origin.as_ref()
     }
 
-    /// The way from the gateway's configuration to the wrong value, such as `config[1].mode`; for a gateway that does not
-    /// exist it is `id`.
+    /// The way from the gateway's configuration to the wrong value, such as `config[1].mode`; for a
+    /// gateway that does not exist it is `id`.
     #[must_use]
     pub fn path(&self) -> JsonPath {
         let start = if self.0.problem == Problem::UnknownGateway {
@@ -154,7 +156,8 @@ impl ConfigError {
         JsonPath(steps)
     }
 
-    /// Where the mistake is in `source`, the text of the manifest that [`ConfigError::origin`] names.
+    /// Where the mistake is in `source`, the text of the manifest that [`ConfigError::origin`]
+    /// names.
     #[must_use]
     pub fn position(&self, source: &[u8]) -> Option<Position> {
         let mut path = self.origin()?.path.clone();
@@ -190,7 +193,8 @@ impl fmt::Display for Problem {
     }
 }
 
-/// A JSON value as it is shown in messages: on one line, without control characters, and not too long.
+/// A JSON value as it is shown in messages: on one line, without control characters, and not too
+/// long.
 #[must_use]
 pub fn shown(value: &Value) -> String {
     const LIMIT: usize = 120;

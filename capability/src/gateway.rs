@@ -30,12 +30,14 @@ use std::fmt::Debug;
 /// One object of a gateway's `config` array.
 pub type Element = serde_json::Map<String, Value>;
 
-/// The merged configuration of one gateway. The default value is what a container has without any capability: nothing.
+/// The merged configuration of one gateway. The default value is what a container has without any
+/// capability: nothing.
 pub trait Settings: Clone + Default + PartialEq + Debug + Send + 'static {
     /// The gateway's `id` in manifests.
     const ID: &'static str;
 
-    /// Every key that an element may have, at any depth. Others are ignored, with a warning. Empty: no check.
+    /// Every key that an element may have, at any depth. Others are ignored, with a warning. Empty:
+    /// no check.
     const KEYS: &'static [&'static str] = &[];
 
     /// Parses one element and merges it in.
@@ -52,8 +54,8 @@ macro_rules! gateways {
         #[derive(Clone, Default, PartialEq, Debug)]
         pub struct GatewaySettings {
             $($(#[$doc])* #[cfg(feature = $feature)] pub $field: $settings,)*
-            /// What has been merged, so that a capability that is set again changes nothing. Without this an `append` to
-            /// an environment variable would count again.
+            /// What has been merged, so that a capability that is set again changes nothing.
+            /// Without this an `append` to an environment variable would count again.
             merged: BTreeSet<Origin>,
         }
 
@@ -71,7 +73,8 @@ macro_rules! gateways {
         /// IDs of the gateways in this build.
         pub const GATEWAYS: &[&str] = &[$(#[cfg(feature = $feature)] <$settings as Settings>::ID,)*];
 
-        /// The keys that the elements of gateway `id` may have; `None` when there is no such gateway or it does not tell.
+        /// The keys that the elements of gateway `id` may have; `None` when there is no such
+        /// gateway or it does not tell.
         #[must_use]
         pub fn known_keys(id: &str) -> Option<&'static [&'static str]> {
             let keys = match id {
@@ -108,12 +111,12 @@ gateways! {
 }
 
 impl GatewaySettings {
-    /// Merges gateway configurations in their order. What was merged before, by this or an earlier call, is skipped; a
-    /// failure leaves the settings as they were.
+    /// Merges gateway configurations in their order. What was merged before, by this or an earlier
+    /// call, is skipped; a failure leaves the settings as they were.
     ///
     /// # Errors
-    /// A gateway that does not exist, a configuration that is no array with at least one object, or an element that
-    /// its gateway cannot use.
+    /// A gateway that does not exist, a configuration that is no array with at least one object, or
+    /// an element that its gateway cannot use.
     pub fn add(&mut self, configs: &[GatewayConfig]) -> Result<(), ConfigError> {
         let mut next = self.clone();
         for config in configs {

@@ -68,8 +68,9 @@ impl fmt::Display for Position {
     }
 }
 
-/// Where the value at `path` starts in `source`. When the path leads to nothing (a key that is missing), it is where the
-/// last value on the way starts. `source` has to be valid JSON; of other text the answer means little.
+/// Where the value at `path` starts in `source`. When the path leads to nothing (a key that is
+/// missing), it is where the last value on the way starts. `source` has to be valid JSON; of other
+/// text the answer means little.
 #[must_use]
 pub fn locate(source: &[u8], path: &JsonPath) -> Position {
     let mut scanner = Scanner::new(source);
@@ -86,8 +87,8 @@ pub fn locate(source: &[u8], path: &JsonPath) -> Position {
     position(source, found)
 }
 
-/// The paths of keys that an object in `source` has more than once, which serde_json does not tell. `source` has to be valid
-/// JSON, nested no deeper than serde_json allows.
+/// The paths of keys that an object in `source` has more than once, which serde_json does not tell.
+/// `source` has to be valid JSON, nested no deeper than serde_json allows.
 #[must_use]
 pub fn duplicate_keys(source: &[u8]) -> Vec<JsonPath> {
     let mut duplicates = Vec::new();

@@ -1,7 +1,7 @@
 //! Capabilities: service manifests, and the pure half (parse and merge) of every gateway.
 //!
-//! Nothing here touches the system but the reading of manifest files, so that the validator and the fuzz
-//! targets use exactly the code that the agent uses.
+//! Nothing here touches the system but the reading of manifest files, so that the validator and the
+//! fuzz targets use exactly the code that the agent uses.
 
 pub mod class_id;
 pub mod element;

@@ -34,7 +34,8 @@ pub struct Origin {
 }
 
 impl Origin {
-    /// The `gateway`-th gateway of the `index`-th capability, which is called `capability`, of manifest `file`.
+    /// The `gateway`-th gateway of the `index`-th capability, which is called `capability`, of
+    /// manifest `file`.
     #[must_use]
     pub fn new(file: &Path, capability: &str, index: usize, gateway: usize) -> Self {
         let path = JsonPath::default()
@@ -230,7 +231,8 @@ pub fn parse(file: &Path, source: &[u8]) -> Result<Manifest, ManifestError> {
     })
 }
 
-/// serde_json's message without its " at line 1 column 2": the caller tells the position its own way.
+/// serde_json's message without its " at line 1 column 2": the caller tells the position its own
+/// way.
 fn without_position(message: &str) -> String {
     message
         .rfind(" at line ")
@@ -371,7 +373,8 @@ impl Reader<'_> {
         }
     }
 
-    /// A key that a gateway does not know may be a typing mistake that opens more than was meant ("port" for "ports").
+    /// A key that a gateway does not know may be a typing mistake that opens more than was meant
+    /// ("port" for "ports").
     fn warn_of_unknown_keys_inside(&mut self, value: &Value, at: &JsonPath, known: &[&str]) {
         match value {
             Value::Object(object) => {

@@ -1,4 +1,5 @@
-//! What an app does not have by default and a manifest may give it: system calls, kernel capabilities, limits.
+//! What an app does not have by default and a manifest may give it: system calls, kernel
+//! capabilities, limits.
 //!
 //! The lists are closed. What is in none of them, no manifest can open.
 
@@ -11,7 +12,8 @@ pub struct Privileges {
     pub system_calls: BTreeSet<SystemCall>,
     /// Kernel capabilities besides those that every app has.
     pub capabilities: BTreeSet<Capability>,
-    /// Limits in the kernel's form, where they are above what every app has: the larger of several wins.
+    /// Limits in the kernel's form, where they are above what every app has: the larger of several
+    /// wins.
     pub limits: BTreeMap<Resource, u64>,
 }
 
@@ -47,7 +49,8 @@ macro_rules! names {
 names! {
     /// A system call that is refused by default.
     SystemCall {
-        /// chroot(2). It takes CAP_SYS_CHROOT, too, in the container or in a user namespace of the app's own.
+        /// chroot(2). It takes CAP_SYS_CHROOT, too, in the container or in a user namespace of the
+        /// app's own.
         Chroot = "chroot",
         /// clone(2) with new user, PID, network and IPC namespaces. (Without, it is never refused.)
         Clone = "clone",
@@ -71,7 +74,8 @@ names! {
         ProcessVmWritev = "process_vm_writev",
         /// ptrace(2).
         Ptrace = "ptrace",
-        /// unshare(2) of user, PID, network and IPC namespaces. (Of nothing but threads' own tables it is never refused.)
+        /// unshare(2) of user, PID, network and IPC namespaces. (Of nothing but threads' own tables
+        /// it is never refused.)
         Unshare = "unshare",
         /// userfaultfd(2).
         Userfaultfd = "userfaultfd",
@@ -79,7 +83,8 @@ names! {
 }
 
 names! {
-    /// A kernel capability (capabilities(7)) that apps do not have by default. It counts in the container's user namespace.
+    /// A kernel capability (capabilities(7)) that apps do not have by default. It counts in the
+    /// container's user namespace.
     Capability {
         /// CAP_NET_RAW.
         NetRaw = "net_raw",

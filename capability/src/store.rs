@@ -116,7 +116,8 @@ impl fmt::Display for UnknownCapability {
 
 impl std::error::Error for UnknownCapability {}
 
-/// A capability, or all default ones together, with the configurations that it has in all manifests.
+/// A capability, or all default ones together, with the configurations that it has in all
+/// manifests.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Selected {
     /// The capability's name; `None` for the default ones.
@@ -134,7 +135,8 @@ pub struct Store {
 }
 
 impl Store {
-    /// Reads all manifests: `dir` holds those that launchers choose from, `default` those that are always applied.
+    /// Reads all manifests: `dir` holds those that launchers choose from, `default` those that are
+    /// always applied.
     ///
     /// # Errors
     /// A place or a manifest that cannot be used.
@@ -192,12 +194,14 @@ impl Store {
         Ok(capabilities)
     }
 
-    /// Names of the capabilities that launchers can choose, in byte order; never those of the default directory.
+    /// Names of the capabilities that launchers can choose, in byte order; never those of the
+    /// default directory.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.listed.keys().map(String::as_str)
     }
 
-    /// The default capabilities together, then the named ones in their order. One that is named twice counts once.
+    /// The default capabilities together, then the named ones in their order. One that is named
+    /// twice counts once.
     ///
     /// # Errors
     /// A name that no manifest in the (not default) directory defines.

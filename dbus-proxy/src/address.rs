@@ -34,7 +34,8 @@ impl fmt::Display for AddressError {
 impl std::error::Error for AddressError {}
 
 impl SocketAddress {
-    /// Takes the first Unix socket from a D-Bus address list such as `unix:path=/run/dbus/system_bus_socket`.
+    /// Takes the first Unix socket from a D-Bus address list such as
+    /// `unix:path=/run/dbus/system_bus_socket`.
     ///
     /// # Errors
     /// [`AddressError`] when there is none.

@@ -1,8 +1,8 @@
 //! The agent's side: starts a proxy, tells it what to serve, keeps it alive.
 //!
-//! A thread per proxy reads what it says and starts it again when it dies: with the same listening sockets, so
-//! that clients who connect meanwhile only wait. The proxy ends when the control socket closes, which it also
-//! does when the agent is killed.
+//! A thread per proxy reads what it says and starts it again when it dies: with the same listening
+//! sockets, so that clients who connect meanwhile only wait. The proxy ends when the control socket
+//! closes, which it also does when the agent is killed.
 
 mod process;
 mod supervisor;
@@ -52,8 +52,8 @@ pub struct Options {
     pub spawn: Spawn,
 }
 
-/// How the process is started, each time: by [`Command::spawn`] itself, or by somebody who first sees to it that the surroundings, which
-/// the process inherits, are right.
+/// How the process is started, each time: by [`Command::spawn`] itself, or by somebody who first
+/// sees to it that the surroundings, which the process inherits, are right.
 #[derive(Clone)]
 pub struct Spawn(Arc<Start>);
 
@@ -148,8 +148,8 @@ impl Proxy {
         })
     }
 
-    /// Makes the proxy serve exactly this, and returns when it does. Connections stay open where a bus is
-    /// still served. If it fails, what was served before is served on.
+    /// Makes the proxy serve exactly this, and returns when it does. Connections stay open where a
+    /// bus is still served. If it fails, what was served before is served on.
     ///
     /// # Errors
     /// [`ClientError::NoAnswer`]

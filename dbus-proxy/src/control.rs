@@ -1,9 +1,10 @@
 //! What the agent and the proxy say to each other over their private socket.
 //!
-//! Lines of text. From the agent: `bus NAME COUNT`, followed by COUNT lines of rules that replace those of the bus,
-//! and with a listening socket attached if the proxy shall listen; `off NAME`; `sync NUMBER`.
-//! From the proxy: `done NUMBER`, when everything before that `sync` has taken effect; `log TEXT`;
-//! `lost NAME`, when that bus could not be reached; `error TEXT` before it ends.
+//! Lines of text. From the agent: `bus NAME COUNT`, followed by COUNT lines of rules that replace
+//! those of the bus, and with a listening socket attached if the proxy shall listen; `off NAME`;
+//! `sync NUMBER`. From the proxy: `done NUMBER`, when everything before that `sync` has taken
+//! effect; `log TEXT`; `lost NAME`, when that bus could not be reached; `error TEXT` before it
+//! ends.
 
 mod lines;
 
@@ -157,7 +158,8 @@ pub fn parse_rule(line: &str) -> Option<Rule> {
     fields.next().is_none().then_some(rule)
 }
 
-/// Writes characters that would end a field or a line as `\xx`, as well as everything else below a space.
+/// Writes characters that would end a field or a line as `\xx`, as well as everything else below a
+/// space.
 fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {

@@ -60,7 +60,8 @@ impl Refusal {
     }
 }
 
-/// Names a message for a person. Names and paths in it are valid, so they hold no control characters.
+/// Names a message for a person. Names and paths in it are valid, so they hold no control
+/// characters.
 #[must_use]
 pub fn describe(direction: Direction, header: &Header<'_>) -> String {
     let way = match direction {
@@ -101,7 +102,8 @@ impl Filter {
         header.body <= limits::DRIVER_BODY && driver::classify(header) == DriverCall::AddMatch
     }
 
-    /// The verdict on a message from the container. `body` is empty unless [`Self::needs_body`] asked for it.
+    /// The verdict on a message from the container. `body` is empty unless [`Self::needs_body`]
+    /// asked for it.
     pub fn outgoing(&mut self, rules: &RuleSet, header: &Header<'_>, body: &[u8]) -> Verdict {
         match header.kind {
             Kind::Call => match self.outgoing_call(rules, header, body) {
@@ -122,7 +124,8 @@ impl Filter {
                 Err(refusal) => refuse(header, refusal),
             },
             Kind::Return | Kind::Error => self.incoming_reply(header),
-            // The bus writes the sender itself, so this one is the driver's: NameAcquired and its like.
+            // The bus writes the sender itself, so this one is the driver's: NameAcquired and its
+            // like.
             Kind::Signal if header.sender == Some(DRIVER) => Verdict::Pass,
             Kind::Signal => pass_if(allows(rules, Direction::Incoming, header)),
             Kind::Unknown(_) => Verdict::Drop,

@@ -1,4 +1,5 @@
-//! One direction of a connection: cuts the stream into messages, has each judged, passes on what may pass.
+//! One direction of a connection: cuts the stream into messages, has each judged, passes on what
+//! may pass.
 //!
 //! Only headers are ever held back; a body follows its header's verdict as it comes in.
 
@@ -26,7 +27,8 @@ pub trait Sink {
 pub enum FlowError {
     /// The bytes are no message.
     Wire(WireError),
-    /// A message says it comes with more descriptors than have come, or descriptors came with no message.
+    /// A message says it comes with more descriptors than have come, or descriptors came with no
+    /// message.
     Descriptors,
 }
 
@@ -72,7 +74,8 @@ impl Flow {
         }
     }
 
-    /// Whether the other side has got whole messages only, so that a message of our own may be put there.
+    /// Whether the other side has got whole messages only, so that a message of our own may be put
+    /// there.
     #[must_use]
     pub fn between_messages(&self) -> bool {
         self.body == 0 || !self.body_passes
@@ -118,7 +121,8 @@ impl Flow {
         Ok(())
     }
 
-    /// Handles all of `data` but the start of a message that is not complete enough, and returns how much that is.
+    /// Handles all of `data` but the start of a message that is not complete enough, and returns
+    /// how much that is.
     fn messages(
         &mut self,
         data: &[u8],
@@ -143,7 +147,8 @@ impl Flow {
                 if self.body > 0 {
                     break;
                 }
-                // A message with descriptors is sent by itself: some receivers take them all for one message.
+                // A message with descriptors is sent by itself: some receivers take them all for
+                // one message.
                 if run.has_fds() {
                     run.flush(data, sink);
                     run.skip_to(position);

@@ -1,23 +1,29 @@
-//! What one container may make the proxy hold. Every queue and table of the proxy is bounded by one of these.
+//! What one container may make the proxy hold. Every queue and table of the proxy is bounded by one
+//! of these.
 
 use std::time::Duration;
 
 /// Largest message, header and body, in bytes (D-Bus specification, "Message Protocol").
 pub const MESSAGE: usize = 128 * 1024 * 1024;
-/// Largest array of header fields in bytes. The specification allows 64 MiB; real headers stay under one KiB,
-/// and a header is the part of a message that the proxy has to hold as a whole.
+/// Largest array of header fields in bytes. The specification allows 64 MiB; real headers stay
+/// under one KiB, and a header is the part of a message that the proxy has to hold as a whole.
 pub const HEADER_FIELDS: usize = 64 * 1024;
-/// Largest body of a call to the bus driver that the proxy has to understand (`AddMatch`), in bytes.
+/// Largest body of a call to the bus driver that the proxy has to understand (`AddMatch`), in
+/// bytes.
 pub const DRIVER_BODY: usize = 16 * 1024;
-/// Descriptors that may travel with one message, which is also what one sendmsg(2) takes (SCM_MAX_FD).
+/// Descriptors that may travel with one message, which is also what one sendmsg(2) takes
+/// (SCM_MAX_FD).
 pub const MESSAGE_FDS: usize = 253;
-/// Bytes read from a socket at a time, and so what one direction of a connection may queue beside its replies.
+/// Bytes read from a socket at a time, and so what one direction of a connection may queue beside
+/// its replies.
 pub const READ: usize = 64 * 1024;
-/// Bytes of AccessDenied answers that may wait for a client that does not read; above it, it is not read from.
+/// Bytes of AccessDenied answers that may wait for a client that does not read; above it, it is not
+/// read from.
 pub const WAITING_REPLIES: usize = 64 * 1024;
 /// Calls of one connection, per direction, that may wait for their replies.
 pub const PENDING_CALLS: usize = 4096;
-/// Connections of one container, over both buses, unless the agent says less. dbus-daemon's own default for one user.
+/// Connections of one container, over both buses, unless the agent says less. dbus-daemon's own
+/// default for one user.
 pub const CONNECTIONS: u32 = 256;
 /// Connections of one container that have not finished their authentication.
 pub const UNAUTHENTICATED: usize = 32;

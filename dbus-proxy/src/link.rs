@@ -135,8 +135,8 @@ impl Link {
         matches!(self.phase, Phase::Closing) && drained(&self.app) && drained(&self.host)
     }
 
-    /// What to wait for on one socket. A side is read from only while the other takes what is read, and
-    /// while it takes the answers that reading may cause.
+    /// What to wait for on one socket. A side is read from only while the other takes what is read,
+    /// and while it takes the answers that reading may cause.
     pub(crate) fn interest(&self, end: End) -> Interest {
         let (this, other) = match end {
             End::App => (&self.app, &self.host),

@@ -1,8 +1,9 @@
 //! Gives up everything that the proxy does not need, before it reads a byte from anybody.
 //!
-//! In this order: a file system that holds only the sockets of the buses ([`root`]); limits; user, groups and
-//! capabilities ([`privileges`]); Landlock; seccomp. A step that the kernel does not know is left out and
-//! reported, except privileges and seccomp, without which the proxy does not start.
+//! In this order: a file system that holds only the sockets of the buses ([`root`]); limits; user,
+//! groups and capabilities ([`privileges`]); Landlock; seccomp. A step that the kernel does not
+//! know is left out and reported, except privileges and seccomp, without which the proxy does not
+//! start.
 
 mod landlock;
 mod privileges;

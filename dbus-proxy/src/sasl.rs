@@ -1,8 +1,8 @@
 //! The authentication that precedes messages, on both sides, as state machines without sockets.
 //!
-//! It ends at the proxy: who may connect to a container's socket is decided by who can reach it, so a
-//! client is believed to be whoever it says (`EXTERNAL` with an ID of its user namespace means nothing on the
-//! host anyway), and the proxy authenticates to the bus as itself.
+//! It ends at the proxy: who may connect to a container's socket is decided by who can reach it, so
+//! a client is believed to be whoever it says (`EXTERNAL` with an ID of its user namespace means
+//! nothing on the host anyway), and the proxy authenticates to the bus as itself.
 
 mod client;
 mod server;
@@ -63,8 +63,8 @@ struct Lines {
 }
 
 impl Lines {
-    /// Takes the rest of a line from `input` and returns it, without its end, with the number of bytes taken.
-    /// `None`: all of `input` was taken and the line is not complete.
+    /// Takes the rest of a line from `input` and returns it, without its end, with the number of
+    /// bytes taken. `None`: all of `input` was taken and the line is not complete.
     fn next(&mut self, input: &[u8]) -> Result<Option<(Vec<u8>, usize)>, AuthError> {
         let mut line = std::mem::take(&mut self.partial);
         for (index, &byte) in input.iter().enumerate() {

@@ -1,4 +1,5 @@
-//! The event loop: one thread, which waits for the control socket, the listening sockets and all connections.
+//! The event loop: one thread, which waits for the control socket, the listening sockets and all
+//! connections.
 
 mod control;
 mod links;
@@ -101,8 +102,8 @@ impl Buses {
 }
 
 impl Server {
-    /// A proxy that takes orders from `control`, a stream socket, and has `connections` connections at most. `uid`: the effective user ID of
-    /// the process.
+    /// A proxy that takes orders from `control`, a stream socket, and has `connections` connections
+    /// at most. `uid`: the effective user ID of the process.
     ///
     /// # Errors
     /// epoll_create(2), epoll_ctl(2)

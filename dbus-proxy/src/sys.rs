@@ -15,7 +15,8 @@ use crate::limits;
 
 const CONTROL_SPACE: usize = rustix::cmsg_space!(ScmRights(limits::MESSAGE_FDS));
 
-/// Reads what is there, up to the size of `buffer`, and appends descriptors to `fds`. 0 is the end of the stream.
+/// Reads what is there, up to the size of `buffer`, and appends descriptors to `fds`. 0 is the end
+/// of the stream.
 ///
 /// # Errors
 /// recvmsg(2); `EMFILE` also when descriptors were lost because too many are open.

@@ -1,4 +1,5 @@
-//! What a hostile app may try. After each attempt the proxy must live, serve others, and have let nothing through.
+//! What a hostile app may try. After each attempt the proxy must live, serve others, and have let
+//! nothing through.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod support;
@@ -431,7 +432,8 @@ fn half_open_connections_never_reach_the_bus_and_leave_room_for_others() {
     }
     scene.survives();
     assert!(resources(scene.bus.pid()).files <= bus_before + 1);
-    // Beyond the limit connections are closed, also for the honest, but those that are open work on.
+    // Beyond the limit connections are closed, also for the honest, but those that are open work
+    // on.
     for _ in 0..10 {
         half_open.push(UnixStream::connect(&scene.setup.system.path).unwrap());
     }
@@ -510,7 +512,8 @@ fn eavesdropping_is_refused_in_every_spelling() {
     attacker.send(&driver_call(400, "AddMatch", Some("type='method_call'")));
     assert_eq!(attacker.reply_to(400).kind, Kind::Return);
 
-    // Two others talk; nothing of it reaches the attacker although its rules would let everything in.
+    // Two others talk; nothing of it reaches the attacker although its rules would let everything
+    // in.
     let mut friend = Raw::hello(&scene.bus.path());
     friend.send(&call(
         5,
@@ -578,7 +581,8 @@ fn random_bytes_after_authentication_are_survived() {
     scene.survives();
 }
 
-/// A bus that guards nothing and shows what it gets: what real ones would catch, too, has to be caught by the proxy alone.
+/// A bus that guards nothing and shows what it gets: what real ones would catch, too, has to be
+/// caught by the proxy alone.
 struct FakeBus {
     connection: Raw,
     attacker: Raw,

@@ -1,5 +1,5 @@
-//! Enters the sandbox and tries what a taken-over proxy would try. Without the test harness: the sandbox is for a
-//! process with one thread.
+//! Enters the sandbox and tries what a taken-over proxy would try. Without the test harness: the
+//! sandbox is for a process with one thread.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::os::unix::process::ExitStatusExt;

@@ -1,4 +1,5 @@
-//! Messages of a container on their way to the bus: the parser, and that nothing passes but what the rule allows.
+//! Messages of a container on their way to the bus: the parser, and that nothing passes but what
+//! the rule allows.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

@@ -5,7 +5,8 @@ use libfuzzer_sys::fuzz_target;
 use softwarecontainer_dbus_proxy::control::{Command, Event, parse_rule, rule_line};
 use softwarecontainer_dbus_proxy::rule::{Direction, RuleSet, Subject};
 
-/// The definition of a glob, by a table: which prefixes of the pattern match which prefixes of the value.
+/// The definition of a glob, by a table: which prefixes of the pattern match which prefixes of the
+/// value.
 fn matches(pattern: &str, value: &str) -> bool {
     let (pattern, value): (Vec<char>, Vec<char>) = (pattern.chars().collect(), value.chars().collect());
     if pattern.is_empty() {

@@ -1,7 +1,8 @@
 //! What a new process is to be without.
 //!
-//! The init itself has more than any app, because it has to give what the agent says: a few kernel capabilities, high limits, and system
-//! calls that the container's own seccomp profile lets pass. No app gets at it: it cannot be traced.
+//! The init itself has more than any app, because it has to give what the agent says: a few kernel
+//! capabilities, high limits, and system calls that the container's own seccomp profile lets pass.
+//! No app gets at it: it cannot be traced.
 
 /// What is taken from a new process before it becomes a program. The default takes nothing.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -10,7 +11,8 @@ pub struct Confinement {
     pub drop: u64,
     /// Its limits, where they are not the init's.
     pub limits: Vec<Limit>,
-    /// A BPF program for seccomp(2) in the kernel's form, instructions of 8 bytes; empty for none. With one comes `no_new_privs`.
+    /// A BPF program for seccomp(2) in the kernel's form, instructions of 8 bytes; empty for none.
+    /// With one comes `no_new_privs`.
     pub filter: Vec<u8>,
 }
 

@@ -1,7 +1,8 @@
 //! `softwarecontainer-init`: the first process of a container.
 //!
-//! Usage: `softwarecontainer-init SOCKET`; with `-` the socket is standard input. It connects to the agent's socket, starts what the agent asks for,
-//! reaps every process that ends in the container, and ends when told to and nothing else runs, or when the agent is gone.
+//! Usage: `softwarecontainer-init SOCKET`; with `-` the socket is standard input. It connects to
+//! the agent's socket, starts what the agent asks for, reaps every process that ends in the
+//! container, and ends when told to and nothing else runs, or when the agent is gone.
 
 use std::process::ExitCode;
 

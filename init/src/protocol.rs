@@ -1,9 +1,10 @@
 //! What the agent and a container's init say to each other.
 //!
 //! Both ends hold one `SOCK_SEQPACKET` connection (unix(7)); a packet is one [`Message`] of
-//! [`Message::SIZE`] bytes. [`Kind::Spawn`] carries one or two descriptors (`SCM_RIGHTS`): a file holding a [`Command`], and
-//! the standard output and error of the new process, if they are not the container's own `/dev/null`: an app gets no descriptor of the host's. The agent must treat what it reads as hostile: an app that
-//! took over its init can send anything.
+//! [`Message::SIZE`] bytes. [`Kind::Spawn`] carries one or two descriptors (`SCM_RIGHTS`): a file
+//! holding a [`Command`], and the standard output and error of the new process, if they are not the
+//! container's own `/dev/null`: an app gets no descriptor of the host's. The agent must treat what
+//! it reads as hostile: an app that took over its init can send anything.
 
 use std::ffi::CString;
 
@@ -20,7 +21,8 @@ pub enum Kind {
     Spawn,
     /// Agent to init: send SIGTERM to every process and end once all have ended.
     Terminate,
-    /// New process to agent, before its exec: it exists; the sender's credentials tell its process ID.
+    /// New process to agent, before its exec: it exists; the sender's credentials tell its process
+    /// ID.
     Started,
     /// Init or new process to agent: it could not be started; the value is an errno.
     Failed,
@@ -88,7 +90,8 @@ impl Message {
 pub struct Command {
     /// The working directory, empty to stay in `/`.
     pub directory: CString,
-    /// The program and its arguments; the program is looked up in the `PATH` of [`Self::environment`].
+    /// The program and its arguments; the program is looked up in the `PATH` of
+    /// [`Self::environment`].
     pub arguments: Vec<CString>,
     /// `NAME=value` strings, the whole environment of the process.
     pub environment: Vec<CString>,

@@ -13,9 +13,11 @@ use crate::{
     sys,
 };
 
-/// Connects to the agent's `socket` (`-`: standard input is the connection) and serves until told to end, or until the agent is gone.
+/// Connects to the agent's `socket` (`-`: standard input is the connection) and serves until told
+/// to end, or until the agent is gone.
 ///
-/// The process must have one thread, and no descriptors but its standard streams that a new process could inherit.
+/// The process must have one thread, and no descriptors but its standard streams that a new process
+/// could inherit.
 ///
 /// # Errors
 /// The system's.

@@ -49,7 +49,8 @@ impl Child<'_> {
         {
             return self.refuse(Kind::NoDirectory, &error);
         }
-        // The agent learns the process ID from this packet's credentials, so it must come from here.
+        // The agent learns the process ID from this packet's credentials, so it must come from
+        // here.
         if sys::send(
             self.agent,
             Message {

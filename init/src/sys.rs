@@ -1,4 +1,5 @@
-//! Thin wrappers around the system calls of the init. One thread, so fork(2) is safe to follow with anything.
+//! Thin wrappers around the system calls of the init. One thread, so fork(2) is safe to follow with
+//! anything.
 
 mod confine;
 
@@ -101,7 +102,8 @@ pub(crate) fn clear_signals(signals: &OwnedFd) -> io::Result<()> {
     }
 }
 
-/// Takes the connection to the agent from standard input, and gives the standard streams to nobody else.
+/// Takes the connection to the agent from standard input, and gives the standard streams to nobody
+/// else.
 pub(crate) fn connection_on_stdin(null: &OwnedFd) -> io::Result<OwnedFd> {
     // SAFETY: takes plain integers.
     let fd = check(unsafe { libc::fcntl(0, libc::F_DUPFD_CLOEXEC, 3) })?;
@@ -125,8 +127,8 @@ pub(crate) fn open_null() -> io::Result<OwnedFd> {
     if !metadata.file_type().is_char_device() || metadata.rdev() != NULL {
         return Err(io::ErrorKind::InvalidData.into());
     }
-    // The apps' standard input, and their output if nobody wants it: as a plain open would have made it.
-    // SAFETY: takes plain integers.
+    // The apps' standard input, and their output if nobody wants it: as a plain open would have
+    // made it. SAFETY: takes plain integers.
     check(unsafe { libc::fcntl(file.as_raw_fd(), libc::F_SETFL, 0) })?;
     Ok(file.into())
 }
@@ -258,7 +260,8 @@ pub(crate) fn read_whole(file: OwnedFd) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Sends SIGTERM to every process but this one (kill(2) with -1), and thaws stopped ones so that they see it.
+/// Sends SIGTERM to every process but this one (kill(2) with -1), and thaws stopped ones so that
+/// they see it.
 pub(crate) fn terminate_all() {
     for signal in [libc::SIGTERM, libc::SIGCONT] {
         // SAFETY: takes plain integers; fails only when there is no other process.
@@ -308,7 +311,8 @@ pub(crate) fn prepare_process(null: &OwnedFd, output: &OwnedFd) -> io::Result<()
     let set = empty_set();
     // SAFETY: the set is initialised.
     check(unsafe { libc::sigprocmask(libc::SIG_SETMASK, &raw const set, ptr::null_mut()) })?;
-    // An ignored signal stays ignored after an exec: Rust's runtime ignores SIGPIPE, and who started the agent may have ignored others.
+    // An ignored signal stays ignored after an exec: Rust's runtime ignores SIGPIPE, and who
+    // started the agent may have ignored others.
     for signal in 1..=LAST_SIGNAL {
         // SAFETY: the default handler is valid; signals that cannot be changed are refused.
         unsafe { libc::signal(signal, libc::SIG_DFL) };

@@ -9,21 +9,27 @@ use crate::ffi::Handle;
 
 /// Standard input, output and error of the new process are the caller's.
 const STREAMS: [c_int; 3] = [0, 1, 2];
-/// `LXC_ATTACH_NO_NEW_PRIVS`: not among the defaults, and nothing that a container does may gain privileges.
+/// `LXC_ATTACH_NO_NEW_PRIVS`: not among the defaults, and nothing that a container does may gain
+/// privileges.
 const NO_NEW_PRIVS: c_int = 0x0004_0000;
-/// `LXC_ATTACH_DEFAULT`: the container's cgroup, capabilities, personality, LSM label, and its seccomp profile.
+/// `LXC_ATTACH_DEFAULT`: the container's cgroup, capabilities, personality, LSM label, and its
+/// seccomp profile.
 const DEFAULT: c_int = 0xffff;
 
-/// Runs in the new process; without this, descriptors of liblxc's and the caller's would stay open in it.
+/// Runs in the new process; without this, descriptors of liblxc's and the caller's would stay open
+/// in it.
 extern "C" fn run(payload: *mut c_void) -> c_int {
-    // SAFETY: takes plain integers; nothing that runs from here on uses a descriptor that it has not opened.
+    // SAFETY: takes plain integers; nothing that runs from here on uses a descriptor that it has
+    // not opened.
     unsafe { libc::syscall(libc::SYS_close_range, 3, u32::MAX, 0) };
-    // SAFETY: the payload is the function pointer that `call` passes, copied with the rest of the process.
+    // SAFETY: the payload is the function pointer that `call` passes, copied with the rest of the
+    // process.
     let function = unsafe { *payload.cast::<fn() -> i32>() };
     function()
 }
 
-/// Calls `function` in a new process in the container; its process ID. It ends with what the function returns.
+/// Calls `function` in a new process in the container; its process ID. It ends with what the
+/// function returns.
 pub(crate) fn call(handle: &Handle, mut function: fn() -> i32, namespaces: c_int) -> Option<i32> {
     let mut options = lxc_sys::lxc_attach_options_t {
         attach_flags: DEFAULT | NO_NEW_PRIVS,

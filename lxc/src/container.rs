@@ -81,7 +81,8 @@ impl Container {
         }
     }
 
-    /// A configuration item as it is set, list items one on a line; `None` when there is none or it is unknown.
+    /// A configuration item as it is set, list items one on a line; `None` when there is none or it
+    /// is unknown.
     pub fn get(&self, key: &str) -> Option<String> {
         self.handle.config_item(&c_string(key.as_bytes()).ok()?)
     }
@@ -95,7 +96,8 @@ impl Container {
         self.check("load_config", self.handle.load_config(&file))
     }
 
-    /// Writes the configuration to `<path>/<name>/config`, which makes the container known to `lxc-ls`.
+    /// Writes the configuration to `<path>/<name>/config`, which makes the container known to
+    /// `lxc-ls`.
     ///
     /// # Errors
     /// [`Error::Call`] when the directory or the file cannot be written.
@@ -115,7 +117,8 @@ impl Container {
 
     /// Kills the container's init, and with it every process in the container.
     ///
-    /// Does not return while an exited process that was attached by hand is not reaped by its parent.
+    /// Does not return while an exited process that was attached by hand is not reaped by its
+    /// parent.
     ///
     /// # Errors
     /// [`Error::Call`].
@@ -165,8 +168,8 @@ impl Container {
         self.check("wait", self.handle.wait(state.name(), seconds))
     }
 
-    /// Writes a cgroup file of the running container, such as `devices.allow`; liblxc finds the hierarchy,
-    /// and turns the devices controller's items into a BPF program on a unified one.
+    /// Writes a cgroup file of the running container, such as `devices.allow`; liblxc finds the
+    /// hierarchy, and turns the devices controller's items into a BPF program on a unified one.
     ///
     /// # Errors
     /// [`Error::Call`].
@@ -177,11 +180,14 @@ impl Container {
         self.check("set_cgroup_item", result)
     }
 
-    /// Calls `function` in a new process in those namespaces of the running container that `namespaces` names (`CLONE_NEW*`), in its
-    /// cgroup, and with no more rights than the container has. The process has the caller's standard streams, no other descriptor, and
-    /// no environment, and ends with what the function returns. Returns its process ID; it is a child of the caller.
+    /// Calls `function` in a new process in those namespaces of the running container that
+    /// `namespaces` names (`CLONE_NEW*`), in its cgroup, and with no more rights than the container
+    /// has. The process has the caller's standard streams, no other descriptor, and no environment,
+    /// and ends with what the function returns. Returns its process ID; it is a child of the
+    /// caller.
     ///
-    /// It executes no program, so nothing in the container decides what runs. The caller must have one thread.
+    /// It executes no program, so nothing in the container decides what runs. The caller must have
+    /// one thread.
     ///
     /// liblxc (5.0) leaks a descriptor here, so this is for processes that do not live long.
     ///

@@ -26,10 +26,12 @@ impl Drop for Handle {
 /// Calls a member function of a handle, `None` if this liblxc left the pointer empty.
 macro_rules! member {
     ($self:ident . $name:ident ( $($arg:expr),* )) => {{
-        // SAFETY: `Handle` keeps the structure alive, and liblxc never changes its function pointers.
+        // SAFETY: `Handle` keeps the structure alive, and liblxc never changes its function
+        // pointers.
         let function = unsafe { $self.0.as_ref() }.$name;
         function.map(|function| {
-            // SAFETY: the structure is alive, and every pointer passed is NULL or outlives the call.
+            // SAFETY: the structure is alive, and every pointer passed is NULL or outlives the
+            // call.
             unsafe { function($self.0.as_ptr() $(, $arg)*) }
         })
     }};

@@ -1,4 +1,5 @@
-//! The check: reads every manifest, and merges every capability as the agent would on `SetCapabilities`.
+//! The check: reads every manifest, and merges every capability as the agent would on
+//! `SetCapabilities`.
 
 use softwarecontainer_capability::json::Position;
 use softwarecontainer_capability::manifest::{Capability, parse};
@@ -65,7 +66,8 @@ impl Report {
 /// Checks the manifests at `paths` and, as always applied, those at `default_paths`.
 ///
 /// # Errors
-/// A path that cannot be read or cannot hold manifests. Mistakes in manifests are findings, not errors.
+/// A path that cannot be read or cannot hold manifests. Mistakes in manifests are findings, not
+/// errors.
 pub fn check(paths: &[PathBuf], default_paths: &[PathBuf]) -> Result<Report, ManifestError> {
     let mut checker = Checker::default();
     let mut always = GatewaySettings::default();
@@ -140,7 +142,8 @@ impl Checker {
         }
     }
 
-    /// Merges one gateway configuration after the other; after a mistake the next one is tried, to find all in one run.
+    /// Merges one gateway configuration after the other; after a mistake the next one is tried, to
+    /// find all in one run.
     fn merge(&mut self, settings: &mut GatewaySettings, gateways: &[GatewayConfig]) {
         for config in gateways {
             if let Err(error) = settings.add(std::slice::from_ref(config)) {

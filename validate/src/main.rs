@@ -1,4 +1,5 @@
-//! `softwarecontainer-validate`: finds mistakes in service manifests where they are made, before they reach a car.
+//! `softwarecontainer-validate`: finds mistakes in service manifests where they are made, before
+//! they reach a car.
 //!
 //! It needs neither LXC nor root, so that the build of an image can run it on the build machine.
 

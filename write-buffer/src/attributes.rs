@@ -53,7 +53,8 @@ impl Attributes {
         }
     }
 
-    /// Gives the open file (O_PATH is enough) these attributes and no other; `path` is for messages.
+    /// Gives the open file (O_PATH is enough) these attributes and no other; `path` is for
+    /// messages.
     ///
     /// Labels of security modules are not touched: the host's policy decides on them.
     pub fn apply(&self, file: &impl AsFd, path: &Path) -> Result<(), Failure> {

@@ -43,7 +43,8 @@ impl Buffer {
         mapping: Mapping,
         owners: Option<BorrowedFd<'_>>,
     ) -> Result<(Buffer, OwnedFd), MountError> {
-        // Opened first and named afterwards: whoever may rename it meanwhile cannot make these two different directories.
+        // Opened first and named afterwards: whoever may rename it meanwhile cannot make these two
+        // different directories.
         let (host, host_path) = open_and_name(host)?;
         let stat = stat_of(&host).map_err(|e| Failure::new("examine", &host_path, e))?;
         let buffer = Buffer {
@@ -116,8 +117,8 @@ impl Buffer {
         .map_err(fail("set the attributes of"))
     }
 
-    /// Takes up the buffer in `place` that another process left, for instance an agent that crashed;
-    /// `None` if there is none or if nothing can have been written to it.
+    /// Takes up the buffer in `place` that another process left, for instance an agent that
+    /// crashed; `None` if there is none or if nothing can have been written to it.
     ///
     /// # Errors
     /// If the record cannot be read, or its path on the host leads to another directory by now.
@@ -151,8 +152,8 @@ impl Buffer {
         self.place.join("upper")
     }
 
-    /// Writes everything to the host; blocks until it is on disk. The overlay must be gone, with all
-    /// processes that used it. Can be repeated after a failure.
+    /// Writes everything to the host; blocks until it is on disk. The overlay must be gone, with
+    /// all processes that used it. Can be repeated after a failure.
     ///
     /// # Errors
     /// Lists what could not be written; what could be is on the host, and all of it remains in

@@ -70,7 +70,8 @@ struct Position {
 }
 
 impl Position {
-    /// The directory `name`, itself opaque or not. In an opaque one all are: overlayfs marks only the topmost.
+    /// The directory `name`, itself opaque or not. In an opaque one all are: overlayfs marks only
+    /// the topmost.
     fn below(&self, name: &CStr, opaque: bool) -> Position {
         Position {
             path: self.path_of(name),

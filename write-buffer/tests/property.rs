@@ -191,8 +191,9 @@ proptest! {
         bench.attach(overlay);
         for operation in &inside {
             let buffered = operation.run(&bench.view()).map_err(|e| e.raw_os_error());
-            // What overlayfs refuses (mv copies and deletes then) is left out of both runs, as is a rename between two names of one
-            // file that it has just copied: it is to do nothing, and overlayfs says that the file is stale.
+            // What overlayfs refuses (mv copies and deletes then) is left out of both runs, as is a
+            // rename between two names of one file that it has just copied: it is to do nothing,
+            // and overlayfs says that the file is stale.
             if [Err(Some(libc::EXDEV)), Err(Some(libc::ESTALE))].contains(&buffered)
                 && matches!(operation, Operation::Rename(..))
             {

@@ -12,8 +12,8 @@ use rustix::fs::{CWD, FileType, Mode, XattrFlags};
 use softwarecontainer_write_buffer::{Buffer, Mapping};
 use support::{Bench, assert_same, tree, without_links};
 
-/// Runs `before` on the host, `inside` in the buffered view; checks that the host sees nothing of it
-/// before the sync and all of it after.
+/// Runs `before` on the host, `inside` in the buffered view; checks that the host sees nothing of
+/// it before the sync and all of it after.
 fn round_trip(before: impl FnOnce(&Path), inside: impl FnOnce(&Path)) -> Bench {
     let bench = Bench::new();
     before(&bench.host());

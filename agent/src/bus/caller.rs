@@ -1,4 +1,5 @@
-//! Who calls: their user and process, as the bus knows them, and how many of their calls are under way.
+//! Who calls: their user and process, as the bus knows them, and how many of their calls are under
+//! way.
 
 use std::{
     collections::HashMap,
@@ -14,7 +15,8 @@ use zbus::{Connection, OwnedVariant, Variant, message::Header};
 
 use crate::host::output_file::Credentials;
 
-/// From how many known clients on those without pending calls are forgotten. Unique names are never used again on a bus.
+/// From how many known clients on those without pending calls are forgotten. Unique names are never
+/// used again on a bus.
 const REMEMBERED: usize = 128;
 
 /// One client of the bus.

@@ -17,8 +17,9 @@ const PAUSE: Duration = Duration::from_millis(20);
 
 /// Takes the name, or fails at once if another agent has it.
 ///
-/// An agent that was killed while it started a container can own its name for a moment longer: the process that liblxc forks for the container's
-/// monitor has all of its descriptors, the connection to the bus among them, until it closes them.
+/// An agent that was killed while it started a container can own its name for a moment longer: the
+/// process that liblxc forks for the container's monitor has all of its descriptors, the connection
+/// to the bus among them, until it closes them.
 ///
 /// # Errors
 /// zbus's; `NameTaken` if the name's owner lives.
@@ -40,7 +41,8 @@ pub async fn take(connection: &Connection) -> zbus::Result<()> {
     }
 }
 
-/// Whether a process has not ended. One that was not yet reaped has no program file any more (proc_pid_exe(5)).
+/// Whether a process has not ended. One that was not yet reaped has no program file any more
+/// (proc_pid_exe(5)).
 fn lives(pid: u32) -> bool {
     let program = fs::read_link(format!("/proc/{pid}/exe"));
     !program.is_err_and(|error| error.kind() == io::ErrorKind::NotFound)

@@ -17,7 +17,8 @@ pub struct BridgeConfig {
     pub prefix_len: u8,
     /// Address of the network.
     pub network: Ipv4Addr,
-    /// IPv6 address of the bridge and its prefix length, 1 to 127. `None`: containers get link-local IPv6 addresses only.
+    /// IPv6 address of the bridge and its prefix length, 1 to 127. `None`: containers get
+    /// link-local IPv6 addresses only.
     pub ip6: Option<(Ipv6Addr, u8)>,
 }
 
@@ -41,7 +42,8 @@ impl BridgeConfig {
         netmask(self.prefix_len)
     }
 
-    /// The last address of the network, which is its broadcast address in all networks but those of two addresses.
+    /// The last address of the network, which is its broadcast address in all networks but those of
+    /// two addresses.
     #[must_use]
     pub fn last_address(&self) -> Ipv4Addr {
         self.network | !self.netmask()

@@ -47,7 +47,8 @@ pub enum ConfigError {
     Value {
         /// The file.
         file: PathBuf,
-        /// Line, counted from 1; `None` when the value is a built-in default that does not fit to the other values.
+        /// Line, counted from 1; `None` when the value is a built-in default that does not fit to
+        /// the other values.
         line: Option<usize>,
         /// The key, in group `[SoftwareContainer]`.
         key: &'static str,

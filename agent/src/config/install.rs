@@ -2,13 +2,15 @@
 
 use std::path::PathBuf;
 
-/// Directory below which the programs are installed: `SOFTWARECONTAINER_PREFIX` of the build, or `/usr/local`.
+/// Directory below which the programs are installed: `SOFTWARECONTAINER_PREFIX` of the build, or
+/// `/usr/local`.
 #[must_use]
 pub fn prefix() -> PathBuf {
     PathBuf::from(option_env!("SOFTWARECONTAINER_PREFIX").unwrap_or("/usr/local"))
 }
 
-/// Directory of configuration files: `SOFTWARECONTAINER_SYSCONFDIR` of the build, or `etc` below the prefix.
+/// Directory of configuration files: `SOFTWARECONTAINER_SYSCONFDIR` of the build, or `etc` below
+/// the prefix.
 #[must_use]
 pub fn sysconf_dir() -> PathBuf {
     option_env!("SOFTWARECONTAINER_SYSCONFDIR").map_or_else(|| prefix().join("etc"), PathBuf::from)

@@ -19,7 +19,8 @@ pub struct Limits {
     pub manifest_size: u32,
     /// Calls of one D-Bus client that have no reply yet.
     pub pending_calls: u32,
-    /// Network connections that one container has begun and that are tracked, for each family of addresses.
+    /// Network connections that one container has begun and that are tracked, for each family of
+    /// addresses.
     pub connections: u32,
     /// Connections of one container to the host's buses.
     pub bus_connections: u32,

@@ -55,7 +55,8 @@ impl<'a> Reader<'a> {
         self.entries.iter().rfind(|entry| entry.key == key)
     }
 
-    /// The error that `key` has `value`, which it has from the file or by default; `why` ends the sentence.
+    /// The error that `key` has `value`, which it has from the file or by default; `why` ends the
+    /// sentence.
     pub fn error(
         &self,
         key: &'static str,
@@ -158,7 +159,8 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
-    /// Sets `target` to the absolute paths below `roots`, separated by semicolons, if the file has `key`.
+    /// Sets `target` to the absolute paths below `roots`, separated by semicolons, if the file has
+    /// `key`.
     pub fn paths_below(
         &mut self,
         key: &'static str,

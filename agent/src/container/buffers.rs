@@ -27,8 +27,8 @@ const BUFFERS: &str = "buffers";
 /// Where containers' directories go whose buffers cannot be written, beside those of containers.
 const KEPT: &str = "kept";
 
-/// Host directories with buffers that could not be written. They get no further buffers: an app could fill the host's memory with some, and
-/// whichever is written later would undo the other.
+/// Host directories with buffers that could not be written. They get no further buffers: an app
+/// could fill the host's memory with some, and whichever is written later would undo the other.
 #[derive(Debug, Default)]
 pub struct Unwritten(Mutex<BTreeSet<(PathBuf, PathBuf)>>);
 
@@ -93,7 +93,8 @@ impl Covered {
 }
 
 impl Buffers {
-    /// The buffers of a container whose directory on the host is `directory`, a tmpfs, and whose root has the host IDs `owner`.
+    /// The buffers of a container whose directory on the host is `directory`, a tmpfs, and whose
+    /// root has the host IDs `owner`.
     pub fn new(directory: &Path, owner: Owner, unwritten: Arc<Unwritten>) -> Self {
         let mapping = match owner.0 {
             0 => Mapping::IDENTITY,
@@ -149,8 +150,8 @@ impl Buffers {
         self.state().kept.push(covered.buffer);
     }
 
-    /// Writes all buffers to the host, after the container's processes and mounts are gone. What is written is removed here;
-    /// a repeat goes on with what is left.
+    /// Writes all buffers to the host, after the container's processes and mounts are gone. What is
+    /// written is removed here; a repeat goes on with what is left.
     ///
     /// # Errors
     /// [`BuffersError`] with every buffer that could not be written.
@@ -206,7 +207,8 @@ impl std::error::Error for BuffersError {}
 /// Writes to the host what an earlier agent's container in `directory` had in its buffers.
 ///
 /// # Errors
-/// The directories of the host to which something could not be written and has to stay, as far as they are known; why is logged.
+/// The directories of the host to which something could not be written and has to stay, as far as
+/// they are known; why is logged.
 pub fn recover_from(directory: &Path) -> Result<(), Vec<PathBuf>> {
     match recover(&directory.join(BUFFERS)) {
         Ok(recovered) => {
@@ -232,7 +234,8 @@ pub fn recover_from(directory: &Path) -> Result<(), Vec<PathBuf>> {
     }
 }
 
-/// Moves a container's directory, a tmpfs, out of the way of new containers, to `kept` in `shared_mounts_dir`; its new path.
+/// Moves a container's directory, a tmpfs, out of the way of new containers, to `kept` in
+/// `shared_mounts_dir`; its new path.
 ///
 /// # Errors
 /// [`MountError`].

@@ -1,7 +1,7 @@
 //! What apps are to be without, and how a container's capabilities change that.
 //!
-//! LXC gives a container's init everything that a manifest may give to an app. The init takes from each process that it starts what the
-//! manifests have not given ([`Confinement`]).
+//! LXC gives a container's init everything that a manifest may give to an app. The init takes from
+//! each process that it starts what the manifests have not given ([`Confinement`]).
 
 use softwarecontainer_capability::privilege::{Capability, Privileges, UNLIMITED};
 use softwarecontainer_init::{Confinement, Limit};
@@ -9,7 +9,8 @@ use softwarecontainer_lxc as lxc;
 
 use crate::host::process_limits::{self, AppLimit};
 
-/// The kernel capabilities (capabilities(7)) that apps have in their user namespace. What could undo the sandbox is not among them.
+/// The kernel capabilities (capabilities(7)) that apps have in their user namespace. What could
+/// undo the sandbox is not among them.
 const KEPT: &str = "chown dac_override fowner fsetid kill setgid setuid net_bind_service";
 /// LXC's key of the kernel capabilities.
 const KEPT_KEY: &str = "lxc.cap.keep";
@@ -74,7 +75,8 @@ impl Baseline {
         }
     }
 
-    /// Loads the integrator's own LXC settings. What they say of kernel capabilities and limits holds for all apps of the container.
+    /// Loads the integrator's own LXC settings. What they say of kernel capabilities and limits
+    /// holds for all apps of the container.
     ///
     /// # Errors
     /// liblxc's.
@@ -111,7 +113,8 @@ impl Baseline {
         Ok(())
     }
 
-    /// What a new process is to be without, given what the container's manifests give and the `filter` that goes with that.
+    /// What a new process is to be without, given what the container's manifests give and the
+    /// `filter` that goes with that.
     pub fn confinement(&self, given: Option<&Privileges>, filter: &[u8]) -> Confinement {
         let kept = given
             .into_iter()

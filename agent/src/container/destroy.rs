@@ -7,7 +7,8 @@ use super::{Container, ContainerError, LXC_LIMIT, State, lifecycle::remove_lxc_d
 use crate::{gateway::Gateways, host::wait};
 
 impl Container {
-    /// Ends every process and removes everything the container used. Carries on after a failure and reports all of them.
+    /// Ends every process and removes everything the container used. Carries on after a failure and
+    /// reports all of them.
     ///
     /// # Errors
     /// [`ContainerError`]; the container is invalid then, and this may be called again.
@@ -32,7 +33,8 @@ impl Container {
                 action: "the end of its processes",
             });
         }
-        // While the network namespace is there: what the kernel does after its end would be waited for.
+        // While the network namespace is there: what the kernel does after its end would be waited
+        // for.
         if let Err(error) = self.network.detach(self.id) {
             errors.push(error.into());
         }
@@ -78,13 +80,15 @@ impl Container {
     fn end_processes(&self) -> bool {
         let limit = self.host.config.shutdown_timeout;
         if let Some(host_ipc) = &self.host_ipc {
-            // First, because it tells how its processes have ended; those of the first init are asked to end with them.
+            // First, because it tells how its processes have ended; those of the first init are
+            // asked to end with them.
             host_ipc.link.terminate(limit);
         }
         if self.link.terminate(limit) && wait::ended(&self.init_pidfd, limit) {
             return true;
         }
-        // The kernel ends every process of a PID namespace together with its init. An error means that it has ended meanwhile.
+        // The kernel ends every process of a PID namespace together with its init. An error means
+        // that it has ended meanwhile.
         let _ = pidfd_send_signal(&self.init_pidfd, Signal::KILL);
         wait::ended(&self.init_pidfd, LXC_LIMIT) && self.link.wait_gone(LXC_LIMIT)
     }

@@ -1,16 +1,19 @@
 //! Processes of a container that are in the host's IPC namespace (ipc_namespaces(7)).
 //!
-//! A process of the container cannot enter that namespace by itself, for it has no rights over it. So a second init is started in all
-//! namespaces of the container but that one. It is in the container's cgroup and has no more rights than the first one, and it starts
-//! processes in the same way.
+//! A process of the container cannot enter that namespace by itself, for it has no rights over it.
+//! So a second init is started in all namespaces of the container but that one. It is in the
+//! container's cgroup and has no more rights than the first one, and it starts processes in the
+//! same way.
 //!
-//! liblxc starts it, in a process that does nothing else: the agent's own program with [`HELPER`]. In the agent, liblxc would leak a
-//! descriptor each time.
+//! liblxc starts it, in a process that does nothing else: the agent's own program with [`HELPER`].
+//! In the agent, liblxc would leak a descriptor each time.
 //!
-//! An init has more than its apps may get, so no app may get at it. The helper becomes the second init without executing a program: the one in
-//! the container's root tree could have been replaced by an app, and after an exec any program can be traced until it forbids that.
-//! Its program file therefore is the host's, and an app can execute that (as `/proc/self/exe` of a process that is just being started): it is
-//! executed through a mount that is read-only, so that not even root can change the file there.
+//! An init has more than its apps may get, so no app may get at it. The helper becomes the second
+//! init without executing a program: the one in the container's root tree could have been replaced
+//! by an app, and after an exec any program can be traced until it forbids that. Its program file
+//! therefore is the host's, and an app can execute that (as `/proc/self/exe` of a process that is
+//! just being started): it is executed through a mount that is read-only, so that not even root can
+//! change the file there.
 
 use std::{
     ffi::{OsStr, OsString},
@@ -31,7 +34,8 @@ use softwarecontainer_lxc as lxc;
 use super::{init_link::InitLink, processes::Processes};
 use crate::host::mount::DetachedMount;
 
-/// The agent's first argument when it is to start a second init: not an option, and followed by LXC's path and the container's name.
+/// The agent's first argument when it is to start a second init: not an option, and followed by
+/// LXC's path and the container's name.
 pub const HELPER: &str = "start-init-in-host-ipc";
 /// All namespaces of a container but that of IPC.
 const NAMESPACES: i32 = libc::CLONE_NEWCGROUP
@@ -68,8 +72,9 @@ impl HostIpc {
             .arg(HELPER)
             .arg(lxc_path)
             .arg(name)
-            // Not the agent's streams: the second init would keep them open. Nor a device of the host: liblxc changes owner and mode of what it
-            // finds here, unless it is what it finds as `/dev/null` in the container, where an app decides on that.
+            // Not the agent's streams: the second init would keep them open. Nor a device of the
+            // host: liblxc changes owner and mode of what it finds here, unless it is what it finds
+            // as `/dev/null` in the container, where an app decides on that.
             .stdin(theirs.try_clone()?)
             .stdout(theirs.try_clone()?)
             .stderr(theirs)
@@ -82,7 +87,8 @@ impl HostIpc {
     }
 }
 
-/// What the helper process does: starts the second init with the connection that is standard input, and leaves it alone.
+/// What the helper process does: starts the second init with the connection that is standard input,
+/// and leaves it alone.
 ///
 /// # Errors
 /// liblxc's, or an argument is missing.
@@ -102,7 +108,8 @@ pub fn help(
     Ok(())
 }
 
-/// Those of [`NAMESPACES`] to enter: not the user namespace of a container that has none of its own, for nobody can enter the one that they are in.
+/// Those of [`NAMESPACES`] to enter: not the user namespace of a container that has none of its
+/// own, for nobody can enter the one that they are in.
 fn namespaces_of(init: u32) -> io::Result<i32> {
     let user = |process: &str| fs::read_link(format!("/proc/{process}/ns/user"));
     Ok(if user("self")? == user(&init.to_string())? {

@@ -60,10 +60,12 @@ impl Listener {
         })
     }
 
-    /// Accepts the connection of process `init`, within `limit`, and closes the socket for everybody else.
+    /// Accepts the connection of process `init`, within `limit`, and closes the socket for
+    /// everybody else.
     ///
     /// # Errors
-    /// The system's; `TimedOut` when it does not come in time, `PermissionDenied` when another process comes.
+    /// The system's; `TimedOut` when it does not come in time, `PermissionDenied` when another
+    /// process comes.
     pub fn accept(self, init: u32, limit: Duration) -> io::Result<OwnedFd> {
         wait_for(self.socket.as_fd(), PollFlags::POLLIN, limit)?;
         let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
@@ -108,7 +110,8 @@ pub struct InitLink {
 }
 
 impl InitLink {
-    /// Takes over `connection`, and hears what the init says in a task on `executor` for as long as the init lives.
+    /// Takes over `connection`, and hears what the init says in a task on `executor` for as long as
+    /// the init lives.
     ///
     /// # Errors
     /// The system's, when the connection cannot be watched.
@@ -138,7 +141,8 @@ impl InitLink {
         &self.processes
     }
 
-    /// Starts `command` with its output going to `output`, if that is wanted; its number and process ID on the host. Blocks `limit` at most.
+    /// Starts `command` with its output going to `output`, if that is wanted; its number and
+    /// process ID on the host. Blocks `limit` at most.
     ///
     /// # Errors
     /// [`SpawnError`].
@@ -178,7 +182,8 @@ impl InitLink {
         }
     }
 
-    /// Asks the init to end every process and then itself; returns whether it was gone within `limit`.
+    /// Asks the init to end every process and then itself; returns whether it was gone within
+    /// `limit`.
     pub fn terminate(&self, limit: Duration) -> bool {
         let message = Message {
             kind: Kind::Terminate,
@@ -287,7 +292,8 @@ fn handle((message, sender): (Message, u32), processes: &Processes) -> bool {
     }
 }
 
-/// One packet with the process ID of its sender; `None` at the end. There is no room for descriptors, so the kernel drops any.
+/// One packet with the process ID of its sender; `None` at the end. There is no room for
+/// descriptors, so the kernel drops any.
 fn receive(connection: &OwnedFd) -> io::Result<Option<(Message, u32)>> {
     let mut bytes = [0; Message::SIZE + 1];
     let mut space = cmsg_space!(UnixCredentials);

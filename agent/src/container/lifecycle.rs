@@ -39,7 +39,8 @@ use crate::{
     },
 };
 
-/// The init's socket in the container's gateways directory; there only until the init has connected.
+/// The init's socket in the container's gateways directory; there only until the init has
+/// connected.
 const INIT_SOCKET: &str = ".init";
 /// How many files a container's `/dev` may hold: devices, and whatever apps put there.
 const DEV_FILES: u64 = 1024;
@@ -194,7 +195,8 @@ impl Container {
         let monitor = Monitor::of_init(init).map_err(init_failed)?;
         let connection = listener.accept(init, INIT_LIMIT).map_err(init_failed)?;
         let namespaces = Namespaces::of_process(init, id_base.is_some())?;
-        // liblxc limits its size only; what is in it outlives every process that the kernel could kill for memory.
+        // liblxc limits its size only; what is in it outlives every process that the kernel could
+        // kill for memory.
         let limited =
             namespaces.inside_mounts(|root| mount::limit_files(&root.join("dev"), DEV_FILES))?;
         if let Err(error) = limited {
@@ -251,8 +253,9 @@ impl Drop for Running {
 }
 
 impl Host {
-    /// What the cgroups of container `name` are called, after LXC's own beginning of the name. Agents with the same LXC path cannot run side
-    /// by side; those with one of their own can, and their containers have the same names.
+    /// What the cgroups of container `name` are called, after LXC's own beginning of the name.
+    /// Agents with the same LXC path cannot run side by side; those with one of their own can, and
+    /// their containers have the same names.
     fn cgroup_name(&self, name: &str) -> String {
         match self.config.lxc_path {
             Some(_) => format!("{name}.{}", std::process::id()),

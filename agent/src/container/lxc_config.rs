@@ -11,7 +11,8 @@ use crate::host::process_limits::AppLimit;
 pub const ID_RANGE: u32 = 65536;
 /// The first host ID of container 0, as systemd's and others' container ranges have it.
 pub const FIRST_ID: u32 = 0x8_0000;
-/// Devices that every container has: null, zero, full, random, urandom, tty, ptmx and pseudo terminals.
+/// Devices that every container has: null, zero, full, random, urandom, tty, ptmx and pseudo
+/// terminals.
 const DEVICES: [&str; 8] = [
     "c 1:3 rwm",
     "c 1:5 rwm",
@@ -49,7 +50,8 @@ pub struct Inputs<'a> {
     pub log: &'a Path,
     /// The name of the init's socket in `/gateways`.
     pub init_socket: &'a str,
-    /// What the container's cgroups are called if not as the container, because another agent can have one of the same name.
+    /// What the container's cgroups are called if not as the container, because another agent can
+    /// have one of the same name.
     pub cgroup_name: Option<&'a str>,
     /// How it is connected, see [`Network::lxc_items`](crate::host::network::Network::lxc_items).
     pub network: Vec<(&'static str, String)>,
@@ -147,7 +149,8 @@ fn cgroups(inputs: &Inputs<'_>, items: &mut Vec<(&'static str, String)>) {
         )
     };
     if let Some(name) = inputs.cgroup_name {
-        // liblxc puts containers of the same name side by side, but a removal by one agent can hit what another is about to use.
+        // liblxc puts containers of the same name side by side, but a removal by one agent can hit
+        // what another is about to use.
         items.push(("lxc.cgroup.dir.monitor", format!("lxc.monitor.{name}")));
         items.push(("lxc.cgroup.dir.container", format!("lxc.payload.{name}")));
     }

@@ -1,7 +1,8 @@
 //! LXC's monitor of a container: the process that started the init and cleans up after it.
 //!
-//! liblxc calls a container stopped while its monitor still runs, and leaves cgroups of the monitor behind on hosts with cgroup v1. A container
-//! of the same name could then not be made again at once.
+//! liblxc calls a container stopped while its monitor still runs, and leaves cgroups of the monitor
+//! behind on hosts with cgroup v1. A container of the same name could then not be made again at
+//! once.
 
 use std::{
     collections::BTreeSet,
@@ -33,7 +34,8 @@ const BUSY_LIMIT: Duration = Duration::from_secs(2);
 /// The pause between two tries to remove it.
 const BUSY_PAUSE: Duration = Duration::from_micros(500);
 
-/// Removes the cgroups called `name` that liblxc leaves when a start fails; on hosts with cgroup v1 those of the monitor.
+/// Removes the cgroups called `name` that liblxc leaves when a start fails; on hosts with cgroup v1
+/// those of the monitor.
 ///
 /// # Errors
 /// Every cgroup that could not be removed; the others are removed all the same.
@@ -61,7 +63,8 @@ pub(super) fn remove_left(name: &str) -> Vec<ContainerError> {
     errors
 }
 
-/// Whether liblxc gives such a cgroup to container `name`. It adds a number to a name that is taken.
+/// Whether liblxc gives such a cgroup to container `name`. It adds a number to a name that is
+/// taken.
 fn is_cgroup_of(name: &str, path: &Path) -> bool {
     let file_name = path.file_name().and_then(|name| name.to_str());
     let rest = file_name.and_then(|file_name| {
@@ -75,8 +78,9 @@ fn is_cgroup_of(name: &str, path: &Path) -> bool {
     })
 }
 
-/// Lets the monitor of container `name` in `lxc_path` go on, if an agent was killed after it had paused it: liblxc would wait for its answers for
-/// ever. It is found by its title, which liblxc sets; another process with that title gets a signal that does nothing to it.
+/// Lets the monitor of container `name` in `lxc_path` go on, if an agent was killed after it had
+/// paused it: liblxc would wait for its answers for ever. It is found by its title, which liblxc
+/// sets; another process with that title gets a signal that does nothing to it.
 pub(super) fn wake(lxc_path: &Path, name: &str) {
     let title = format!("[lxc monitor] {} {name}", lxc_path.display());
     let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
@@ -135,8 +139,9 @@ impl Monitor {
         })
     }
 
-    /// Stops the monitor until [`Monitor::resume`] or [`Monitor::kill`]. When the init ends, it would begin to remove the container's interface, and hold
-    /// up everybody else who changes interfaces until the kernel has gone through with it.
+    /// Stops the monitor until [`Monitor::resume`] or [`Monitor::kill`]. When the init ends, it
+    /// would begin to remove the container's interface, and hold up everybody else who changes
+    /// interfaces until the kernel has gone through with it.
     pub fn pause(&self) {
         // An error means that it has ended already.
         let _ = pidfd_send_signal(&self.process, Signal::STOP);
@@ -147,12 +152,14 @@ impl Monitor {
         let _ = pidfd_send_signal(&self.process, Signal::CONT);
     }
 
-    /// Ends the monitor at once, before it cleans up. To be called when no process of the container is left; what the monitor would do
-    /// then, [`Monitor::finish`] and the removal of the container's interface do without its waits.
+    /// Ends the monitor at once, before it cleans up. To be called when no process of the container
+    /// is left; what the monitor would do then, [`Monitor::finish`] and the removal of the
+    /// container's interface do without its waits.
     pub fn kill(&self) {
         self.resume();
         let deadline = Instant::now() + REAP_LIMIT;
-        // It is the init's parent, and soon reaps it: a signal then finds nobody. Else the init would be left to the system's.
+        // It is the init's parent, and soon reaps it: a signal then finds nobody. Else the init
+        // would be left to the system's.
         while pidfd_send_signal(&self.init, Signal::CONT).is_ok() && Instant::now() < deadline {
             thread::sleep(BUSY_PAUSE);
         }
@@ -160,7 +167,8 @@ impl Monitor {
         let _ = pidfd_send_signal(&self.process, Signal::KILL);
     }
 
-    /// Waits for the monitor's end, ends it by force after `limit`, and removes the cgroups that it left.
+    /// Waits for the monitor's end, ends it by force after `limit`, and removes the cgroups that it
+    /// left.
     ///
     /// # Errors
     /// The first cgroup that could not be removed.
@@ -169,9 +177,9 @@ impl Monitor {
             self.kill();
             wait::ended(&self.process, limit);
         }
-        // Until it is reaped its cgroups stay busy. The monitor of a container that an earlier agent made is not our child; the system's
-        // init reaps it.
-        // An init whose monitor was killed before it becomes our child, too.
+        // Until it is reaped its cgroups stay busy. The monitor of a container that an earlier
+        // agent made is not our child; the system's init reaps it. An init whose monitor was killed
+        // before it becomes our child, too.
         for process in [&self.process, &self.init] {
             let flags = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG;
             let _ = waitid(Id::PIDFd(process.as_fd()), flags);
@@ -189,7 +197,8 @@ impl Monitor {
     }
 }
 
-/// Removes a cgroup, and those in it, whose last process has ended; the kernel may need a moment more until the process has left it.
+/// Removes a cgroup, and those in it, whose last process has ended; the kernel may need a moment
+/// more until the process has left it.
 fn remove_cgroup(path: &Path) -> io::Result<()> {
     let deadline = Instant::now() + BUSY_LIMIT;
     loop {

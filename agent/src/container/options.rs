@@ -7,7 +7,8 @@ use std::fmt;
 /// How a container is to be made.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ContainerOptions {
-    /// What apps write to the root tree and to directories bind-mounted into it goes to a buffer, until `Destroy`.
+    /// What apps write to the root tree and to directories bind-mounted into it goes to a buffer,
+    /// until `Destroy`.
     pub write_buffer: bool,
     /// Size of the tmpfs that holds the root tree and the buffer, in bytes, if the launcher says.
     pub size: Option<u64>,
@@ -89,12 +90,12 @@ impl std::error::Error for OptionsError {
     }
 }
 
-/// Reads the argument of `Create`. Keys of later elements win. Unknown keys are ignored, so that newer launchers work with older agents;
-/// they are returned for a warning in the log.
+/// Reads the argument of `Create`. Keys of later elements win. Unknown keys are ignored, so that
+/// newer launchers work with older agents; they are returned for a warning in the log.
 ///
 /// # Errors
-/// Anything but a JSON array of objects that each have a boolean `writeBufferEnabled` and, if they have them, the other keys with values of
-/// their type.
+/// Anything but a JSON array of objects that each have a boolean `writeBufferEnabled` and, if they
+/// have them, the other keys with values of their type.
 pub fn parse(text: &str) -> Result<(ContainerOptions, Vec<String>), OptionsError> {
     if text.trim().is_empty() {
         return Err(OptionsError::Empty);

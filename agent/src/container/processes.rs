@@ -5,7 +5,8 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError, mpsc},
 };
 
-/// The wait status (waitpid(2)) of a process that SIGKILL ended, as those do whose container's init is gone.
+/// The wait status (waitpid(2)) of a process that SIGKILL ended, as those do whose container's init
+/// is gone.
 const KILLED: i32 = libc::SIGKILL;
 
 /// A process of `Execute` that has ended.
@@ -53,7 +54,8 @@ struct State {
     gone: bool,
 }
 
-/// All processes of one container, shared by the calls that start them and the task that hears of their end.
+/// All processes of one container, shared by the calls that start them and the task that hears of
+/// their end.
 #[derive(Debug)]
 pub struct Processes {
     container: i32,
@@ -128,7 +130,8 @@ impl Processes {
         }
     }
 
-    /// The reply with the process ID of `number` is on its way, so that its end may be told from now on.
+    /// The reply with the process ID of `number` is on its way, so that its end may be told from
+    /// now on.
     pub fn announced(&self, number: Number) {
         let mut state = self.state();
         if let Some(running) = state.running.get_mut(&number) {

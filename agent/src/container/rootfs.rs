@@ -36,7 +36,8 @@ const OWN_DIRECTORIES: [&str; 9] = [
 /// File systems with fewer inodes per byte than this could be filled with empty files.
 const BYTES_PER_INODE: u64 = 4096;
 
-/// The part of the root tree that all containers share: busybox, the init, and mount points for the host's system directories.
+/// The part of the root tree that all containers share: busybox, the init, and mount points for the
+/// host's system directories.
 #[derive(Debug)]
 pub struct Template {
     directory: PathBuf,
@@ -80,15 +81,17 @@ impl Template {
         Ok(template)
     }
 
-    /// What to mount read-only at the same place, in this order: the host's system directories, and what is mounted in them, such as a
-    /// partition at `/usr/local`. (A user namespace cannot have the one without the other, see mount_namespaces(7).)
+    /// What to mount read-only at the same place, in this order: the host's system directories, and
+    /// what is mounted in them, such as a partition at `/usr/local`. (A user namespace cannot have
+    /// the one without the other, see mount_namespaces(7).)
     ///
     /// # Errors
     /// [`MountError`] when the list of mounts cannot be read.
     pub fn system_mounts(&self) -> Result<Vec<PathBuf>, MountError> {
         let mut all = self.system_directories.clone();
         for point in mounts_under(&self.system_directories)? {
-            // One that is mounted twice shows the upper one, and so does the container. One whose mount point was removed shows nothing.
+            // One that is mounted twice shows the upper one, and so does the container. One whose
+            // mount point was removed shows nothing.
             if !all.contains(&point) && point.exists() {
                 all.push(point);
             }
@@ -126,7 +129,8 @@ impl Template {
         Ok(())
     }
 
-    /// A copy, because the program file that a container executes must not be one that the host relies on.
+    /// A copy, because the program file that a container executes must not be one that the host
+    /// relies on.
     fn add_init(&self, init: &Path) -> io::Result<()> {
         let own = self.directory.join(INIT_PATH.trim_start_matches('/'));
         fs::copy(init, &own)?;
@@ -179,7 +183,8 @@ fn find_busybox() -> Option<PathBuf> {
     .find_map(|path| fs::canonicalize(path).ok())
 }
 
-/// The directories of one container under the shared mounts directory: a tmpfs with everything that the container writes to.
+/// The directories of one container under the shared mounts directory: a tmpfs with everything that
+/// the container writes to.
 #[derive(Debug)]
 pub struct Rootfs {
     directory: PathBuf,
@@ -187,7 +192,8 @@ pub struct Rootfs {
 }
 
 impl Rootfs {
-    /// Mounts the tmpfs of `size` bytes on `directory` and the root tree in it, and fills in what each container has of its own.
+    /// Mounts the tmpfs of `size` bytes on `directory` and the root tree in it, and fills in what
+    /// each container has of its own.
     ///
     /// # Errors
     /// [`MountError`] naming the path; nothing stays behind then.
@@ -198,7 +204,8 @@ impl Rootfs {
         owner: Owner,
     ) -> Result<Self, MountError> {
         fs::create_dir_all(directory).map_err(|e| MountError::new("make", directory, e))?;
-        // For the container's root and nobody else on the host: device nodes and sockets in it are open to all users of the container.
+        // For the container's root and nobody else on the host: device nodes and sockets in it are
+        // open to all users of the container.
         let options = format!(
             "mode=0710,gid={},size={size},nr_inodes={}",
             owner.0,

@@ -32,8 +32,8 @@ impl Container {
         self.enter(frozen, State::Suspended)
     }
 
-    /// Freezes the processes in a v1 hierarchy, where liblxc looks only once a second whether they are. It looks again afterwards, so a
-    /// failure here only costs that time.
+    /// Freezes the processes in a v1 hierarchy, where liblxc looks only once a second whether they
+    /// are. It looks again afterwards, so a failure here only costs that time.
     fn freeze_v1(&self) {
         let Ok(cgroups) = Cgroups::of_process(self.init) else {
             return;
@@ -48,7 +48,8 @@ impl Container {
             return;
         };
         let deadline = Instant::now() + FREEZER_LIMIT;
-        // Written again each time: a process that was just forked is frozen by that (the kernel's documentation of the v1 freezer).
+        // Written again each time: a process that was just forked is frozen by that (the kernel's
+        // documentation of the v1 freezer).
         while cgroup::write(&state, "FROZEN").is_ok()
             && cgroup::read(&state).is_ok_and(|now| now != "FROZEN")
             && Instant::now() < deadline

@@ -25,8 +25,8 @@ fn is_ours(name: &str) -> bool {
     })
 }
 
-/// Destroys every container that an earlier agent left in `lxc_path` and under `shared_mounts_dir`. Buffers that cannot be written are noted in
-/// `unwritten`.
+/// Destroys every container that an earlier agent left in `lxc_path` and under `shared_mounts_dir`.
+/// Buffers that cannot be written are noted in `unwritten`.
 ///
 /// # Errors
 /// Every failure, one by one; the rest is removed all the same.
@@ -67,7 +67,8 @@ pub fn remove_all(
     errors
 }
 
-/// Removes a container's directory, after what it had buffered is written to the host; what cannot be written is kept.
+/// Removes a container's directory, after what it had buffered is written to the host; what cannot
+/// be written is kept.
 fn remove_directory(
     shared_mounts_dir: &Path,
     directory: &Path,
@@ -116,7 +117,8 @@ fn stop(lxc_path: &Path, name: &str) -> Result<(), ContainerError> {
     if !container.is_running() {
         return Ok(());
     }
-    // Processes that are frozen cannot be ended on every hierarchy. One that is not frozen makes this fail, which does not matter.
+    // Processes that are frozen cannot be ended on every hierarchy. One that is not frozen makes
+    // this fail, which does not matter.
     if container.state().as_deref() == Some("FROZEN") {
         let _ = container.unfreeze();
     }

@@ -82,8 +82,8 @@ pub struct Limits {
 }
 
 impl Limits {
-    /// Makes the cgroup of container `id`, in which process `init` is, as `settings` say; all but the device rules. On a
-    /// failure it is left as it was.
+    /// Makes the cgroup of container `id`, in which process `init` is, as `settings` say; all but
+    /// the device rules. On a failure it is left as it was.
     ///
     /// # Errors
     /// [`CgroupsGatewayError`].

@@ -1,7 +1,8 @@
-//! The dbus gateway: sockets in `/gateways`, behind which a proxy lets messages to the host's buses pass.
+//! The dbus gateway: sockets in `/gateways`, behind which a proxy lets messages to the host's buses
+//! pass.
 //!
-//! The proxy is a process of its own for each container, see the crate `dbus-proxy`. The listening sockets are ours, so they
-//! outlive it.
+//! The proxy is a process of its own for each container, see the crate `dbus-proxy`. The listening
+//! sockets are ours, so they outlive it.
 
 mod host;
 
@@ -122,7 +123,8 @@ impl Dbus {
     }
 }
 
-/// The variables that lead an app's D-Bus library to the sockets of the container with LXC name `name`.
+/// The variables that lead an app's D-Bus library to the sockets of the container with LXC name
+/// `name`.
 pub fn environment(name: &str, settings: &DbusSettings) -> Vec<(String, String)> {
     let variables = [
         (Bus::Session, "DBUS_SESSION_BUS_ADDRESS"),

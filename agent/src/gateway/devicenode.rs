@@ -1,7 +1,8 @@
 //! The devicenode gateway: device nodes of the host in the container.
 //!
-//! A node in the container's own `/dev` would not work in a user namespace, so it is made in the container's directory on the host and
-//! mounted in the container. That also gives it a mode of its own.
+//! A node in the container's own `/dev` would not work in a user namespace, so it is made in the
+//! container's directory on the host and mounted in the container. That also gives it a mode of its
+//! own.
 
 use std::{
     collections::BTreeMap,

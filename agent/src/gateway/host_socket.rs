@@ -1,7 +1,8 @@
 //! A socket of the host in a container.
 //!
-//! A server that is restarted makes a new socket under the old name, and a mount goes on showing the old one. So the mount is made anew
-//! when there is another socket: before each Execute, and as soon as the directory tells of it ([`super::watch`]).
+//! A server that is restarted makes a new socket under the old name, and a mount goes on showing
+//! the old one. So the mount is made anew when there is another socket: before each Execute, and as
+//! soon as the directory tells of it ([`super::watch`]).
 
 use std::{
     fs,
@@ -15,7 +16,8 @@ use crate::host::socket_access::SocketAccess;
 /// Where the container sees what the gateways give it.
 pub const GATEWAYS: &str = "/gateways";
 
-/// What tells a socket from its successor under the same name: device, inode (which may be used again), time of its making.
+/// What tells a socket from its successor under the same name: device, inode (which may be used
+/// again), time of its making.
 type Identity = (u64, u64, i64, i64);
 
 /// A socket's mount in one container.
@@ -73,7 +75,8 @@ impl HostSocket {
         Ok(())
     }
 
-    /// Mounts the successor of the socket, if there is one. While there is none, for instance because its server restarts, the old one stays.
+    /// Mounts the successor of the socket, if there is one. While there is none, for instance
+    /// because its server restarts, the old one stays.
     ///
     /// # Errors
     /// [`Cause`] with the path.

@@ -1,7 +1,7 @@
 //! The ipc gateway: System V IPC and POSIX message queues with the host.
 //!
-//! There is nothing to do in the container: which namespace a process is in is decided when it is started
-//! ([`crate::container::host_ipc`]).
+//! There is nothing to do in the container: which namespace a process is in is decided when it is
+//! started ([`crate::container::host_ipc`]).
 
 use softwarecontainer_capability::gateway::ipc::IpcSettings;
 

@@ -96,8 +96,9 @@ pub struct Connection {
 }
 
 impl Connection {
-    /// Makes the network of container `id`, whose network namespace is `namespace`, as `settings` say, for `connections` at most that the container
-    /// has begun. On a failure it is left, as far as the failure allows, as it was.
+    /// Makes the network of container `id`, whose network namespace is `namespace`, as `settings`
+    /// say, for `connections` at most that the container has begun. On a failure it is left, as far
+    /// as the failure allows, as it was.
     ///
     /// # Errors
     /// [`NetworkGatewayError`].

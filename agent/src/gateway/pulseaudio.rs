@@ -1,6 +1,7 @@
 //! The pulseaudio gateway: the sound server's socket in the container.
 //!
-//! That the client library uses no shared memory is in `/etc/pulse/client.conf`, which every container has ([`crate::container::rootfs`]).
+//! That the client library uses no shared memory is in `/etc/pulse/client.conf`, which every
+//! container has ([`crate::container::rootfs`]).
 
 use std::{collections::BTreeMap, env, path::PathBuf};
 

@@ -61,8 +61,9 @@ pub struct Target<'a> {
 }
 
 impl Target<'_> {
-    /// Mounts a file or directory of the host at an absolute path in the container, with owners as the container's user namespace
-    /// shows them where the file system allows that. What is written to a directory goes to a buffer, if the container has one.
+    /// Mounts a file or directory of the host at an absolute path in the container, with owners as
+    /// the container's user namespace shows them where the file system allows that. What is written
+    /// to a directory goes to a buffer, if the container has one.
     ///
     /// # Errors
     /// [`Cause`] naming the host path or the container path.
@@ -70,7 +71,8 @@ impl Target<'_> {
         self.mount_mapped(host, container, read_only).map(drop)
     }
 
-    /// [`Self::bind_mount`]; the result is whether owners are as the container's user namespace shows them.
+    /// [`Self::bind_mount`]; the result is whether owners are as the container's user namespace
+    /// shows them.
     ///
     /// # Errors
     /// As for [`Self::bind_mount`].
@@ -110,7 +112,8 @@ impl Target<'_> {
         if let Some(namespace) = self.namespaces.user()
             && let Err(error) = mount.map_owners(namespace)
         {
-            // Documented: such files belong to nobody in the container, and only what others may do is allowed.
+            // Documented: such files belong to nobody in the container, and only what others may do
+            // is allowed.
             log::warn!("container {}: {error}; files there show no owner", self.id);
             mapped = false;
         }

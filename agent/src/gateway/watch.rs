@@ -19,7 +19,8 @@ use rustix::{
 };
 use smol::Async;
 
-/// Watches the directories of sockets that containers see (inotify(7)); those of servers that nobody uses are not watched.
+/// Watches the directories of sockets that containers see (inotify(7)); those of servers that
+/// nobody uses are not watched.
 #[derive(Debug)]
 pub struct SocketWatch {
     inotify: Async<OwnedFd>,

@@ -1,4 +1,5 @@
-//! Which addresses a container gets: all of them follow from the bridge's address and the container's ID.
+//! Which addresses a container gets: all of them follow from the bridge's address and the
+//! container's ID.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -19,8 +20,8 @@ pub struct AddressPlan {
 /// What one container gets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ContainerAddresses {
-    /// Hardware address of eth0. It follows from the IPv4 address, so that a neighbour's cache is right
-    /// also when an ID is used again.
+    /// Hardware address of eth0. It follows from the IPv4 address, so that a neighbour's cache is
+    /// right also when an ID is used again.
     pub mac: MacAddress,
     /// IPv4 address.
     pub v4: Ipv4Addr,
@@ -51,8 +52,8 @@ impl fmt::Display for AddressesUsedUp {
 
 impl std::error::Error for AddressesUsedUp {}
 
-/// The hardware address that goes with an IPv4 address: locally administered, unicast; the second byte tells ours from
-/// those that the kernel makes up.
+/// The hardware address that goes with an IPv4 address: locally administered, unicast; the second
+/// byte tells ours from those that the kernel makes up.
 #[must_use]
 pub fn mac_of(address: Ipv4Addr) -> MacAddress {
     let [a, b, c, d] = address.octets();
@@ -99,7 +100,8 @@ impl AddressPlan {
 }
 
 impl ContainerAddresses {
-    /// The link-local address that the kernel derives from the hardware address (RFC 4291, appendix A).
+    /// The link-local address that the kernel derives from the hardware address (RFC 4291, appendix
+    /// A).
     #[must_use]
     pub fn link_local(&self) -> Ipv6Addr {
         let [a, b, c, d, e, f] = self.mac.0;

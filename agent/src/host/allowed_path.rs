@@ -81,7 +81,8 @@ pub struct AllowedPath {
 }
 
 impl AllowedPath {
-    /// Checks where `path` leads, symbolic links followed: but not those of apps out of what they have.
+    /// Checks where `path` leads, symbolic links followed: but not those of apps out of what they
+    /// have.
     ///
     /// # Errors
     /// [`AllowedPathError`].
@@ -132,7 +133,8 @@ impl AllowedPath {
         }
     }
 
-    /// A path that leads to the very file that was checked, for as long as this lives and in this process only.
+    /// A path that leads to the very file that was checked, for as long as this lives and in this
+    /// process only.
     pub fn stable(&self) -> PathBuf {
         PathBuf::from(format!("/proc/self/fd/{}", self.file.as_raw_fd()))
     }

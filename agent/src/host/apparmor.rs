@@ -6,8 +6,9 @@ use std::path::Path;
 /// The profile that liblxc puts a container under unless its configuration names another.
 const LXC_PROFILE: &str = "lxc-container-default-cgns";
 
-/// Whether the kernel has AppArmor switched on, but nobody has loaded LXC's profile into it (a kernel with AppArmor in
-/// a system that does not use it): liblxc would not start any container then.
+/// Whether the kernel has AppArmor switched on, but nobody has loaded LXC's profile into it (a
+/// kernel with AppArmor in a system that does not use it): liblxc would not start any container
+/// then.
 ///
 /// False where that cannot be found out, because securityfs is not mounted.
 #[must_use]

@@ -1,4 +1,5 @@
-//! The bridge that connects the containers: made at agent start if it is to be, undone when the agent stops.
+//! The bridge that connects the containers: made at agent start if it is to be, undone when the
+//! agent stops.
 
 mod firewall;
 mod mark;
@@ -156,7 +157,8 @@ pub struct Bridge {
 impl Bridge {
     /// Makes the bridge, or takes over the one that is there.
     ///
-    /// A bridge that somebody else has made is used as it is: neither forwarding nor masquerading is touched.
+    /// A bridge that somebody else has made is used as it is: neither forwarding nor masquerading
+    /// is touched.
     ///
     /// # Errors
     /// [`BridgeError`]; what was done is undone.
@@ -218,8 +220,8 @@ impl Bridge {
         &mut self.firewall
     }
 
-    /// Takes our rules away and, if the bridge is ours and nobody else uses it, the bridge too; forwarding is
-    /// then switched back to what it was before the bridge was made.
+    /// Takes our rules away and, if the bridge is ours and nobody else uses it, the bridge too;
+    /// forwarding is then switched back to what it was before the bridge was made.
     ///
     /// # Errors
     /// The first [`BridgeError`]; the other steps are done nevertheless.
@@ -301,8 +303,9 @@ fn set_up(
         netlink.add_address(&link, address)?;
     }
     for setting in ["accept_dad", "accept_ra"] {
-        // Nobody else can have the addresses of a bridge that we made, and no container may advertise routes. Without
-        // duplicate detection IPv6 works from the first container's first moment.
+        // Nobody else can have the addresses of a bridge that we made, and no container may
+        // advertise routes. Without duplicate detection IPv6 works from the first container's first
+        // moment.
         let name = format!("net/ipv6/conf/{}/{setting}", link.name);
         if sysctl::exists(&name) {
             sysctl::write(&name, "0")?;

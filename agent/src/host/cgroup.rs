@@ -1,4 +1,5 @@
-//! Finds the cgroup of a process, in the v1, hybrid and unified layouts, and reads and writes its files.
+//! Finds the cgroup of a process, in the v1, hybrid and unified layouts, and reads and writes its
+//! files.
 
 mod home;
 mod layout;
@@ -154,8 +155,9 @@ pub fn write(path: &Path, value: &str) -> Result<(), CgroupError> {
     })
 }
 
-/// Sets `memory.max`, the limit of cgroup v2, in `directory`. The kernel itself would take any limit and kill processes
-/// until it holds, so it is asked first, through `memory.high`, to free what it can.
+/// Sets `memory.max`, the limit of cgroup v2, in `directory`. The kernel itself would take any
+/// limit and kill processes until it holds, so it is asked first, through `memory.high`, to free
+/// what it can.
 ///
 /// # Errors
 /// [`CgroupError::BelowUse`] if that is not enough; the limit is then as before.

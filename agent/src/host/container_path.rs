@@ -1,7 +1,8 @@
 //! Paths inside a container, resolved so that nothing in the container can lead out of it.
 //!
-//! All functions run inside the container's mount namespace ([`super::namespace`]). Apps may swap directories for symbolic links at
-//! any moment: each step therefore goes through a descriptor, with openat2(2)'s RESOLVE_IN_ROOT.
+//! All functions run inside the container's mount namespace ([`super::namespace`]). Apps may swap
+//! directories for symbolic links at any moment: each step therefore goes through a descriptor,
+//! with openat2(2)'s RESOLVE_IN_ROOT.
 
 use std::{
     ffi::OsStr,
@@ -161,11 +162,13 @@ fn is_mount_point(target: BorrowedFd<'_>) -> rustix::io::Result<bool> {
     Ok(stat.stx_attributes.contains(StatxAttributes::MOUNT_ROOT))
 }
 
-/// Makes the calling thread, which must end soon, a file system user with the IDs of the container's root.
+/// Makes the calling thread, which must end soon, a file system user with the IDs of the
+/// container's root.
 ///
-/// File systems that belong to the container's user namespace, such as its `/dev`, and mounts with mapped owners take no new
-/// files from IDs that are unknown there (EOVERFLOW), and the agent's own are. What is made so belongs to the container's root from the start: to
-/// change the owner afterwards, by name, would give it whatever an app had put there meanwhile.
+/// File systems that belong to the container's user namespace, such as its `/dev`, and mounts with
+/// mapped owners take no new files from IDs that are unknown there (EOVERFLOW), and the agent's own
+/// are. What is made so belongs to the container's root from the start: to change the owner
+/// afterwards, by name, would give it whatever an app had put there meanwhile.
 fn act_as(owner: Owner) -> Result<(), ContainerPathError> {
     if owner.0 == 0 {
         return Ok(());
@@ -178,7 +181,8 @@ fn act_as(owner: Owner) -> Result<(), ContainerPathError> {
     rustix::thread::set_capabilities(None, sets).map_err(error)
 }
 
-/// Attaches a mount at `path` (move_mount(2)); makes the mount point and missing directories above it.
+/// Attaches a mount at `path` (move_mount(2)); makes the mount point and missing directories above
+/// it.
 ///
 /// # Errors
 /// [`ContainerPathError`], also when the path already is a mount point.
@@ -226,7 +230,8 @@ pub fn detach(root: &Path, path: &Path) -> Result<(), ContainerPathError> {
         Err(Errno::NOENT) => return Ok(()),
         result => result.map_err(failed("open", parent))?,
     };
-    // umount2(2) takes no descriptor, so the thread, whose working directory is its own, goes there.
+    // umount2(2) takes no descriptor, so the thread, whose working directory is its own, goes
+    // there.
     rustix::process::fchdir(&parent).map_err(failed("enter the directory of", path))?;
     let name = path.file_name().unwrap_or_default();
     match rustix::mount::unmount(name, UnmountFlags::NOFOLLOW | UnmountFlags::DETACH) {

@@ -1,9 +1,10 @@
-//! Which frames a container may put on the bridge: a classic BPF program for the host's end of its veth pair.
+//! Which frames a container may put on the bridge: a classic BPF program for the host's end of its
+//! veth pair.
 //!
-//! The container's own firewall decides whom it may talk to. This filter sees to it that others can rely
-//! on the source addresses that they see: a frame passes only if its hardware address, and the address in its
-//! ARP, IPv4 or IPv6 header, are those that the agent gave to the container. So no container can pose
-//! as another one, as the bridge or as a router.
+//! The container's own firewall decides whom it may talk to. This filter sees to it that others can
+//! rely on the source addresses that they see: a frame passes only if its hardware address, and the
+//! address in its ARP, IPv4 or IPv6 header, are those that the agent gave to the container. So no
+//! container can pose as another one, as the bridge or as a router.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
@@ -31,7 +32,8 @@ const LOAD_BYTE: u16 = 0x30;
 const JUMP_IF_EQUAL: u16 = 0x15;
 const JUMP: u16 = 0x05;
 const RETURN: u16 = 0x06;
-/// SKF_AD_OFF + SKF_AD_VLAN_TAG_PRESENT of linux/filter.h: a tag that the kernel has taken out of the frame.
+/// SKF_AD_OFF + SKF_AD_VLAN_TAG_PRESENT of linux/filter.h: a tag that the kernel has taken out of
+/// the frame.
 const VLAN_TAG_PRESENT: u32 = 0xffff_f000 + 48;
 
 // Offsets from the start of the Ethernet header.
@@ -82,8 +84,9 @@ pub fn honest(identity: &Identity) -> Vec<Instruction> {
     program.instructions
 }
 
-/// Extension headers could hide a neighbour advertisement from this filter, hence only those that honest
-/// traffic has: fragments (in which the kernel ignores neighbour discovery) and multicast listener reports.
+/// Extension headers could hide a neighbour advertisement from this filter, hence only those that
+/// honest traffic has: fragments (in which the kernel ignores neighbour discovery) and multicast
+/// listener reports.
 fn ipv6(program: &mut Program, own: &[Ipv6Addr]) {
     let unspecified = program.block(|program| {
         // Duplicate address detection, and the listener report that goes before it.
@@ -153,8 +156,9 @@ fn statement(code: u16, k: u32) -> Instruction {
     }
 }
 
-/// A program under construction. Each block ends with a return, so that it can stand anywhere; blocks are put
-/// where they are used, which keeps all conditional jumps to one or two instructions (their offsets have 8 bits).
+/// A program under construction. Each block ends with a return, so that it can stand anywhere;
+/// blocks are put where they are used, which keeps all conditional jumps to one or two instructions
+/// (their offsets have 8 bits).
 #[derive(Default)]
 struct Program {
     instructions: Vec<Instruction>,
@@ -201,7 +205,8 @@ impl Program {
     /// Goes on with `block` if the address at `offset` is `address`.
     fn branch_v6(&mut self, offset: u32, address: Ipv6Addr, block: Vec<Instruction>) {
         let words = words(address);
-        // What is left to skip after the test of word i: the tests of the later words, then the block.
+        // What is left to skip after the test of word i: the tests of the later words, then the
+        // block.
         for (later, (at, word)) in (0..4usize).rev().zip((offset..).step_by(4).zip(words)) {
             self.load(LOAD_WORD, at);
             self.instructions.push(Instruction {

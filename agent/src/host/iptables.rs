@@ -1,4 +1,5 @@
-//! Runs iptables-restore(8), iptables-save(8) and their IPv6 twins in the calling thread's network namespace.
+//! Runs iptables-restore(8), iptables-save(8) and their IPv6 twins in the calling thread's network
+//! namespace.
 //!
 //! A restore replaces what it names in one atomic step; these programs work with both variants of
 //! iptables (legacy and nft), which an own netlink encoder would not.
@@ -90,12 +91,12 @@ impl std::error::Error for FirewallError {
     }
 }
 
-/// Loads rules, of both families side by side, with one process each, and returns when they are in force. What they do not
-/// name stays as it is (`--noflush`).
+/// Loads rules, of both families side by side, with one process each, and returns when they are in
+/// force. What they do not name stays as it is (`--noflush`).
 ///
-/// The nft variant, when all is done, waits for about ten milliseconds until the kernel has freed the old rules. The
-/// kernel's word that its change is complete is enough: its process is left to end by itself. Closing the socket that listens waits in the
-/// same way.
+/// The nft variant, when all is done, waits for about ten milliseconds until the kernel has freed
+/// the old rules. The kernel's word that its change is complete is enough: its process is left to
+/// end by itself. Closing the socket that listens waits in the same way.
 ///
 /// # Errors
 /// The first [`FirewallError`]; nothing was changed in that family then.

@@ -1,7 +1,9 @@
-//! What the running kernel lacks of what containers need, found without a process and without a wait.
+//! What the running kernel lacks of what containers need, found without a process and without a
+//! wait.
 //!
-//! The options are those of the Yocto layer's kernel fragments; a test keeps the two in step. Nothing is said of what
-//! cannot be known, such as what is built into a kernel that has no list of it.
+//! The options are those of the Yocto layer's kernel fragments; a test keeps the two in step.
+//! Nothing is said of what cannot be known, such as what is built into a kernel that has no list of
+//! it.
 
 mod needs;
 mod signs;
@@ -50,7 +52,8 @@ fn lacking_by(signs: &Signs) -> Vec<Lack> {
     NEEDS.iter().filter(lacks).map(Lack).collect()
 }
 
-/// What to add to the message of a container that could not be created, if the kernel may be the reason.
+/// What to add to the message of a container that could not be created, if the kernel may be the
+/// reason.
 #[must_use]
 pub fn explanation(lacks: &[Lack]) -> Option<String> {
     let vital: Vec<_> = lacks

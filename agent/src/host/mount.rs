@@ -62,8 +62,8 @@ pub struct DetachedMount {
 }
 
 impl DetachedMount {
-    /// Copies the mount of a file or directory of the host, without mounts below it. Set-user-ID bits do not count on the copy, and in
-    /// a directory neither do device nodes.
+    /// Copies the mount of a file or directory of the host, without mounts below it. Set-user-ID
+    /// bits do not count on the copy, and in a directory neither do device nodes.
     ///
     /// # Errors
     /// [`MountError`] with the path, also when it does not exist.
@@ -216,7 +216,8 @@ pub fn bind(source: &Path, target: &Path) -> Result<(), MountError> {
         .map_err(|e| MountError::new("make private the mount on", target, e))
 }
 
-/// The mount points at and under `directories`, in the order in which they were mounted (proc_pid_mountinfo(5)).
+/// The mount points at and under `directories`, in the order in which they were mounted
+/// (proc_pid_mountinfo(5)).
 ///
 /// # Errors
 /// [`MountError`] when the list of mounts cannot be read.

@@ -52,7 +52,8 @@ impl std::error::Error for NamespaceError {
     }
 }
 
-/// Descriptors of a container's namespaces (namespaces(7)). They keep the namespaces alive: drop them before the container's mounts go.
+/// Descriptors of a container's namespaces (namespaces(7)). They keep the namespaces alive: drop
+/// them before the container's mounts go.
 #[derive(Debug)]
 pub struct Namespaces {
     mount: OwnedFd,
@@ -92,9 +93,11 @@ impl Namespaces {
         self.user.as_ref().map(|user| user.as_fd())
     }
 
-    /// Runs `work` in a thread of its own that is in the container's mount namespace, and waits for it.
+    /// Runs `work` in a thread of its own that is in the container's mount namespace, and waits for
+    /// it.
     ///
-    /// The thread has its own root and working directory, both the container's root, and ends afterwards.
+    /// The thread has its own root and working directory, both the container's root, and ends
+    /// afterwards.
     ///
     /// # Errors
     /// [`NamespaceError`], source setns(2).

@@ -1,4 +1,5 @@
-//! Talks rtnetlink(7): one synchronous socket, requests that are acknowledged, errors that say what was attempted.
+//! Talks rtnetlink(7): one synchronous socket, requests that are acknowledged, errors that say what
+//! was attempted.
 //!
 //! A socket belongs to the network namespace in which it was opened, and stays there
 //! (see [`super::netns::inside`] for how to open one in a container).

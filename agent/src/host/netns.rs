@@ -42,8 +42,9 @@ impl std::error::Error for NetnsError {
 
 /// Runs `work` in a thread of its own that has joined `namespace`, and waits for it.
 ///
-/// Sockets that it opens and processes that it starts belong to that namespace, and so does what it sees in
-/// `/proc/sys/net`. The thread ends afterwards, so that no other work can land in the wrong namespace.
+/// Sockets that it opens and processes that it starts belong to that namespace, and so does what it
+/// sees in `/proc/sys/net`. The thread ends afterwards, so that no other work can land in the wrong
+/// namespace.
 ///
 /// # Errors
 /// [`NetnsError`], source setns(2).

@@ -1,4 +1,5 @@
-//! The containers' side of the bridge: what happens on the host when a container joins, talks and leaves.
+//! The containers' side of the bridge: what happens on the host when a container joins, talks and
+//! leaves.
 
 use std::fmt;
 use std::net::Ipv6Addr;
@@ -20,8 +21,8 @@ use crate::config::BridgeConfig;
 /// Name of the network interface in every container.
 pub const INTERFACE: &str = "eth0";
 
-/// How long an interface may take to carry packets after it was set up. Usually it takes a millisecond; the kernel may
-/// put it off for a second when many interfaces change.
+/// How long an interface may take to carry packets after it was set up. Usually it takes a
+/// millisecond; the kernel may put it off for a second when many interfaces change.
 pub const START_LIMIT: Duration = Duration::from_millis(1500);
 
 /// Longest name of a network interface, in bytes.
@@ -119,8 +120,8 @@ pub enum Port {
     },
 }
 
-/// The network, made ready as soon as that is possible: at the agent's start, or, if somebody else makes the bridge and
-/// has not yet, when the first container is created.
+/// The network, made ready as soon as that is possible: at the agent's start, or, if somebody else
+/// makes the bridge and has not yet, when the first container is created.
 #[derive(Debug)]
 pub struct LateNetwork {
     config: BridgeConfig,
@@ -213,9 +214,10 @@ impl Network {
         veth_name(id, &self.device)
     }
 
-    /// What LXC needs to know, as configuration keys and values. The interface starts down, without address and connected
-    /// to nothing: [`Network::attach`] makes it a port of the bridge when its filter is in place. (LXC would also look for
-    /// the bridge in sysfs, which may belong to another network namespace than the agent.)
+    /// What LXC needs to know, as configuration keys and values. The interface starts down, without
+    /// address and connected to nothing: [`Network::attach`] makes it a port of the bridge when its
+    /// filter is in place. (LXC would also look for the bridge in sysfs, which may belong to
+    /// another network namespace than the agent.)
     ///
     /// # Errors
     /// No address is left, or the bridge is gone.
@@ -232,7 +234,8 @@ impl Network {
         Ok(items)
     }
 
-    /// Before a container starts: removes an interface that an earlier one with the same ID left, which would be in the way.
+    /// Before a container starts: removes an interface that an earlier one with the same ID left,
+    /// which would be in the way.
     ///
     /// # Errors
     /// [`NetworkError::Netlink`].
@@ -247,8 +250,8 @@ impl Network {
         Ok(())
     }
 
-    /// After a container's start: connects it to a port of the bridge that is closed. Inside, sets loopback up and allows
-    /// ping.
+    /// After a container's start: connects it to a port of the bridge that is closed. Inside, sets
+    /// loopback up and allows ping.
     ///
     /// # Errors
     /// [`NetworkError`].
@@ -298,7 +301,8 @@ impl Network {
         Ok(())
     }
 
-    /// After a container's end: removes its interface, which the kernel would do only some time later, and its class.
+    /// After a container's end: removes its interface, which the kernel would do only some time
+    /// later, and its class.
     ///
     /// # Errors
     /// The first [`NetworkError`]; the other step is done nevertheless.
@@ -334,8 +338,8 @@ impl Network {
         self.bridge().firewall().class(id).map(|one| one.class)
     }
 
-    /// Loads our rules on the host again if others have removed them. A failure is only logged: what is wrong with others'
-    /// firewall must not keep apps from starting.
+    /// Loads our rules on the host again if others have removed them. A failure is only logged:
+    /// what is wrong with others' firewall must not keep apps from starting.
     pub fn repair_or_warn(&self) {
         if let Err(error) = self.bridge().firewall().repair() {
             log::warn!(
@@ -362,7 +366,8 @@ fn identity(addresses: &ContainerAddresses) -> Identity {
     }
 }
 
-/// The bridge knows for good what is behind the port, so it neither learns there nor floods it with frames for others.
+/// The bridge knows for good what is behind the port, so it neither learns there nor floods it with
+/// frames for others.
 fn port_flags(isolated: bool) -> PortFlags {
     PortFlags {
         isolated,

@@ -1,4 +1,5 @@
-//! What nftables, on which today's iptables works, tells about changes of its rules in a network namespace.
+//! What nftables, on which today's iptables works, tells about changes of its rules in a network
+//! namespace.
 
 use std::os::fd::{AsRawFd as _, BorrowedFd};
 
@@ -9,7 +10,8 @@ use neli::socket::synchronous::NlSocketHandle;
 use neli::types::Buffer;
 use neli::utils::Groups;
 
-// linux/netfilter/nfnetlink.h and nf_tables.h: the subsystem above the message, and the multicast group.
+// linux/netfilter/nfnetlink.h and nf_tables.h: the subsystem above the message, and the multicast
+// group.
 const GET_GENERATION: u16 = 10 << 8 | 16;
 const NEW_GENERATION: u16 = 10 << 8 | 15;
 const NFNLGRP_NFTABLES: u32 = 7;
@@ -56,7 +58,8 @@ impl Commits {
         unsafe { BorrowedFd::borrow_raw(self.0.as_raw_fd()) }
     }
 
-    /// Reads what there is, or waits for it: the processes whose changes are complete. `None` when something was lost.
+    /// Reads what there is, or waits for it: the processes whose changes are complete. `None` when
+    /// something was lost.
     #[must_use]
     pub fn read(&self) -> Option<Vec<u32>> {
         let (messages, _groups) = self.0.recv::<u16, Buffer>().ok()?;

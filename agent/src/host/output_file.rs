@@ -1,7 +1,8 @@
 //! The host file that a process in a container writes its output to.
 //!
-//! The agent is root, so the path is the caller's only as far as the caller itself could use it: it is opened with the caller's user
-//! and groups. Apps may hold directories on its way, so symbolic links on it count only where no app can have made them.
+//! The agent is root, so the path is the caller's only as far as the caller itself could use it: it
+//! is opened with the caller's user and groups. Apps may hold directories on its way, so symbolic
+//! links on it count only where no app can have made them.
 
 use std::{
     fmt, io,
@@ -65,10 +66,11 @@ impl fmt::Display for OutputFileError {
 
 impl std::error::Error for OutputFileError {}
 
-/// Opens `path` for writing as `caller` may: a regular file, created with mode 0644 or truncated, or a FIFO that has a reader.
+/// Opens `path` for writing as `caller` may: a regular file, created with mode 0644 or truncated,
+/// or a FIFO that has a reader.
 ///
-/// The last component may not be a symbolic link, nor any other in a directory that apps can write to; a regular file may have no second name; a
-/// device is refused without touching it.
+/// The last component may not be a symbolic link, nor any other in a directory that apps can write
+/// to; a regular file may have no second name; a device is refused without touching it.
 ///
 /// # Errors
 /// [`OutputFileError`] naming the path.
@@ -131,7 +133,8 @@ fn open_here(path: &Path, writable: &WritableDirectories) -> Result<OwnedFd, Rea
         | OFlags::NOCTTY
         | OFlags::NONBLOCK
         | OFlags::CLOEXEC;
-    // Some devices act on being opened, so it is looked at first; should it be swapped meanwhile, the look afterwards still counts.
+    // Some devices act on being opened, so it is looked at first; should it be swapped meanwhile,
+    // the look afterwards still counts.
     match rustix::fs::statat(&parent, name, AtFlags::SYMLINK_NOFOLLOW) {
         Ok(stat) => check_kind(stat.st_mode)?,
         Err(rustix::io::Errno::NOENT) => {}

@@ -1,7 +1,8 @@
 //! A directory of the host that one agent has for itself.
 //!
-//! At its start an agent writes to the host what containers of an earlier one had buffered there, and removes the rest. So nobody but root may
-//! write to the directory, and no second agent may use it.
+//! At its start an agent writes to the host what containers of an earlier one had buffered there,
+//! and removes the rest. So nobody but root may write to the directory, and no second agent may use
+//! it.
 
 use std::{
     fmt, fs,
@@ -18,7 +19,8 @@ use nix::{
 
 /// The file in the directory that is locked while an agent uses it.
 const LOCK: &str = ".softwarecontainer-agent.lock";
-/// The bits of a mode with which others can write to a directory, and with which they can change nothing there but their own files.
+/// The bits of a mode with which others can write to a directory, and with which they can change
+/// nothing there but their own files.
 const GROUP_WRITES: u32 = 0o020;
 const OTHERS_WRITE: u32 = 0o002;
 const STICKY: u32 = 0o1000;
@@ -83,7 +85,8 @@ pub struct OwnDirectory {
 }
 
 impl OwnDirectory {
-    /// Makes the directory if it is not there, and takes it; `key` is its name in the configuration.
+    /// Makes the directory if it is not there, and takes it; `key` is its name in the
+    /// configuration.
     ///
     /// # Errors
     /// [`OwnDirectoryError`].
@@ -151,8 +154,9 @@ impl Drop for OwnDirectory {
     }
 }
 
-/// Locks a file for this process (fcntl_locking(2)). Unlike with other kinds of locks, the processes that liblxc forks off do not hold it, so it
-/// ends with the agent. It must not be opened once more: closing that would end it, too.
+/// Locks a file for this process (fcntl_locking(2)). Unlike with other kinds of locks, the
+/// processes that liblxc forks off do not hold it, so it ends with the agent. It must not be opened
+/// once more: closing that would end it, too.
 fn hold(path: &Path) -> Result<File, Reason> {
     let file = File::options()
         .read(true)

@@ -40,7 +40,8 @@ fn kernels(resource: Resource) -> Number {
 
 /// The limits of apps: the agent's own, except that of file descriptors, which is `open_files`.
 ///
-/// Finds out how high each can go by raising the agent's own for a moment, so it must be called before anything is started.
+/// Finds out how high each can go by raising the agent's own for a moment, so it must be called
+/// before anything is started.
 pub fn find(open_files: u32) -> Vec<AppLimit> {
     Resource::ALL
         .iter()

@@ -1,7 +1,8 @@
 //! Filters on the system calls of apps (seccomp(2)), by what manifests may open.
 //!
-//! What no manifest may open is in the profile that LXC loads when a container starts. That profile holds for the container's init, too;
-//! the filters here are put on top of it for each process that the init starts.
+//! What no manifest may open is in the profile that LXC loads when a container starts. That profile
+//! holds for the container's init, too; the filters here are put on top of it for each process that
+//! the init starts.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -86,7 +87,8 @@ impl std::error::Error for FilterError {
 /// The profile that is installed, for an agent that is run where it is not.
 const OWN_PROFILE: &str = include_str!("../../seccomp/softwarecontainer.seccomp");
 
-/// The file with the profile that LXC is to load, if there is to be one. The agent's own copy is written to `directory`.
+/// The file with the profile that LXC is to load, if there is to be one. The agent's own copy is
+/// written to `directory`.
 ///
 /// # Errors
 /// [`FilterError::Profile`].
@@ -124,7 +126,8 @@ impl Filters {
         }
     }
 
-    /// The BPF program, in the kernel's form, that refuses whatever a manifest may open but `allowed`; empty if there are to be no filters.
+    /// The BPF program, in the kernel's form, that refuses whatever a manifest may open but
+    /// `allowed`; empty if there are to be no filters.
     ///
     /// # Errors
     /// [`FilterError`].

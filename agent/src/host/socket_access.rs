@@ -1,8 +1,10 @@
-//! Lets a container's root use a socket of the host on a file system that cannot show it with mapped owners.
+//! Lets a container's root use a socket of the host on a file system that cannot show it with
+//! mapped owners.
 //!
-//! connect(2) wants the right to write. tmpfs, where nearly all sockets are, has idmapped mounts since Linux 6.3 only. On older kernels the
-//! container's root is a stranger to the socket's owner; an entry in the socket's access control list (acl(5)) lets it in. What others may do
-//! stays as it is, and the entry goes with the value that stands for it.
+//! connect(2) wants the right to write. tmpfs, where nearly all sockets are, has idmapped mounts
+//! since Linux 6.3 only. On older kernels the container's root is a stranger to the socket's owner;
+//! an entry in the socket's access control list (acl(5)) lets it in. What others may do stays as it
+//! is, and the entry goes with the value that stands for it.
 
 use std::{
     io,
@@ -16,7 +18,8 @@ use rustix::{
 };
 
 const ATTRIBUTE: &str = "system.posix_acl_access";
-/// Of the attribute's value, see linux/posix_acl_xattr.h: a version, then entries of tag, permissions and ID, ordered by tag.
+/// Of the attribute's value, see linux/posix_acl_xattr.h: a version, then entries of tag,
+/// permissions and ID, ordered by tag.
 const VERSION: u32 = 2;
 const OWNER: u16 = 0x01;
 const USER: u16 = 0x02;
@@ -47,7 +50,8 @@ impl SocketAccess {
     /// Lets the host's user ID `user` connect to `socket`.
     ///
     /// # Errors
-    /// The errno of the call that failed; EOPNOTSUPP where the file system has no access control lists, EINVAL if it is no socket.
+    /// The errno of the call that failed; EOPNOTSUPP where the file system has no access control
+    /// lists, EINVAL if it is no socket.
     pub fn grant(socket: &Path, user: u32) -> io::Result<Self> {
         let flags = OFlags::PATH | OFlags::CLOEXEC;
         let socket = rustix::fs::openat(CWD, socket, flags, Mode::empty())?;
@@ -114,7 +118,8 @@ fn of_mode(mode: u32) -> Vec<Entry> {
         .collect()
 }
 
-/// With the right for `user`. The mask, which bounds all but owner and others, grows, so it is applied to the rest before.
+/// With the right for `user`. The mask, which bounds all but owner and others, grows, so it is
+/// applied to the rest before.
 fn with_user(entries: Vec<Entry>, user: u32) -> Vec<Entry> {
     let mask = entries
         .iter()
@@ -143,7 +148,8 @@ fn with_user(entries: Vec<Entry>, user: u32) -> Vec<Entry> {
     entries
 }
 
-/// Without a right for `user`. A mask that bounds nobody any more goes, too: the kernel makes a plain mode of the rest.
+/// Without a right for `user`. A mask that bounds nobody any more goes, too: the kernel makes a
+/// plain mode of the rest.
 fn without_user(mut entries: Vec<Entry>, user: u32) -> Vec<Entry> {
     entries.retain(|entry| entry.tag != USER || entry.id != user);
     if !entries

@@ -6,9 +6,11 @@ use std::{
     path::Path,
 };
 
-/// Changes the properties of the mount that `tree` stands for: mount_setattr(2) on the mount itself.
+/// Changes the properties of the mount that `tree` stands for: mount_setattr(2) on the mount
+/// itself.
 ///
-/// `set` holds `MOUNT_ATTR_*` flags; `idmap` is a user namespace whose mapping the mount is to show.
+/// `set` holds `MOUNT_ATTR_*` flags; `idmap` is a user namespace whose mapping the mount is to
+/// show.
 ///
 /// # Errors
 /// The errno of the call; EINVAL when the file system does not support idmapped mounts.
@@ -27,7 +29,8 @@ pub fn mount_setattr(
         attributes.attr_set |= libc::MOUNT_ATTR_IDMAP;
         attributes.userns_fd = u64::from(namespace.as_raw_fd().unsigned_abs());
     }
-    // SAFETY: the path is a NUL-terminated string, and the structure is initialised and of the size passed.
+    // SAFETY: the path is a NUL-terminated string, and the structure is initialised and of the size
+    // passed.
     let result = unsafe {
         libc::syscall(
             libc::SYS_mount_setattr,
@@ -68,8 +71,8 @@ struct BpfQuery {
     padding: u32,
 }
 
-/// Whether the kernel can filter the use of devices in cgroups like `cgroup` by programs (bpf(2)); `None` when it does not
-/// tell.
+/// Whether the kernel can filter the use of devices in cgroups like `cgroup` by programs (bpf(2));
+/// `None` when it does not tell.
 #[must_use]
 pub fn filters_devices(cgroup: &Path) -> Option<bool> {
     const PROG_QUERY: libc::c_ulong = 16;
@@ -81,7 +84,8 @@ pub fn filters_devices(cgroup: &Path) -> Option<bool> {
         ..BpfQuery::default()
     };
     let size = size_of_val(&query);
-    // SAFETY: the structure is initialised and of the size passed; the kernel writes to nothing else.
+    // SAFETY: the structure is initialised and of the size passed; the kernel writes to nothing
+    // else.
     let result = unsafe { libc::syscall(libc::SYS_bpf, PROG_QUERY, &raw mut query, size) };
     if result >= 0 {
         return Some(true);
@@ -100,8 +104,8 @@ pub(crate) fn own(raw: RawFd) -> OwnedFd {
 
 /// Lets all threads share one heap (mallopt(3), `M_ARENA_MAX`).
 ///
-/// glibc otherwise gives each thread a heap of its own and keeps it: after many containers had been made at once, megabytes stayed with an
-/// agent whose threads are short-lived and allocate little.
+/// glibc otherwise gives each thread a heap of its own and keeps it: after many containers had been
+/// made at once, megabytes stayed with an agent whose threads are short-lived and allocate little.
 pub fn share_one_heap() {
     #[cfg(target_env = "gnu")]
     // SAFETY: takes plain integers; called before any other thread runs. A failure changes nothing.

@@ -4,7 +4,8 @@ use std::{fs, path::Path};
 
 use crate::config::UserNamespace;
 
-/// The first kernel with idmapped mounts (mount_setattr(2)), without which bind-mounted files would belong to nobody in a container.
+/// The first kernel with idmapped mounts (mount_setattr(2)), without which bind-mounted files would
+/// belong to nobody in a container.
 const FIRST_KERNEL: (u32, u32) = (5, 12);
 /// Why this kernel or host gives containers no user namespace; `None` if it does.
 pub fn obstacle() -> Option<String> {
@@ -48,8 +49,9 @@ pub fn decide(wanted: UserNamespace, obstacle: Option<&str>) -> Result<bool, Str
 
 /// Takes `PATH` away from this process, so that liblxc does not find newuidmap(1).
 ///
-/// It prefers that program when it is installed, also for root, and then fails unless /etc/subuid and /etc/subgid give root the containers'
-/// ranges. Without it, it writes the maps itself. Call this before there are other threads.
+/// It prefers that program when it is installed, also for root, and then fails unless /etc/subuid
+/// and /etc/subgid give root the containers' ranges. Without it, it writes the maps itself. Call
+/// this before there are other threads.
 pub fn hide_helper() {
     // SAFETY: the process has only this thread, so nobody reads the environment meanwhile.
     unsafe { std::env::remove_var("PATH") };

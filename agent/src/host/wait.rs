@@ -12,7 +12,8 @@ use nix::{
     poll::{PollFd, PollFlags, PollTimeout, poll},
 };
 
-/// Waits until one of `fds` is ready (poll(2)); the positions of those that are, none when `limit` is over.
+/// Waits until one of `fds` is ready (poll(2)); the positions of those that are, none when `limit`
+/// is over.
 ///
 /// # Errors
 /// The system's.
@@ -44,7 +45,8 @@ pub fn ready(fd: BorrowedFd<'_>, flags: PollFlags, limit: Duration) -> io::Resul
     any_ready([(fd, flags)], limit).map(|[ready]| ready)
 }
 
-/// Waits until the process behind a descriptor has ended (pidfd_open(2)); false when it has not within `limit`.
+/// Waits until the process behind a descriptor has ended (pidfd_open(2)); false when it has not
+/// within `limit`.
 pub fn ended(process: &OwnedFd, limit: Duration) -> bool {
     ready(process.as_fd(), PollFlags::POLLIN, limit).unwrap_or(false)
 }

@@ -1,4 +1,5 @@
-//! The way to a file of the host, one directory after the other: where an app may have put symbolic links, they are not believed.
+//! The way to a file of the host, one directory after the other: where an app may have put symbolic
+//! links, they are not believed.
 
 use std::{
     collections::{BTreeSet, VecDeque},
@@ -23,7 +24,8 @@ const MAX_LINKS: usize = 40;
 /// From how many directories on those that are gone are forgotten.
 const REMEMBERED: usize = 1024;
 
-/// The host directories that apps can write to, or could: what they made there stays when their container goes.
+/// The host directories that apps can write to, or could: what they made there stays when their
+/// container goes.
 ///
 /// An app can make symbolic links there that look like root's on the host.
 #[derive(Debug, Default)]
@@ -80,8 +82,8 @@ pub fn open_parent(path: &Path, writable: &WritableDirectories) -> Result<OwnedF
     walk(path, path.parent(), writable, Trust::Nowhere)
 }
 
-/// Opens the file or directory `path` (O_PATH), the last component followed, too. A symbolic link that an app may have made may lead to
-/// what that app can write to, and nowhere else.
+/// Opens the file or directory `path` (O_PATH), the last component followed, too. A symbolic link
+/// that an app may have made may lead to what that app can write to, and nowhere else.
 ///
 /// # Errors
 /// [`WalkError`].
@@ -153,7 +155,8 @@ fn names(path: &Path) -> VecDeque<OsString> {
         .collect()
 }
 
-/// A symbolic link is opened itself. A directory is opened as one, which has the kernel mount there what is mounted on demand.
+/// A symbolic link is opened itself. A directory is opened as one, which has the kernel mount there
+/// what is mounted on demand.
 fn step(at: &OwnedFd, name: &Path) -> Result<OwnedFd, WalkError> {
     match enter(at, name) {
         Err(WalkError::System(error))

@@ -214,7 +214,8 @@ fn has_bridge(agent: &TestAgent) -> bool {
     fs::metadata(format!("/sys/class/net/{}", agent.bridge)).is_ok()
 }
 
-/// How many network interfaces have to do with the agent: the bridge and the hosts' ends of containers.
+/// How many network interfaces have to do with the agent: the bridge and the hosts' ends of
+/// containers.
 fn links(agent: &TestAgent) -> usize {
     fs::read_dir("/sys/class/net")
         .unwrap()

@@ -153,8 +153,8 @@ fn a_required_user_namespace_is_there() {
     );
 }
 
-/// Without a user namespace the container's root owns the host's files, and with one it must not have the directory without what is
-/// mounted there.
+/// Without a user namespace the container's root owns the host's files, and with one it must not
+/// have the directory without what is mounted there.
 #[test]
 fn what_is_mounted_in_a_system_directory_is_there_and_read_only() {
     let source = tempfile::TempDir::with_prefix("sc-test-").unwrap();

@@ -1,4 +1,5 @@
-//! Host paths of BindMount: what an app could make of a directory that a launcher gives parts of to others.
+//! Host paths of BindMount: what an app could make of a directory that a launcher gives parts of to
+//! others.
 
 use std::{
     fs,
@@ -10,7 +11,8 @@ use std::{
 
 use crate::{support::signal, world::Attack};
 
-/// A directory of the host that the attacker can write to, at `/home/app`, and one that it has no business with.
+/// A directory of the host that the attacker can write to, at `/home/app`, and one that it has no
+/// business with.
 fn home_and_victim(attack: &Attack) -> (PathBuf, PathBuf) {
     // IDs come again.
     static COUNT: AtomicU32 = AtomicU32::new(0);
@@ -98,7 +100,8 @@ fn a_directory_that_is_swapped_for_a_link_leads_a_bind_mount_nowhere() {
     attack.check_health();
 }
 
-/// What is open to every user of a container is not open to every user of the host: sockets of the D-Bus proxy, device nodes, files.
+/// What is open to every user of a container is not open to every user of the host: sockets of the
+/// D-Bus proxy, device nodes, files.
 #[test]
 fn no_other_user_of_the_host_reaches_into_a_container() {
     let attack = Attack::new();
@@ -140,7 +143,8 @@ fn the_directories_of_containers_are_given_to_no_app_for_writing() {
     attack.check_health();
 }
 
-/// Root of the container is root of the host on a mount of it. What it left there with set-user-ID bits, anybody on the host could run.
+/// Root of the container is root of the host on a mount of it. What it left there with set-user-ID
+/// bits, anybody on the host could run.
 #[test]
 fn no_set_user_id_program_is_left_on_the_host() {
     let attack = Attack::new();

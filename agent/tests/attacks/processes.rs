@@ -1,4 +1,5 @@
-//! Other processes: those of the host, and the container's init, which holds the agent's connection.
+//! Other processes: those of the host, and the container's init, which holds the agent's
+//! connection.
 
 use crate::{
     support::is_alive,

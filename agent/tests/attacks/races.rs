@@ -4,7 +4,8 @@ use std::{fs, time::Duration};
 
 use crate::{support::signal, world::Attack};
 
-/// What is mounted must appear in the container or nowhere; above all, never at what the link means on the host.
+/// What is mounted must appear in the container or nowhere; above all, never at what the link means
+/// on the host.
 #[test]
 fn a_bind_mount_follows_no_link_out_of_the_container() {
     let attack = Attack::new();

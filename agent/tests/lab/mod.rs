@@ -1,4 +1,5 @@
-//! A real agent on a host of its own: a network namespace that is connected to another one, the outside.
+//! A real agent on a host of its own: a network namespace that is connected to another one, the
+//! outside.
 
 #![allow(dead_code)] // Each test binary uses its part.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
@@ -24,7 +25,8 @@ pub struct Lab {
     pub outside: Namespace,
 }
 
-/// A manifest with one capability for each pair of a name and its gateways, which are pairs of ID and configuration.
+/// A manifest with one capability for each pair of a name and its gateways, which are pairs of ID
+/// and configuration.
 pub fn manifest(capabilities: &[(&str, &[(&str, Value)])]) -> String {
     let capabilities: Vec<Value> = capabilities
         .iter()
@@ -65,7 +67,8 @@ impl Lab {
         let fd = host.fd().as_raw_fd();
         let earlier = setup.before.take();
         setup.before = Some(Arc::new(move || {
-            // SAFETY: setns(2) takes two numbers; the descriptor is open, because the namespace outlives the agent.
+            // SAFETY: setns(2) takes two numbers; the descriptor is open, because the namespace
+            // outlives the agent.
             if unsafe { libc::setns(fd, libc::CLONE_NEWNET) } != 0 {
                 return Err(std::io::Error::last_os_error());
             }
@@ -154,7 +157,8 @@ impl Lab {
         });
     }
 
-    /// All that the network of a host consists of: interfaces, addresses, routes, rules, without counters and numbers.
+    /// All that the network of a host consists of: interfaces, addresses, routes, rules, without
+    /// counters and numbers.
     pub fn host_state(&self) -> String {
         network_state(&self.host)
     }

@@ -1,4 +1,5 @@
-//! Throw-away network namespaces for tests: nothing that a test does in them can be seen outside, and they end with it.
+//! Throw-away network namespaces for tests: nothing that a test does in them can be seen outside,
+//! and they end with it.
 
 #![allow(dead_code)] // Each test binary uses its part.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
@@ -64,7 +65,8 @@ impl Namespace {
     pub fn enter(&self, command: &mut Command) {
         let fd = self.0.as_raw_fd();
         let enter = move || {
-            // SAFETY: setns(2) takes two numbers; the descriptor is open, because this value outlives the spawn.
+            // SAFETY: setns(2) takes two numbers; the descriptor is open, because this value
+            // outlives the spawn.
             match unsafe { libc::setns(fd, libc::CLONE_NEWNET) } {
                 0 => Ok(()),
                 _ => Err(std::io::Error::last_os_error()),

@@ -1,4 +1,5 @@
-//! A real agent on a bus of its own, with directories of its own, for integration tests. Everything ends with the test.
+//! A real agent on a bus of its own, with directories of its own, for integration tests. Everything
+//! ends with the test.
 //!
 //! Tests need root and the packages that scripts/setup-debian.sh installs.
 #![allow(dead_code, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
@@ -27,7 +28,8 @@ use tempfile::TempDir;
 #[allow(unused_imports)]
 pub use client::{Arrival, Client, Ended};
 
-/// How long anything that should happen may take before a test gives up; SOFTWARECONTAINER_TEST_PATIENCE, in seconds, is for emulated machines.
+/// How long anything that should happen may take before a test gives up;
+/// SOFTWARECONTAINER_TEST_PATIENCE, in seconds, is for emulated machines.
 pub static PATIENCE: LazyLock<Duration> = LazyLock::new(|| {
     let seconds = std::env::var("SOFTWARECONTAINER_TEST_PATIENCE");
     Duration::from_secs(seconds.map_or(20, |seconds| seconds.parse().unwrap()))
@@ -52,7 +54,8 @@ pub struct Setup {
     pub default_manifests: Vec<(String, String)>,
     /// More environment variables for the agent.
     pub environment: Vec<(String, String)>,
-    /// What the agent's process does before it becomes the agent: enters a network namespace, for example.
+    /// What the agent's process does before it becomes the agent: enters a network namespace, for
+    /// example.
     pub before: Option<Before>,
 }
 
@@ -184,7 +187,8 @@ impl TestAgent {
         }
     }
 
-    /// Starts the agent again after [`Self::kill`] or [`Self::stop`], and waits until it can be called.
+    /// Starts the agent again after [`Self::kill`] or [`Self::stop`], and waits until it can be
+    /// called.
     pub fn start_agent(&mut self) {
         let log = fs::File::options()
             .create(true)
@@ -412,7 +416,8 @@ pub fn is_alive(pid: u32) -> bool {
     Path::new("/proc").join(pid.to_string()).exists()
 }
 
-/// The init's program file, built beside the agent's; `cargo test` builds only what a package itself has.
+/// The init's program file, built beside the agent's; `cargo test` builds only what a package
+/// itself has.
 fn init_program() -> PathBuf {
     let agent = Path::new(env!("CARGO_BIN_EXE_softwarecontainer-agent"));
     let init = agent.with_file_name("softwarecontainer-init");

@@ -1,7 +1,9 @@
-//! Measures the agent as a launcher sees it, over D-Bus, and beside it liblxc, LXC's programs and a bare spawn, all in one run, so
-//! that ratios mean something on any machine. Prints JSON; times are in milliseconds.
+//! Measures the agent as a launcher sees it, over D-Bus, and beside it liblxc, LXC's programs and a
+//! bare spawn, all in one run, so that ratios mean something on any machine. Prints JSON; times are
+//! in milliseconds.
 //!
-//! Usage: `softwarecontainer-bench AGENT INIT [ROUNDS]` with the two program files of a release build, as root.
+//! Usage: `softwarecontainer-bench AGENT INIT [ROUNDS]` with the two program files of a release
+//! build, as root.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod client;
@@ -19,8 +21,8 @@ use statistics::{Times, milliseconds};
 use usage::Usage;
 use world::World;
 
-/// Before what starts or ends a container: the kernel goes on for some time after the previous one, and then treats the next one as if
-/// nothing had been.
+/// Before what starts or ends a container: the kernel goes on for some time after the previous one,
+/// and then treats the next one as if nothing had been.
 const PAUSE: Duration = Duration::from_millis(200);
 /// How many containers exist at the same time in the last part.
 const MANY: usize = 50;

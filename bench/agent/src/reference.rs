@@ -36,7 +36,8 @@ fn program(times: &mut Times, program: &str, arguments: &[&str]) {
     assert!(status.success(), "{program} {arguments:?}: {status}");
 }
 
-/// Writes the configuration of container `id` for a container of another name that runs in the same root tree.
+/// Writes the configuration of container `id` for a container of another name that runs in the same
+/// root tree.
 fn write_config(world: &World, id: i32, path: &Path) {
     let config = fs::read_to_string(world.path(&format!("lxc/SC-{id}/config"))).unwrap();
     let lines = config.lines().filter_map(|line| {

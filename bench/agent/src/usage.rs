@@ -72,7 +72,8 @@ pub fn pss_of_all(world: &World) -> u64 {
     let numbers = fs::read_dir("/proc").unwrap().flatten();
     let mut left: Vec<u32> = numbers
         .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
-        // The agent names its configuration, and a monitor the directory of its container's configuration.
+        // The agent names its configuration, and a monitor the directory of its container's
+        // configuration.
         .filter(|pid| {
             fs::read(format!("/proc/{pid}/cmdline"))
                 .is_ok_and(|line| String::from_utf8_lossy(&line).contains(&prefix))

@@ -1,8 +1,8 @@
-//! Measures the D-Bus proxy: latency, throughput, CPU time and memory; a direct connection, our proxy and
-//! xdg-dbus-proxy take turns in one run, so that the machine's moods hit all of them.
+//! Measures the D-Bus proxy: latency, throughput, CPU time and memory; a direct connection, our
+//! proxy and xdg-dbus-proxy take turns in one run, so that the machine's moods hit all of them.
 //!
-//! Usage: `softwarecontainer-bench-dbus-proxy PROXY-BINARY`. Needs dbus-daemon and xdg-dbus-proxy, and root, as the proxy
-//! sheds privileges it has to have first.
+//! Usage: `softwarecontainer-bench-dbus-proxy PROXY-BINARY`. Needs dbus-daemon and xdg-dbus-proxy,
+//! and root, as the proxy sheds privileges it has to have first.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod measure;

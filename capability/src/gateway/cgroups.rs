@@ -68,8 +68,8 @@ impl Settings for CgroupsSettings {
     }
 }
 
-/// A setting is the name of a file in a cgroup directory, `controller.something`: it must not lead anywhere else, nor
-/// name the files that move processes and delegate controllers.
+/// A setting is the name of a file in a cgroup directory, `controller.something`: it must not lead
+/// anywhere else, nor name the files that move processes and delegate controllers.
 fn check_name(setting: &str) -> Result<(), &'static str> {
     let valid = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.');
     match setting.split_once('.') {

@@ -11,14 +11,15 @@ const SYSTEM: &str = "dbus-gateway-config-system";
 /// Merged configuration of the D-Bus gateway.
 #[derive(Clone, Default, PartialEq, Eq, Debug)]
 pub struct DbusSettings {
-    /// Rules for the session bus. `None`: there is no such bus for the container; no rules: there is one, but nothing
-    /// passes.
+    /// Rules for the session bus. `None`: there is no such bus for the container; no rules: there
+    /// is one, but nothing passes.
     pub session: Option<Vec<Rule>>,
     /// Rules for the system bus, likewise.
     pub system: Option<Vec<Rule>>,
 }
 
-/// Messages that may pass. Names are globs: `*` is any run of characters, `?` any one. An empty one matches nothing.
+/// Messages that may pass. Names are globs: `*` is any run of characters, `?` any one. An empty one
+/// matches nothing.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct Rule {
     /// Which way.

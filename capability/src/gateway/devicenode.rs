@@ -10,8 +10,8 @@ use std::path::PathBuf;
 /// Merged configuration of the devicenode gateway.
 #[derive(Clone, Default, PartialEq, Eq, Debug)]
 pub struct DeviceNodeSettings {
-    /// Permission bits by absolute path of the node, which is the same on the host and in the container. `None`: no
-    /// element has asked for a mode, and the host's applies.
+    /// Permission bits by absolute path of the node, which is the same on the host and in the
+    /// container. `None`: no element has asked for a mode, and the host's applies.
     pub nodes: BTreeMap<PathBuf, Option<u32>>,
 }
 
@@ -31,7 +31,8 @@ impl Settings for DeviceNodeSettings {
     }
 }
 
-/// The mode of an element. The digits are octal in both spellings: integrators write the number 660 and mean `0660`.
+/// The mode of an element. The digits are octal in both spellings: integrators write the number 660
+/// and mean `0660`.
 fn mode_of(element: &Element) -> Result<Option<u32>, ConfigError> {
     let digits = match element.get("mode") {
         None => return Ok(None),
@@ -61,7 +62,8 @@ fn mode_of(element: &Element) -> Result<Option<u32>, ConfigError> {
     }
 }
 
-/// For each of owner, group and others the larger digit of two modes. (Not their union: 4 and 2 make 4.)
+/// For each of owner, group and others the larger digit of two modes. (Not their union: 4 and 2
+/// make 4.)
 fn widest(a: u32, b: u32) -> u32 {
     [6, 3, 0]
         .iter()

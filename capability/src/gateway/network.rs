@@ -1,7 +1,7 @@
 //! Network gateway: whom a container may talk to.
 //!
-//! A configuration only ever allows: merging is the union of all rules, so it knows no order and a rule that comes again
-//! changes nothing.
+//! A configuration only ever allows: merging is the union of all rules, so it knows no order and a
+//! rule that comes again changes nothing.
 
 mod host;
 mod ports;
@@ -105,7 +105,8 @@ fn rules_of(direction: Direction, entry: &Value) -> Result<Vec<Rule>, ConfigErro
             found: shown(entry),
         }));
     };
-    // Elsewhere an unknown key is ignored with a warning. Here a mistyped `ports` would open every port.
+    // Elsewhere an unknown key is ignored with a warning. Here a mistyped `ports` would open every
+    // port.
     for (key, value) in entry {
         if !matches!(key.as_str(), "host" | "ports" | "protocols") {
             return Err(ConfigError::invalid(key, value, "belongs to no known key"));

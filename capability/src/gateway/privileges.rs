@@ -1,5 +1,5 @@
-//! Privileges gateway: system calls, kernel capabilities and limits that apps do not have by default. The classic agent has none, because
-//! it takes nothing away.
+//! Privileges gateway: system calls, kernel capabilities and limits that apps do not have by
+//! default. The classic agent has none, because it takes nothing away.
 
 use super::{Element, Settings};
 use crate::error::{ConfigError, Problem, shown};

@@ -178,7 +178,8 @@ proptest! {
 
     #[test]
     fn asking_for_the_same_a_second_time_changes_nothing(which in 0..GATEWAYS.len(), json in any_json()) {
-        // Two capabilities may append the same to a variable, so for env only the very same config is a repeat.
+        // Two capabilities may append the same to a variable, so for env only the very same config
+        // is a repeat.
         let second = usize::from(GATEWAYS[which] != "env");
         let mut settings = GatewaySettings::default();
         if settings.add(&[config(GATEWAYS[which], 0, json!([json]))]).is_ok() {

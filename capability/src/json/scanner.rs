@@ -3,7 +3,8 @@
 use super::JsonPath;
 use std::collections::BTreeSet;
 
-/// Walks over JSON text that a real parser has already accepted; hence it only counts brackets and quotes.
+/// Walks over JSON text that a real parser has already accepted; hence it only counts brackets and
+/// quotes.
 pub(super) struct Scanner<'a> {
     source: &'a [u8],
     /// Offset of the next byte.
@@ -37,7 +38,8 @@ impl<'a> Scanner<'a> {
         there
     }
 
-    /// Where the value of the last member `key` of the object here starts (the last, as the parser lets that one win).
+    /// Where the value of the last member `key` of the object here starts (the last, as the parser
+    /// lets that one win).
     pub fn enter_member(&mut self, key: &str) -> Option<usize> {
         if !self.eat(b'{') {
             return None;
@@ -75,7 +77,8 @@ impl<'a> Scanner<'a> {
         Some(self.at)
     }
 
-    /// Walks over the value here, and adds the path of every key that is in its object for the second time.
+    /// Walks over the value here, and adds the path of every key that is in its object for the
+    /// second time.
     pub fn find_duplicates(&mut self, path: &JsonPath, duplicates: &mut Vec<JsonPath>) {
         if self.eat(b'{') {
             let mut seen = BTreeSet::new();

@@ -59,8 +59,8 @@ impl Shared {
 }
 
 impl State {
-    /// Sends what shall be served and returns the number of the acknowledgement to wait for. What cannot be sent now is
-    /// sent to the next process.
+    /// Sends what shall be served and returns the number of the acknowledgement to wait for. What
+    /// cannot be sent now is sent to the next process.
     pub(super) fn tell(&mut self) -> u64 {
         self.sent += 1;
         if self.control.is_some() && self.send_services().is_err() {
@@ -274,7 +274,8 @@ impl Supervisor {
         !woken.unwrap_or_else(PoisonError::into_inner).0.stopping
     }
 
-    /// Reads what the process says until it ends; true if it is ended because a bus has a new socket.
+    /// Reads what the process says until it ends; true if it is ended because a bus has a new
+    /// socket.
     fn listen(&self, life: &mut Life) -> bool {
         let mut lines = Lines::new(limits::CONTROL_LINE);
         let mut pace = Pace::default();
@@ -304,8 +305,8 @@ impl Supervisor {
         SocketIdentity::now(&self.options, bus) != before
     }
 
-    /// Acts on what the process says; `None` is what nobody understands. It may have been taken over by an app, or say of each of an app's
-    /// connections the same.
+    /// Acts on what the process says; `None` is what nobody understands. It may have been taken
+    /// over by an app, or say of each of an app's connections the same.
     fn handle(&self, event: Option<Event>, pace: &mut Pace) {
         let name = &self.options.name;
         if let Some(Event::Done(number)) = event {
@@ -337,7 +338,8 @@ impl Supervisor {
     }
 }
 
-/// The proxy handles what apps send, so what it says is not trusted with the terminal of who reads the log.
+/// The proxy handles what apps send, so what it says is not trusted with the terminal of who reads
+/// the log.
 fn printable(text: &str) -> String {
     text.chars()
         .take(LOG_LENGTH)

@@ -1,4 +1,5 @@
-//! Calls to the bus itself: all are allowed but those that reach beyond the caller's own connection.
+//! Calls to the bus itself: all are allowed but those that reach beyond the caller's own
+//! connection.
 
 use super::Refusal;
 use crate::wire::{Header, Reader};
@@ -24,11 +25,12 @@ pub(super) enum DriverCall {
     },
 }
 
-/// Members are looked at without regard to interface, path or argument types: buses differ in how much of
-/// these they insist on, and the driver has no harmless methods of the same names.
+/// Members are looked at without regard to interface, path or argument types: buses differ in how
+/// much of these they insist on, and the driver has no harmless methods of the same names.
 pub(super) fn classify(header: &Header<'_>) -> DriverCall {
     let at_driver = header.destination == Some(DRIVER);
-    // A bus may take a call to nobody as one to itself, so the forbidden ones are recognized there, too.
+    // A bus may take a call to nobody as one to itself, so the forbidden ones are recognized there,
+    // too.
     if !at_driver && header.destination.is_some() {
         return DriverCall::No;
     }
@@ -56,8 +58,8 @@ pub(super) fn check_match(header: &Header<'_>, body: &[u8]) -> Result<(), Refusa
     }
 }
 
-/// Whether the key `eavesdrop` may be in this match rule. It says yes to some odd values of other keys that
-/// contain `eavesdrop=`, rather than depend on reading quotes like each bus does.
+/// Whether the key `eavesdrop` may be in this match rule. It says yes to some odd values of other
+/// keys that contain `eavesdrop=`, rather than depend on reading quotes like each bus does.
 fn asks_to_eavesdrop(rule: &str) -> bool {
     rule.split("eavesdrop").skip(1).any(|rest| {
         rest.trim_start_matches(|c: char| c.is_ascii_whitespace() || c == '\u{b}')

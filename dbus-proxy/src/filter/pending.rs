@@ -1,7 +1,7 @@
 //! Calls that wait for their replies.
 //!
-//! Names are kept as keyed hashes: an entry has one size whatever a client calls its peers, and without the
-//! key nobody can look for two names with the same hash.
+//! Names are kept as keyed hashes: an entry has one size whatever a client calls its peers, and
+//! without the key nobody can look for two names with the same hash.
 
 use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasher, RandomState};

@@ -18,7 +18,8 @@ pub(crate) struct Side {
     pub(crate) out: Outbox,
     /// Nothing more comes from it.
     pub(crate) ended: bool,
-    /// It takes nothing more; what is meant for it is thrown away, while what it sent before is still read.
+    /// It takes nothing more; what is meant for it is thrown away, while what it sent before is
+    /// still read.
     broken: bool,
     /// Whether descriptors may be sent to it.
     pub(crate) unix_fds: bool,

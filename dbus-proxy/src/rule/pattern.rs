@@ -58,7 +58,8 @@ impl Pattern {
         self.form == Form::Exact && *self.text == *value
     }
 
-    /// Whether it matches the whole of `value`. Takes time proportional to the product of both lengths at most.
+    /// Whether it matches the whole of `value`. Takes time proportional to the product of both
+    /// lengths at most.
     #[must_use]
     pub fn matches(&self, value: &str) -> bool {
         match self.form {

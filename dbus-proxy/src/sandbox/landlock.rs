@@ -1,7 +1,7 @@
 //! Landlock(7): no file may be opened, no port bound or connected to, no process outside signalled.
 //!
-//! The three system calls are made directly: what we want is a rule set without a rule, which needs nothing
-//! of the crate for it.
+//! The three system calls are made directly: what we want is a rule set without a rule, which needs
+//! nothing of the crate for it.
 
 use rustix::io::Errno;
 
@@ -18,7 +18,8 @@ struct RulesetAttributes {
 const VERSION: libc::c_ulong = 1;
 const SCOPE_ABSTRACT_UNIX_SOCKET: u64 = 1;
 const SCOPE_SIGNAL: u64 = 2;
-/// Access rights to files that each version of the interface knows: 13 to begin with, then REFER, TRUNCATE, IOCTL_DEV.
+/// Access rights to files that each version of the interface knows: 13 to begin with, then REFER,
+/// TRUNCATE, IOCTL_DEV.
 const FILE_RIGHTS: [(libc::c_long, u64); 4] = [(1, 13), (2, 14), (3, 15), (5, 16)];
 
 /// `abstract_bus`: whether a bus listens in the abstract namespace.

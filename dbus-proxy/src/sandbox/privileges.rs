@@ -6,8 +6,9 @@ use rustix::thread::{CapabilitiesSecureBits, CapabilitySet, CapabilitySets};
 
 use super::{SandboxError, step};
 
-/// Users that the proxy is on the buses. A bus judges a connection by the user who made it, and most session
-/// buses let only their owner in, so there may be two, between which the process can switch.
+/// Users that the proxy is on the buses. A bus judges a connection by the user who made it, and
+/// most session buses let only their owner in, so there may be two, between which the process can
+/// switch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Identity {
     /// The real user, used for the system bus.

@@ -1,6 +1,7 @@
 //! A file system of its own for the process: nothing but the sockets of the buses.
 //!
-//! Landlock does not ask about connecting to sockets (as of Linux 6.18), so what cannot be connected to has to be out of sight.
+//! Landlock does not ask about connecting to sockets (as of Linux 6.18), so what cannot be
+//! connected to has to be out of sight.
 
 use std::ffi::CStr;
 
@@ -20,8 +21,8 @@ pub type Sockets = [Option<SocketAddress>; 2];
 const NAMES: [&CStr; 2] = [c"session", c"system"];
 const NEW_ROOT: &CStr = c"/tmp";
 
-/// Makes the new root and moves into it. Sockets that do not exist are left out of it: connecting to them
-/// fails, the agent is told, and starts the proxy anew when they have come into being.
+/// Makes the new root and moves into it. Sockets that do not exist are left out of it: connecting
+/// to them fails, the agent is told, and starts the proxy anew when they have come into being.
 pub(super) fn enter(sockets: &Sockets) -> Result<Sockets, SandboxError> {
     let mut trees = [None, None];
     for (tree, socket) in trees.iter_mut().zip(sockets) {
@@ -34,7 +35,8 @@ pub(super) fn enter(sockets: &Sockets) -> Result<Sockets, SandboxError> {
             };
         }
     }
-    // SAFETY: the process has one thread, so no other one shares what is unshared; descriptors are not.
+    // SAFETY: the process has one thread, so no other one shares what is unshared; descriptors are
+    // not.
     let unshared = unsafe { rustix::thread::unshare_unsafe(UnshareFlags::NEWNS) };
     step("mount namespace", unshared)?;
     let private = MountPropagationFlags::PRIVATE | MountPropagationFlags::REC;
@@ -73,7 +75,8 @@ pub(super) fn enter(sockets: &Sockets) -> Result<Sockets, SandboxError> {
         "read-only root",
         rustix::mount::mount_remount(NEW_ROOT, read_only, c""),
     )?;
-    // With both arguments the same, the old root lands on top of the new one and is taken off there.
+    // With both arguments the same, the old root lands on top of the new one and is taken off
+    // there.
     step("pivot_root", rustix::process::pivot_root(c".", c"."))?;
     step(
         "old root",

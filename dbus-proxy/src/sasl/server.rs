@@ -3,7 +3,8 @@
 use super::{AuthError, Lines, Progress, is_hex};
 use crate::limits;
 
-/// Authentication of one client. Only the mechanism `EXTERNAL` is offered; every D-Bus library has it.
+/// Authentication of one client. Only the mechanism `EXTERNAL` is offered; every D-Bus library has
+/// it.
 #[derive(Debug)]
 pub struct ServerAuth {
     guid: Box<str>,
@@ -40,8 +41,8 @@ impl ServerAuth {
         self.unix_fds
     }
 
-    /// Takes what the client has sent and appends the answers to `reply`. Clients may send everything up to
-    /// their first messages at once.
+    /// Takes what the client has sent and appends the answers to `reply`. Clients may send
+    /// everything up to their first messages at once.
     ///
     /// # Errors
     /// [`AuthError`] when the client shall be disconnected.

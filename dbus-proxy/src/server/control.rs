@@ -113,7 +113,8 @@ impl Server {
         if let Some(place) = self.buses.rules.get_mut(bus.index()) {
             *place = rules;
         }
-        // Descriptors come in the order of their commands, one for each bus that starts to be served.
+        // Descriptors come in the order of their commands, one for each bus that starts to be
+        // served.
         if !self.control.fds.is_empty()
             && self.listeners.get(bus.index()).is_some_and(Option::is_none)
         {

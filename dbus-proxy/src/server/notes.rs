@@ -11,7 +11,8 @@ pub(super) struct Notes {
 }
 
 impl Notes {
-    /// Adds a text, unless there have been many lately. What is left out costs no more than a look at the clock.
+    /// Adds a text, unless there have been many lately. What is left out costs no more than a look
+    /// at the clock.
     pub(super) fn add(&mut self, bus: Bus, text: &dyn Fn() -> String) {
         let Some(suppressed) = self.pace.admit() else {
             return;

@@ -77,8 +77,8 @@ fn put_string(out: &mut Vec<u8>, endian: Endian, text: &str) {
     out.push(0);
 }
 
-/// An error that answers the call with serial `reply_serial`. `sender` is for clients, who expect the bus to
-/// have set it; `destination` is for the bus.
+/// An error that answers the call with serial `reply_serial`. `sender` is for clients, who expect
+/// the bus to have set it; `destination` is for the bus.
 #[must_use]
 pub fn error_reply(
     endian: Endian,

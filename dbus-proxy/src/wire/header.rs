@@ -93,7 +93,8 @@ pub struct Fixed {
 }
 
 impl Fixed {
-    /// Reads it; `None` when `data` is too short, unless its first byte already rules a message out.
+    /// Reads it; `None` when `data` is too short, unless its first byte already rules a message
+    /// out.
     ///
     /// # Errors
     /// [`WireError`] when no message starts like this.
@@ -251,7 +252,8 @@ impl<'a> Header<'a> {
                 require(1, self.path.is_some())?;
                 require(3, self.member.is_some())?;
                 require(2, self.kind == Kind::Call || self.interface.is_some())?;
-                // Messages that a library makes for itself; one that comes over a socket pretends to be that.
+                // Messages that a library makes for itself; one that comes over a socket pretends
+                // to be that.
                 if self.path == Some("/org/freedesktop/DBus/Local") {
                     return Err(WireError::FieldValue(1));
                 }

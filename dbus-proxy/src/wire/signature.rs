@@ -1,4 +1,5 @@
-//! Signatures, and skipping values by them: a header may hold fields that a later specification adds.
+//! Signatures, and skipping values by them: a header may hold fields that a later specification
+//! adds.
 
 use super::{Reader, WireError, names};
 
@@ -71,7 +72,8 @@ pub(super) fn skip_single(
     skip(reader, signature, depth).map(|_| ())
 }
 
-/// Skips a value of the first complete type of `signature`, which is valid, and returns what follows the type.
+/// Skips a value of the first complete type of `signature`, which is valid, and returns what
+/// follows the type.
 fn skip<'s>(
     reader: &mut Reader<'_>,
     signature: &'s [u8],

@@ -58,8 +58,8 @@ impl Agent {
         Ok(Self { connection })
     }
 
-    /// Subscribes to what [`Events::next`] yields. To be called before the first container is created: a signal that
-    /// nobody has subscribed to is lost.
+    /// Subscribes to what [`Events::next`] yields. To be called before the first container is
+    /// created: a signal that nobody has subscribed to is lost.
     pub async fn events(&self) -> Result<Events, Error> {
         let ended = MatchRule::builder()
             .msg_type(Type::Signal)
@@ -121,7 +121,8 @@ impl Agent {
             .map(drop)
     }
 
-    /// Makes a path of the host visible in a container. The agent opens it as root: the caller answers for the path.
+    /// Makes a path of the host visible in a container. The agent opens it as root: the caller
+    /// answers for the path.
     pub async fn bind_mount(&self, container: i32, mount: &Mount) -> Result<(), Error> {
         let arguments = (
             container,
@@ -132,7 +133,8 @@ impl Agent {
         self.call("BindMount", &arguments).await.map(drop)
     }
 
-    /// Starts a command; returns its process ID as the host counts. The agent opens `output` as root.
+    /// Starts a command; returns its process ID as the host counts. The agent opens `output` as
+    /// root.
     pub async fn execute(
         &self,
         container: i32,

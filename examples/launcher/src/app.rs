@@ -23,7 +23,8 @@ const LAST_WORDS: Duration = Duration::from_secs(1);
 pub struct StopSignals(Async<SignalFd>);
 
 impl StopSignals {
-    /// Blocks the signals in this thread and in those it starts, so that only the descriptor gets them.
+    /// Blocks the signals in this thread and in those it starts, so that only the descriptor gets
+    /// them.
     pub fn block() -> Result<Self, Error> {
         let failed = |errno: nix::Error| Error::Signals(errno.into());
         let mut set = SigSet::empty();
@@ -47,8 +48,8 @@ impl StopSignals {
     }
 }
 
-/// Starts an app, stays until it ends or a stop signal comes, and removes its container. Returns the exit status: the
-/// app's own, 128 and the signal if one killed it, 0 if it was asked to stop.
+/// Starts an app, stays until it ends or a stop signal comes, and removes its container. Returns
+/// the exit status: the app's own, 128 and the signal if one killed it, 0 if it was asked to stop.
 pub async fn run(
     agent: &Agent,
     runtime: &Smol,
@@ -60,7 +61,8 @@ pub async fn run(
     let mut events = agent.events().await?;
     let clock = Clock::start();
     let container = agent.create(app.write_buffer).await?;
-    // Outlives the app: one that says something when it is asked to end would die of SIGPIPE if nobody listened any more.
+    // Outlives the app: one that says something when it is asked to end would die of SIGPIPE if
+    // nobody listened any more.
     let mut output = Output {
         runtime,
         copying: None,
@@ -167,7 +169,8 @@ struct Output<'a> {
 }
 
 impl Output<'_> {
-    /// Waits until all that the app wrote is copied, but not for other processes that have inherited its output.
+    /// Waits until all that the app wrote is copied, but not for other processes that have
+    /// inherited its output.
     async fn last_words(&mut self) {
         if let Some(copying) = self.copying.take() {
             smol::future::or(copying, async {
@@ -178,8 +181,8 @@ impl Output<'_> {
     }
 }
 
-/// Asks the launcher of an app to end it. The launcher that created a container is the only one to destroy it: its ID
-/// may be another container's a moment later.
+/// Asks the launcher of an app to end it. The launcher that created a container is the only one to
+/// destroy it: its ID may be another container's a moment later.
 pub fn ask_to_stop(entry: &Entry) -> Result<(), Error> {
     let launcher = i32::try_from(entry.launcher)
         .map_err(|_| Error::NotRunning(entry.name.clone()))

@@ -1,6 +1,7 @@
 //! `softwarecontainer-launcher`: an example of an OEM's launcher, on the agent's D-Bus API only.
 //!
-//! It runs as an unprivileged user in the group that may call the agent. See `softwarecontainer-launcher(1)`.
+//! It runs as an unprivileged user in the group that may call the agent. See
+//! `softwarecontainer-launcher(1)`.
 
 mod agent;
 mod app;
@@ -39,7 +40,8 @@ fn main() -> ExitCode {
 }
 
 fn perform(options: &Options) -> Result<u8, Error> {
-    // Before the first thread, so that every thread has the signals blocked and the descriptor gets them.
+    // Before the first thread, so that every thread has the signals blocked and the descriptor gets
+    // them.
     let signals = app::StopSignals::block()?;
     let runtime = runtime::Smol::new();
     runtime.run(async {

@@ -1,6 +1,7 @@
 //! App manifests: what an app is and what it may have.
 //!
-//! The agent opens bind-mounted paths as root. Therefore a manifest that somebody else could have written is refused.
+//! The agent opens bind-mounted paths as root. Therefore a manifest that somebody else could have
+//! written is refused.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -31,7 +32,8 @@ pub struct App {
     pub environment: BTreeMap<String, String>,
     /// Working directory in the container.
     pub directory: PathBuf,
-    /// File of the host for standard output and error; `None` relays both to the launcher's own output.
+    /// File of the host for standard output and error; `None` relays both to the launcher's own
+    /// output.
     pub output: Option<PathBuf>,
     /// Whether writes are kept back until the container is destroyed.
     pub write_buffer: bool,
@@ -48,7 +50,8 @@ pub struct Mount {
     pub read_only: bool,
 }
 
-/// The manifest that an argument of `run` means: a path if it has a slash, else a name in the directory of apps.
+/// The manifest that an argument of `run` means: a path if it has a slash, else a name in the
+/// directory of apps.
 pub fn find(apps: &Path, argument: &str) -> PathBuf {
     if argument.contains('/') {
         PathBuf::from(argument)

@@ -1,5 +1,5 @@
-//! The app's output, relayed to the launcher's own through a FIFO. Under systemd it ends up in the journal, which
-//! limits its size.
+//! The app's output, relayed to the launcher's own through a FIFO. Under systemd it ends up in the
+//! journal, which limits its size.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
@@ -52,8 +52,8 @@ impl Relay {
         &self.path
     }
 
-    /// Copies until the last writer has closed the FIFO. To be called after `Execute`: before it there is no writer
-    /// yet, which looks the same.
+    /// Copies until the last writer has closed the FIFO. To be called after `Execute`: before it
+    /// there is no writer yet, which looks the same.
     pub async fn copy(self) {
         let mut buffer = [0; 4096];
         loop {

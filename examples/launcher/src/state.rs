@@ -1,7 +1,8 @@
 //! Which apps run: one locked file per app.
 //!
-//! The launcher of an app holds the lock of its file as long as it lives, however it ends; what is in an unlocked file
-//! is history. So there is nothing to clean up after a crash, and an app cannot be started twice.
+//! The launcher of an app holds the lock of its file as long as it lives, however it ends; what is
+//! in an unlocked file is history. So there is nothing to clean up after a crash, and an app cannot
+//! be started twice.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, Write};
@@ -122,7 +123,8 @@ impl Note {
 
 impl Drop for Note {
     fn drop(&mut self) {
-        // Emptied, not removed: another launcher may have opened it already and wait to lock this very file.
+        // Emptied, not removed: another launcher may have opened it already and wait to lock this
+        // very file.
         if let Err(error) = self.file.set_len(0) {
             eprintln!("cannot empty {}: {error}", self.path.display());
         }

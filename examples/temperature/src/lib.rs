@@ -10,7 +10,8 @@ pub const NAME: &str = "com.pelagicore.TemperatureService";
 /// Its object.
 pub const PATH: &str = "/com/pelagicore/TemperatureService";
 
-/// A connection to the system bus, or to the session bus if the first argument is `--session`; and the arguments after it.
+/// A connection to the system bus, or to the session bus if the first argument is `--session`; and
+/// the arguments after it.
 ///
 /// # Errors
 /// The bus cannot be reached.

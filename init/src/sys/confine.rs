@@ -17,7 +17,8 @@ pub(crate) fn confine(confinement: &Confinement) -> io::Result<()> {
         set_limit(*limit)?;
     }
     if confinement.drop != 0 {
-        // In this order: dropping from the bounding set takes a capability that may be among those to go.
+        // In this order: dropping from the bounding set takes a capability that may be among those
+        // to go.
         for capability in 0..u64::BITS {
             if confinement.drop & 1 << capability != 0 {
                 drop_from_bounding_set(capability)?;
@@ -36,7 +37,8 @@ pub(crate) fn confine(confinement: &Confinement) -> io::Result<()> {
 fn set_limit(limit: Limit) -> io::Result<()> {
     let value = [limit.soft, limit.hard];
     let none = ptr::null_mut::<u64>();
-    // SAFETY: the two numbers are laid out like struct rlimit64, outlive the call, and the old limit is not asked for.
+    // SAFETY: the two numbers are laid out like struct rlimit64, outlive the call, and the old
+    // limit is not asked for.
     let result =
         unsafe { libc::syscall(libc::SYS_prlimit64, 0, limit.resource, value.as_ptr(), none) };
     check(if result < 0 { -1 } else { 0 }).map(drop)
@@ -67,7 +69,8 @@ pub(crate) fn keep_bounding_set() -> io::Result<()> {
     drop_capabilities(lacking.fold(0, |all, one| all | 1 << one))
 }
 
-/// capset(2): what leaves the permitted and inheritable sets leaves the effective and ambient ones, too.
+/// capset(2): what leaves the permitted and inheritable sets leaves the effective and ambient ones,
+/// too.
 fn drop_capabilities(capabilities: u64) -> io::Result<()> {
     // struct __user_cap_header_struct: version, process (0: this one).
     let mut header = [VERSION, 0];

@@ -71,7 +71,8 @@ impl Bench {
 
     pub fn detach(&self) {
         if self.attached.replace(false) {
-            // A process that another test is just starting may hold copies of our descriptors until its exec.
+            // A process that another test is just starting may hold copies of our descriptors until
+            // its exec.
             let deadline = std::time::Instant::now() + std::time::Duration::from_secs(10);
             while let Err(error) = rustix::mount::unmount(self.view(), UnmountFlags::empty()) {
                 let busy = error == rustix::io::Errno::BUSY;

@@ -24,8 +24,8 @@ impl Files {
         self.written.is_empty()
     }
 
-    /// Writes what is not yet as `writes` say, and gives files that they do not name their original values back. On a
-    /// failure all files are as before.
+    /// Writes what is not yet as `writes` say, and gives files that they do not name their original
+    /// values back. On a failure all files are as before.
     pub(super) fn change(
         &mut self,
         cgroups: &Cgroups,
@@ -77,8 +77,8 @@ impl Files {
 }
 
 /// Writes files in an order that the kernel takes: `memory.memsw.limit_in_bytes` may never be below
-/// `memory.limit_in_bytes`, so which of them is first depends on where they come from. What is refused as invalid is tried
-/// again as long as something else has got through.
+/// `memory.limit_in_bytes`, so which of them is first depends on where they come from. What is
+/// refused as invalid is tried again as long as something else has got through.
 fn write_all(mut steps: Vec<(PathBuf, Value)>) -> Result<(), CgroupError> {
     loop {
         let mut refused = None;

@@ -1,7 +1,7 @@
 //! What to write where, so that the settings of the manifests hold on this host.
 //!
-//! Manifests use the names of cgroup v1. On a hierarchy of v2 those that have a counterpart are translated; other settings
-//! are passed on as they are.
+//! Manifests use the names of cgroup v1. On a hierarchy of v2 those that have a counterpart are
+//! translated; other settings are passed on as they are.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -82,7 +82,8 @@ pub fn plan(
         let controller = setting.split('.').next().unwrap_or_default();
         let version = version(controller);
         if setting == NET_CLS_CLASSID {
-            // Where the controller is missing (in v2 there is none) the host's firewall does the work alone.
+            // Where the controller is missing (in v2 there is none) the host's firewall does the
+            // work alone.
             if let (Some(Version::V1), CgroupValue::Class(class)) = (version, value) {
                 writes.push(text(setting, class.number().to_string()));
             }
@@ -99,8 +100,8 @@ pub fn plan(
     Ok(writes)
 }
 
-/// Whether a setting is a rule of the devices controller. Those are LXC's to apply: on v2 they are a BPF program that it
-/// has attached.
+/// Whether a setting is a rule of the devices controller. Those are LXC's to apply: on v2 they are
+/// a BPF program that it has attached.
 pub fn is_device_rule(setting: &str) -> bool {
     matches!(setting, "devices.allow" | "devices.deny")
 }

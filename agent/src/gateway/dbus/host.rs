@@ -18,13 +18,16 @@ use crate::{config, host::cgroup::Home};
 /// The variable that names the proxy's program file, for an agent that is run from a build tree.
 const PROGRAM_VARIABLE: &str = "SOFTWARECONTAINER_DBUS_PROXY";
 const PROGRAM: &str = "softwarecontainer-dbus-proxy";
-/// Where a system bus listens unless a variable says otherwise (D-Bus specification, "System message bus").
+/// Where a system bus listens unless a variable says otherwise (D-Bus specification, "System
+/// message bus").
 const SYSTEM_BUS: &str = "/run/dbus/system_bus_socket";
 const PASSWD: &str = "/etc/passwd";
-/// Users to be on the system bus, the first that exists. It must have an entry in passwd: dbus-daemon turns others away.
+/// Users to be on the system bus, the first that exists. It must have an entry in passwd:
+/// dbus-daemon turns others away.
 const USERS: [&str; 2] = ["softwarecontainer-dbus", "nobody"];
 
-/// How to start the proxy of the container with LXC name `name`, in the agent's own cgroups, for as many `connections` at most.
+/// How to start the proxy of the container with LXC name `name`, in the agent's own cgroups, for as
+/// many `connections` at most.
 ///
 /// # Errors
 /// [`Cause`] when no user can be found, or the system bus's address cannot be used.
@@ -57,7 +60,8 @@ pub(super) fn options(name: &str, home: Arc<Home>, connections: u32) -> Result<O
     })
 }
 
-/// User and group ID of a user. Read from the file itself: the name service would load its modules into the agent.
+/// User and group ID of a user. Read from the file itself: the name service would load its modules
+/// into the agent.
 fn find_user(passwd: &str, name: &str) -> Option<(u32, u32)> {
     passwd.lines().find_map(|line| {
         let mut fields = line.split(':');
@@ -68,8 +72,9 @@ fn find_user(passwd: &str, name: &str) -> Option<(u32, u32)> {
     })
 }
 
-/// The bus of the session that the agent belongs to. Without one, the container's socket is there, but leads nowhere: manifests
-/// that block the session bus, as the temperature service's, are to work on hosts that have none.
+/// The bus of the session that the agent belongs to. Without one, the container's socket is there,
+/// but leads nowhere: manifests that block the session bus, as the temperature service's, are to
+/// work on hosts that have none.
 fn session_bus() -> Option<BusAccess> {
     let address = match env::var("DBUS_SESSION_BUS_ADDRESS") {
         Ok(text) => match SocketAddress::parse(&text) {

@@ -14,7 +14,8 @@ use crate::host::netns;
 use crate::host::network::{INTERFACE, Network, NetworkError, START_LIMIT};
 use crate::host::sysctl;
 
-/// Settings of the container's namespace, made before its interface is up. Those that this kernel lacks are skipped.
+/// Settings of the container's namespace, made before its interface is up. Those that this kernel
+/// lacks are skipped.
 const SETTINGS: [(&str, &str); 5] = [
     // Nobody on the bridge may change the container's routes or addresses.
     ("net/ipv4/conf/eth0/accept_redirects", "0"),
@@ -77,8 +78,8 @@ impl Route {
     }
 }
 
-/// Loads the rules, and then, if `connect` is given, sets the interface up: there is no moment with an address and
-/// without rules.
+/// Loads the rules, and then, if `connect` is given, sets the interface up: there is no moment with
+/// an address and without rules.
 pub(super) fn load(
     namespace: BorrowedFd<'_>,
     tables: &Tables,

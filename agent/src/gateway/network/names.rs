@@ -1,4 +1,5 @@
-//! Host names in rules: all their addresses, as the host's resolver tells them when the rules are applied.
+//! Host names in rules: all their addresses, as the host's resolver tells them when the rules are
+//! applied.
 
 use std::fmt;
 use std::io;
@@ -27,8 +28,9 @@ impl std::error::Error for UnknownHost {
     }
 }
 
-/// Looks up every name in `rules`, source getaddrinfo(3). What `known` has is kept, for what was allowed stays allowed,
-/// also when a name is answered in turns with different addresses or cannot be looked up for the moment.
+/// Looks up every name in `rules`, source getaddrinfo(3). What `known` has is kept, for what was
+/// allowed stays allowed, also when a name is answered in turns with different addresses or cannot
+/// be looked up for the moment.
 ///
 /// # Errors
 /// [`UnknownHost`] for a name that has no address and had none before.

@@ -9,8 +9,8 @@ use crate::host::addresses::AddressPlan;
 
 /// Whether some rule lets a neighbour on the bridge start a conversation with the container.
 ///
-/// Two containers of which neither may be called are kept apart by the bridge itself; so it takes more than a mistake in
-/// one container's rules for them to meet.
+/// Two containers of which neither may be called are kept apart by the bridge itself; so it takes
+/// more than a mistake in one container's rules for them to meet.
 #[must_use]
 pub fn may_be_called<'a>(
     rules: impl IntoIterator<Item = &'a Rule>,
@@ -31,7 +31,8 @@ pub fn may_be_called<'a>(
         })
 }
 
-/// Whether a network and the bridge's network have addresses in common: whether they agree in the shorter prefix.
+/// Whether a network and the bridge's network have addresses in common: whether they agree in the
+/// shorter prefix.
 fn overlaps(address: IpAddr, prefix: u8, plan: &AddressPlan) -> bool {
     match address {
         IpAddr::V4(address) => agree_v4(address, plan.v4, prefix.min(plan.prefix4)),

@@ -1,11 +1,11 @@
 //! The firewall inside a container, as text for iptables-restore(8) and ip6tables-restore(8).
 //!
-//! Everything is dropped, both ways, but loopback, what the manifests allow, and the answers to it. For IPv6 that includes
-//! the few messages without which no neighbour can be found.
+//! Everything is dropped, both ways, but loopback, what the manifests allow, and the answers to it.
+//! For IPv6 that includes the few messages without which no neighbour can be found.
 //!
-//! The rules replace those that are there in one step, and the chains with their policy of DROP stay. (To let the restore
-//! program replace the whole table is not the same: nft's variant then makes new chains, whose policy is ACCEPT until the
-//! kernel comes to the end of the change.)
+//! The rules replace those that are there in one step, and the chains with their policy of DROP
+//! stay. (To let the restore program replace the whole table is not the same: nft's variant then
+//! makes new chains, whose policy is ACCEPT until the kernel comes to the end of the change.)
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
@@ -44,7 +44,8 @@ pub fn unbounded(table: &str) -> String {
         .collect()
 }
 
-/// Neighbour solicitation and advertisement both ways; being asked for multicast memberships, and reporting them.
+/// Neighbour solicitation and advertisement both ways; being asked for multicast memberships, and
+/// reporting them.
 const NEIGHBOURS: &str = "-A INPUT -p ipv6-icmp -m icmp6 --icmpv6-type 135 -j ACCEPT
 -A INPUT -p ipv6-icmp -m icmp6 --icmpv6-type 136 -j ACCEPT
 -A INPUT -p ipv6-icmp -m icmp6 --icmpv6-type 130 -j ACCEPT
@@ -53,9 +54,11 @@ const NEIGHBOURS: &str = "-A INPUT -p ipv6-icmp -m icmp6 --icmpv6-type 135 -j AC
 -A OUTPUT -p ipv6-icmp -m icmp6 --icmpv6-type 143 -j ACCEPT
 ";
 
-/// The whole filter table of one family, for `connections` at most that the container may have begun.
+/// The whole filter table of one family, for `connections` at most that the container may have
+/// begun.
 ///
-/// The bound is for the host: each of them is in its table of connections, too, which would be full for all.
+/// The bound is for the host: each of them is in its table of connections, too, which would be full
+/// for all.
 #[must_use]
 pub fn table<'a>(
     family: Family,
@@ -119,7 +122,8 @@ fn add(text: &mut String, family: Family, rule: &Rule, host: &str) {
     text.push_str(" -j ACCEPT\n");
 }
 
-/// Also for INCOMING traffic the ports are those of the side that is called, so always destination ports.
+/// Also for INCOMING traffic the ports are those of the side that is called, so always destination
+/// ports.
 fn add_ports(text: &mut String, protocol: &str, ports: Ports) {
     let _ = write!(text, " -p {protocol}");
     if ports == Ports::ALL {

@@ -1,7 +1,8 @@
 //! Our rules on the host: masquerading, forwarding, and the classes of containers' packets.
 //!
-//! They are in chains of our own, named after the bridge; a chain of the system only holds the jump to ours, at its
-//! end, so that the integrator's own rules come first. Nothing of others is ever changed.
+//! They are in chains of our own, named after the bridge; a chain of the system only holds the jump
+//! to ours, at its end, so that the integrator's own rules come first. Nothing of others is ever
+//! changed.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -63,7 +64,8 @@ impl Chain {
 }
 
 impl HostFirewall {
-    /// Nothing is loaded yet; `routing` says whether masquerading and forwarding are ours to arrange.
+    /// Nothing is loaded yet; `routing` says whether masquerading and forwarding are ours to
+    /// arrange.
     pub(super) fn new(config: &BridgeConfig, routing: bool) -> Self {
         let mut networks =
             BTreeMap::from([(Family::V4, format!("{}/{}", config.ip, config.prefix_len))]);
@@ -89,7 +91,8 @@ impl HostFirewall {
         let class_chain = format!(":SC-CLS-{} ", self.device);
         for family in self.families() {
             let saved = iptables::save(family)?;
-            // Left by an agent that ended without cleaning up: its classes must not outlive its containers.
+            // Left by an agent that ended without cleaning up: its classes must not outlive its
+            // containers.
             self.classifying |= table("mangle", &saved).any(|line| line.starts_with(&class_chain));
             let chains = self.chains(family);
             if chains.is_empty() {
@@ -220,7 +223,8 @@ impl HostFirewall {
                 name: format!("SC-NAT-{device}"),
                 rules: vec![format!("-s {network} ! -d {network} -j MASQUERADE")],
             });
-            // The containers' own firewalls decide; this only keeps a policy of DROP from stopping what they allow.
+            // The containers' own firewalls decide; this only keeps a policy of DROP from stopping
+            // what they allow.
             chains.push(Chain {
                 table: "filter",
                 hook: "FORWARD",
@@ -263,7 +267,8 @@ fn declare(text: &mut String, chain: &Chain) {
     }
 }
 
-/// Input for iptables-restore that makes `chains` as they should be, each with exactly one jump to it.
+/// Input for iptables-restore that makes `chains` as they should be, each with exactly one jump to
+/// it.
 fn load(chains: &[Chain], saved: &str) -> String {
     let mut text = String::new();
     for chain in chains {

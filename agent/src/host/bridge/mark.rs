@@ -1,4 +1,5 @@
-//! How a bridge of ours is known again: a text on the interface itself, which lives exactly as long as it does.
+//! How a bridge of ours is known again: a text on the interface itself, which lives exactly as long
+//! as it does.
 
 use std::fmt;
 
@@ -51,8 +52,8 @@ impl Mark {
         Some(Self { before })
     }
 
-    /// This mark, with what `other` knows of the time before: a switch that was off before either bridge was made
-    /// was off.
+    /// This mark, with what `other` knows of the time before: a switch that was off before either
+    /// bridge was made was off.
     pub(super) fn earlier(&self, other: &Self) -> Self {
         let mut before = self.before;
         for (slot, other) in before.iter_mut().zip(other.before) {

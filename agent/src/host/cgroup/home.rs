@@ -11,9 +11,10 @@ use super::{CgroupError, Cgroups, write};
 
 /// The cgroups that the agent was started in, to return to.
 ///
-/// liblxc moves the process that starts a container to the cgroup of the container's monitor. Left there, the agent would keep that cgroup
-/// busy, and be no part of its systemd unit any more. The way back takes as long as liblxc's whole start, because the kernel waits for all
-/// processors, so nobody waits for it but who starts a process that stays: it begins where its parent is.
+/// liblxc moves the process that starts a container to the cgroup of the container's monitor. Left
+/// there, the agent would keep that cgroup busy, and be no part of its systemd unit any more. The
+/// way back takes as long as liblxc's whole start, because the kernel waits for all processors, so
+/// nobody waits for it but who starts a process that stays: it begins where its parent is.
 #[derive(Debug)]
 pub struct Home {
     directories: BTreeSet<PathBuf>,
@@ -41,8 +42,9 @@ impl Home {
         }))
     }
 
-    /// Lets the kernel make itself ready for processes that move between cgroups, in a thread. It waits for all processors then, some ten
-    /// milliseconds, but not again for the moves that soon follow: a container is prepared meanwhile.
+    /// Lets the kernel make itself ready for processes that move between cgroups, in a thread. It
+    /// waits for all processors then, some ten milliseconds, but not again for the moves that soon
+    /// follow: a container is prepared meanwhile.
     pub fn expect_moves(self: &Arc<Self>) {
         let home = self.clone();
         let moved = move || {
@@ -56,7 +58,8 @@ impl Home {
             .spawn(moved);
     }
 
-    /// To be called before liblxc starts a container; the process returns when the result is dropped.
+    /// To be called before liblxc starts a container; the process returns when the result is
+    /// dropped.
     #[must_use]
     pub fn leave(self: &Arc<Self>) -> Away {
         let mut traffic = self.traffic();

@@ -1,4 +1,5 @@
-//! Which hierarchies are mounted where, and where a process is in them; read from the texts of proc(5).
+//! Which hierarchies are mounted where, and where a process is in them; read from the texts of
+//! proc(5).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};

@@ -20,8 +20,9 @@ fn identity() -> Identity {
     }
 }
 
-/// Whether the kernel, running `program`, lets `frame` pass. Read as a socket's filter, a program returns how many
-/// bytes are to be kept: nothing arrives for TC_ACT_OK (0), two bytes for TC_ACT_SHOT (2).
+/// Whether the kernel, running `program`, lets `frame` pass. Read as a socket's filter, a program
+/// returns how many bytes are to be kept: nothing arrives for TC_ACT_OK (0), two bytes for
+/// TC_ACT_SHOT (2).
 fn passes(program: &[Instruction], frame: &[u8]) -> bool {
     let filter: Vec<libc::sock_filter> = program
         .iter()
@@ -238,8 +239,9 @@ fn ping_solicitation_and_listener_reports_pass() {
 
 #[test]
 fn a_short_frame_is_dropped_by_the_kernel_and_not_passed() {
-    // Loads behind the end of a frame end a program with 0. For a socket that means "keep nothing"; cls_bpf
-    // takes it for TC_ACT_OK, so such a frame must carry nothing that a receiver would accept.
+    // Loads behind the end of a frame end a program with 0. For a socket that means "keep nothing";
+    // cls_bpf takes it for TC_ACT_OK, so such a frame must carry nothing that a receiver would
+    // accept.
     let whole = frame(MAC, 0x0800, &ipv4([10, 0, 3, 3]));
     for length in 34..whole.len() {
         assert!(!passes(&honest(&identity()), &whole[..length]), "{length}");

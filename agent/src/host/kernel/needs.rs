@@ -68,8 +68,8 @@ const fn useful(options: &'static [&'static str], sign: Sign, purpose: &'static 
     }
 }
 
-/// In the order in which a container comes to need them. User namespaces and id-mapped mounts are not here:
-/// [`user_namespace::obstacle`](super::super::user_namespace::obstacle) tells of them.
+/// In the order in which a container comes to need them. User namespaces and id-mapped mounts are
+/// not here: [`user_namespace::obstacle`](super::super::user_namespace::obstacle) tells of them.
 pub(super) const NEEDS: &[Need] = &[
     vital(
         &["CONFIG_UTS_NS"],

@@ -15,13 +15,15 @@ pub(super) struct Signs {
     root: PathBuf,
     /// The types of file systems that it knows now.
     filesystems: String,
-    /// The lists of modules that are built in and that are there to be loaded; `None` where there is no list of the former.
+    /// The lists of modules that are built in and that are there to be loaded; `None` where there
+    /// is no list of the former.
     modules: Option<String>,
     /// The controllers of cgroups; `None` if they cannot be found out.
     controllers: Option<Vec<String>>,
     /// Whether Landlock answers.
     landlock: bool,
-    /// Whether programs can filter devices; `None` where cgroups are not unified, or it cannot be found out.
+    /// Whether programs can filter devices; `None` where cgroups are not unified, or it cannot be
+    /// found out.
     device_filter: Option<bool>,
 }
 

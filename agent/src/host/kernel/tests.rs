@@ -126,7 +126,8 @@ fn the_package_group_of_the_yocto_layer_recommends_the_modules() {
     assert!(missing.is_empty(), "{missing:?}");
 }
 
-/// A kernel of release 6.1 that has everything, in a directory: files by name, and the text of each.
+/// A kernel of release 6.1 that has everything, in a directory: files by name, and the text of
+/// each.
 fn complete() -> BTreeMap<String, String> {
     let mut files = BTreeMap::new();
     let mut filesystems = String::from("nodev\tproc\n");

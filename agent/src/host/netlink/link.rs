@@ -99,8 +99,8 @@ impl Netlink {
             .collect()
     }
 
-    /// Creates a bridge that is down and has no IP address. Its hardware address is given, because otherwise it
-    /// changes with the ports that come and go.
+    /// Creates a bridge that is down and has no IP address. Its hardware address is given, because
+    /// otherwise it changes with the ports that come and go.
     ///
     /// # Errors
     /// [`NetlinkError`], source RTM_NEWLINK of rtnetlink(7); EEXIST if the name is taken.
@@ -138,8 +138,9 @@ impl Netlink {
         self.request(&attempt, Rtm::Setlink, NlmF::empty(), message)
     }
 
-    /// Deletes an interface, and with it the other end of a veth pair. Returns when nobody sees it any more; the kernel acknowledges
-    /// that only when it has freed it, which takes a hundred times as long.
+    /// Deletes an interface, and with it the other end of a veth pair. Returns when nobody sees it
+    /// any more; the kernel acknowledges that only when it has freed it, which takes a hundred
+    /// times as long.
     ///
     /// # Errors
     /// [`NetlinkError`], source RTM_DELLINK of rtnetlink(7).
@@ -203,8 +204,9 @@ impl Netlink {
         self.request(&attempt, Rtm::Setlink, NlmF::empty(), message)
     }
 
-    /// Waits until an interface that was set up carries packets. The kernel does that work later, in another thread; what
-    /// is sent before is lost. From Linux 6.8 on the question itself makes the kernel do it at once.
+    /// Waits until an interface that was set up carries packets. The kernel does that work later,
+    /// in another thread; what is sent before is lost. From Linux 6.8 on the question itself makes
+    /// the kernel do it at once.
     ///
     /// Returns false if it does not within `limit`: nothing is connected to it, for example.
     ///

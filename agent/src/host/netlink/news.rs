@@ -40,8 +40,8 @@ impl LinkNews {
         unsafe { BorrowedFd::borrow_raw(self.0.as_raw_fd()) }
     }
 
-    /// Reads what there is, or waits for it: whether one of them is that interface `index` is gone. What cannot be read is as if it
-    /// had not come.
+    /// Reads what there is, or waits for it: whether one of them is that interface `index` is gone.
+    /// What cannot be read is as if it had not come.
     pub fn tells_end_of(&self, index: i32) -> bool {
         let Ok((messages, _groups)) = self.0.recv::<u16, Buffer>() else {
             return false;

@@ -1,6 +1,8 @@
-//! Traffic control (tc(8)): a classic BPF program that decides on each frame that arrives from an interface.
+//! Traffic control (tc(8)): a classic BPF program that decides on each frame that arrives from an
+//! interface.
 //!
-//! Such a filter belongs to the interface: it disappears with it, and no reload of any firewall touches it.
+//! Such a filter belongs to the interface: it disappears with it, and no reload of any firewall
+//! touches it.
 
 use neli::consts::nl::NlmF;
 use neli::consts::rtnl::{Rtm, Tca};
@@ -19,7 +21,8 @@ const TCA_BPF_OPS: u16 = 5;
 const TCA_BPF_FLAGS: u16 = 8;
 const TCA_BPF_FLAG_ACT_DIRECT: u32 = 1;
 
-/// Priority of our filter: before any that an integrator adds with tc(8)'s automatic numbers (from 49152).
+/// Priority of our filter: before any that an integrator adds with tc(8)'s automatic numbers (from
+/// 49152).
 const PRIORITY: u32 = 1;
 /// One fixed handle, so that setting a filter again replaces it in one step.
 const FILTER_HANDLE: u32 = 1;
@@ -38,8 +41,9 @@ pub struct Instruction {
 }
 
 impl Netlink {
-    /// Puts a program on an interface, in place of the one that is there. It runs for each frame that
-    /// arrives there (from the other end, for a veth) and returns a TC_ACT_ value (0 passes, 2 drops).
+    /// Puts a program on an interface, in place of the one that is there. It runs for each frame
+    /// that arrives there (from the other end, for a veth) and returns a TC_ACT_ value (0 passes, 2
+    /// drops).
     ///
     /// # Errors
     /// [`NetlinkError`], source RTM_NEWQDISC and RTM_NEWTFILTER of rtnetlink(7); needs

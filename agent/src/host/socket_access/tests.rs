@@ -20,7 +20,8 @@ const STRANGER: u32 = 589_824;
 /// Whether a user without privileges can connect.
 fn connects(socket: &Path, user: u32) -> bool {
     let socket = socket.to_owned();
-    // The file-system user ID belongs to the thread (setfsuid(2)); capabilities for files go with root's.
+    // The file-system user ID belongs to the thread (setfsuid(2)); capabilities for files go with
+    // root's.
     std::thread::spawn(move || {
         setfsuid(Uid::from_raw(user));
         match UnixStream::connect(socket) {

@@ -96,7 +96,8 @@ fn name(text: &str) -> Result<Host, &'static str> {
     if labels.len() > 253 || !labels.split('.').all(valid_label) {
         return Err("is no address, network or host name");
     }
-    // `10.0.3` and `10.0.0.256` would be looked up as names, or worse, read as other addresses by the resolver.
+    // `10.0.3` and `10.0.0.256` would be looked up as names, or worse, read as other addresses by
+    // the resolver.
     let last = labels.rsplit('.').next().unwrap_or_default();
     if last.bytes().all(|b| b.is_ascii_digit()) || last.starts_with("0x") || last.starts_with("0X")
     {

@@ -20,7 +20,8 @@ const JUMP_EQUAL: u16 = 0x15; // BPF_JMP | BPF_JEQ | BPF_K
 const JUMP_SET: u16 = 0x45; // BPF_JMP | BPF_JSET | BPF_K
 const RETURN: u16 = 0x06; // BPF_RET | BPF_K
 
-/// A condition on the low half of an argument. All arguments that are looked at are `int` or smaller for the kernel.
+/// A condition on the low half of an argument. All arguments that are looked at are `int` or
+/// smaller for the kernel.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Argument {
     index: u32,

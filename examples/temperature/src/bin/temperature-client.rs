@@ -1,7 +1,8 @@
 //! An app that uses the temperature service.
 //!
-//! Usage: `temperature-client [--session] echo TEXT | get | set DEGREES | watch`. `watch` prints a line when it listens, then
-//! the first change. A refused call ends it with status 1 and the error's name.
+//! Usage: `temperature-client [--session] echo TEXT | get | set DEGREES | watch`. `watch` prints a
+//! line when it listens, then the first change. A refused call ends it with status 1 and the
+//! error's name.
 
 use std::process::ExitCode;
 
