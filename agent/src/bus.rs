@@ -21,6 +21,7 @@ use caller::{Call, Callers, Identity};
 use crate::{
     agent::{Agent, AgentError},
     container::{Execution, processes::Ended},
+    error_chain::Chain,
     runtime::SmolRuntime,
 };
 
@@ -42,8 +43,9 @@ struct Interface {
 }
 
 fn failed(error: AgentError) -> fdo::Error {
-    log::warn!("{error}");
-    fdo::Error::Failed(error.to_string())
+    let text = Chain(&error).to_string();
+    log::warn!("{text}");
+    fdo::Error::Failed(text)
 }
 
 impl Interface {

@@ -9,6 +9,7 @@ pub mod command_line;
 pub mod config;
 pub mod container;
 pub mod daemon;
+pub mod error_chain;
 pub mod gateway;
 pub mod host;
 pub mod keyfile;
