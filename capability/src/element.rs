@@ -4,9 +4,11 @@
 //! the kernel; hence no string with a NUL is accepted anywhere.
 
 use crate::error::ConfigError;
-use crate::gateway::Element;
 use serde_json::Value;
 use std::path::{Component, Path, PathBuf};
+
+/// One object of a gateway's `config` array.
+pub type Element = serde_json::Map<String, Value>;
 
 /// The string at `key`, or `None` when the key is absent.
 ///

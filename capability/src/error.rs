@@ -1,7 +1,7 @@
 //! What can be wrong in the configuration of a gateway, and how it is told.
 
-use crate::json::{JsonPath, Position, Step, locate};
-use crate::manifest::Origin;
+use crate::gateway_config::Origin;
+use crate::json::{JsonPath, Position, Step, locate, shown};
 use serde_json::Value;
 use std::fmt;
 
@@ -21,12 +21,14 @@ struct Inner {
 }
 
 /// The kind of mistake.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Problem {
     /// A key that must be there is not.
+    #[error("is missing")]
     Missing,
     /// The value has another JSON type than the one needed.
+    #[error("must be {expected}, but is {found}")]
     WrongType {
         /// The type needed, with its article: "a string".
         expected: &'static str,
@@ -34,6 +36,7 @@ pub enum Problem {
         found: String,
     },
     /// The value has the right type but cannot be used.
+    #[error("{value} {why}")]
     Invalid {
         /// The value, as JSON.
         value: String,
@@ -41,6 +44,7 @@ pub enum Problem {
         why: String,
     },
     /// The value contradicts what an earlier element has asked for.
+    #[error("{value} contradicts {with}")]
     Conflict {
         /// The value, as JSON.
         value: String,
@@ -48,8 +52,10 @@ pub enum Problem {
         with: String,
     },
     /// The configuration array has no element.
+    #[error("must have at least one element, but is empty")]
     Empty,
     /// No gateway of this name exists in this build.
+    #[error("no such gateway, or one that was left out of this build")]
     UnknownGateway,
 }
 
@@ -178,38 +184,6 @@ impl fmt::Display for ConfigError {
 
 impl std::error::Error for ConfigError {}
 
-impl fmt::Display for Problem {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Missing => write!(f, "is missing"),
-            Self::WrongType { expected, found } => write!(f, "must be {expected}, but is {found}"),
-            Self::Invalid { value, why } => write!(f, "{value} {why}"),
-            Self::Conflict { value, with } => write!(f, "{value} contradicts {with}"),
-            Self::Empty => write!(f, "must have at least one element, but is empty"),
-            Self::UnknownGateway => {
-                write!(f, "no such gateway, or one that was left out of this build")
-            }
-        }
-    }
-}
-
-/// A JSON value as it is shown in messages: on one line, without control characters, and not too
-/// long.
-#[must_use]
-pub fn shown(value: &Value) -> String {
-    const LIMIT: usize = 120;
-    let mut text: String = value
-        .to_string()
-        .chars()
-        .map(|c| if c.is_control() { '\u{fffd}' } else { c })
-        .collect();
-    if let Some((cut, _)) = text.char_indices().nth(LIMIT) {
-        text.truncate(cut);
-        text.push('…');
-    }
-    text
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -226,12 +200,5 @@ mod tests {
             error.to_string(),
             "gateway \"network\", config[1].allow[2].ports: \"x\" is not a port"
         );
-    }
-
-    #[test]
-    fn long_and_unprintable_values_are_shown_short_and_printable() {
-        let long = shown(&json!("ä".repeat(500)));
-        assert!(long.chars().count() <= 121 && long.ends_with('…'), "{long}");
-        assert_eq!(shown(&json!("a\u{1b}[0m\u{9b}")), "\"a\\u001b[0m\u{fffd}\"");
     }
 }

@@ -21,31 +21,12 @@ pub mod pulseaudio;
 #[cfg(feature = "gateway-wayland")]
 pub mod wayland;
 
-use crate::error::{ConfigError, Problem, shown};
-use crate::manifest::{GatewayConfig, Origin};
+use crate::error::{ConfigError, Problem};
+use crate::gateway_config::{GatewayConfig, Origin};
+use crate::json::shown;
+use crate::settings::Settings;
 use serde_json::Value;
 use std::collections::BTreeSet;
-use std::fmt::Debug;
-
-/// One object of a gateway's `config` array.
-pub type Element = serde_json::Map<String, Value>;
-
-/// The merged configuration of one gateway. The default value is what a container has without any
-/// capability: nothing.
-pub trait Settings: Clone + Default + PartialEq + Debug + Send + 'static {
-    /// The gateway's `id` in manifests.
-    const ID: &'static str;
-
-    /// Every key that an element may have, at any depth. Others are ignored, with a warning. Empty:
-    /// no check.
-    const KEYS: &'static [&'static str] = &[];
-
-    /// Parses one element and merges it in.
-    ///
-    /// # Errors
-    /// The element cannot be used; `self` is then to be thrown away, so work on a clone.
-    fn merge(&mut self, element: &Element) -> Result<(), ConfigError>;
-}
 
 /// Declares [`GatewaySettings`] from one line per gateway: feature, field and type.
 macro_rules! gateways {

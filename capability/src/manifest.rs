@@ -1,66 +1,19 @@
 //! One service manifest: a JSON document that defines capabilities.
 
-use crate::error::shown;
-use crate::gateway::{Element, known_keys};
-use crate::json::{JsonPath, Position, duplicate_keys, locate};
+mod error;
+
+pub use error::{FormatError, ManifestError};
+
+use crate::element::Element;
+use crate::gateway::known_keys;
+use crate::gateway_config::{GatewayConfig, Origin};
+use crate::json::{JsonPath, Position, duplicate_keys, locate, shown};
 use serde_json::Value;
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 /// The only version of the format.
 pub const VERSION: &str = "1";
-
-/// What one capability asks of one gateway.
-#[derive(Debug, Clone, PartialEq)]
-pub struct GatewayConfig {
-    /// ID of the gateway. Whether it exists is checked when the capability is set.
-    pub id: String,
-    /// The gateway's configuration: from a manifest always an array of objects, possibly empty.
-    pub config: Value,
-    /// Where it was read.
-    pub origin: Origin,
-}
-
-/// Where a gateway configuration was read: identifies it, and tells people where to look.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Origin {
-    /// The manifest.
-    pub file: Arc<Path>,
-    /// Name of the capability.
-    pub capability: Arc<str>,
-    /// The gateway's object in the manifest, such as `capabilities[0].gateways[1]`.
-    pub path: JsonPath,
-}
-
-impl Origin {
-    /// The `gateway`-th gateway of the `index`-th capability, which is called `capability`, of
-    /// manifest `file`.
-    #[must_use]
-    pub fn new(file: &Path, capability: &str, index: usize, gateway: usize) -> Self {
-        let path = JsonPath::default()
-            .join("capabilities")
-            .join(index)
-            .join("gateways")
-            .join(gateway);
-        Self {
-            file: file.into(),
-            capability: capability.into(),
-            path,
-        }
-    }
-}
-
-impl fmt::Display for Origin {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "capability {} in {}",
-            self.capability,
-            self.file.display()
-        )
-    }
-}
 
 /// A capability as one manifest defines it; others may add to it.
 #[derive(Debug, Clone, PartialEq)]
@@ -101,117 +54,12 @@ impl fmt::Display for Warning {
     }
 }
 
-/// A manifest, or a place of manifests, that cannot be used.
-#[derive(Debug)]
-#[non_exhaustive]
-pub enum ManifestError {
-    /// A file or directory could not be read.
-    Read {
-        /// The file or directory.
-        path: PathBuf,
-        /// Why.
-        source: std::io::Error,
-    },
-    /// The path is one that cannot hold manifests.
-    Refused {
-        /// The path.
-        path: PathBuf,
-        /// Why, as the end of a sentence.
-        why: &'static str,
-    },
-    /// The file is larger than allowed.
-    TooLarge {
-        /// The file.
-        file: PathBuf,
-        /// The most bytes.
-        limit: u32,
-    },
-    /// The file is no JSON.
-    Syntax {
-        /// The file.
-        file: PathBuf,
-        /// Where the JSON ends to be JSON.
-        position: Position,
-        /// What is wrong.
-        message: String,
-    },
-    /// The file is JSON, but no manifest.
-    Format {
-        /// The file.
-        file: PathBuf,
-        /// Where the wrong value, or the object that lacks a key, starts.
-        position: Position,
-        /// The value or missing key, such as `capabilities[0].name`; empty for the whole document.
-        path: JsonPath,
-        /// What is wrong, as the end of a sentence.
-        message: String,
-    },
-}
-
-impl ManifestError {
-    /// The file or directory.
-    #[must_use]
-    pub fn path(&self) -> &Path {
-        match self {
-            Self::Read { path, .. } | Self::Refused { path, .. } => path,
-            Self::TooLarge { file, .. } | Self::Syntax { file, .. } | Self::Format { file, .. } => {
-                file
-            }
-        }
-    }
-
-    /// Where in the file; `None` when it was not even read.
-    #[must_use]
-    pub fn position(&self) -> Option<Position> {
-        match self {
-            Self::Syntax { position, .. } | Self::Format { position, .. } => Some(*position),
-            Self::Read { .. } | Self::Refused { .. } | Self::TooLarge { .. } => None,
-        }
-    }
-
-    /// What is wrong, without the place.
-    #[must_use]
-    pub fn message(&self) -> String {
-        match self {
-            Self::Read { source, .. } => format!("cannot be read: {source}"),
-            Self::Refused { why, .. } => (*why).to_owned(),
-            Self::TooLarge { limit, .. } => {
-                format!("is larger than the {limit} bytes of max-manifest-size")
-            }
-            Self::Syntax { message, .. } => message.clone(),
-            Self::Format { path, message, .. } if path.0.is_empty() => {
-                format!("manifest: {message}")
-            }
-            Self::Format { path, message, .. } => format!("{path}: {message}"),
-        }
-    }
-}
-
-impl fmt::Display for ManifestError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.path().display())?;
-        if let Some(position) = self.position() {
-            write!(f, ":{position}")?;
-        }
-        write!(f, ": {}", self.message())
-    }
-}
-
-impl std::error::Error for ManifestError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::Read { source, .. } => Some(source),
-            _ => None,
-        }
-    }
-}
-
 /// Reads a manifest from `source`, the contents of `file`.
 ///
 /// # Errors
 /// `source` is no JSON, or does not have the structure of a manifest.
-pub fn parse(file: &Path, source: &[u8]) -> Result<Manifest, ManifestError> {
-    let document: Value = serde_json::from_slice(source).map_err(|e| ManifestError::Syntax {
+pub fn parse(file: &Path, source: &[u8]) -> Result<Manifest, FormatError> {
+    let document: Value = serde_json::from_slice(source).map_err(|e| FormatError {
         file: file.to_owned(),
         position: Position {
             line: e.line(),
@@ -247,7 +95,7 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    fn document(&mut self, document: &Value) -> Result<Vec<Capability>, ManifestError> {
+    fn document(&mut self, document: &Value) -> Result<Vec<Capability>, FormatError> {
         let top = JsonPath::default();
         let object = self.object(document, &top)?;
         for path in duplicate_keys(self.source) {
@@ -281,7 +129,7 @@ impl Reader<'_> {
         value: &Value,
         index: usize,
         at: &JsonPath,
-    ) -> Result<Capability, ManifestError> {
+    ) -> Result<Capability, FormatError> {
         let object = self.object(value, at)?;
         self.warn_of_unknown_keys(object, at, &["name", "gateways"]);
         let name = self.name(object, at, "name")?;
@@ -301,7 +149,7 @@ impl Reader<'_> {
         Ok(Capability { name, gateways })
     }
 
-    fn gateway(&mut self, value: &Value, origin: Origin) -> Result<GatewayConfig, ManifestError> {
+    fn gateway(&mut self, value: &Value, origin: Origin) -> Result<GatewayConfig, FormatError> {
         let at = &origin.path;
         let object = self.object(value, at)?;
         self.warn_of_unknown_keys(object, at, &["id", "config"]);
@@ -323,13 +171,13 @@ impl Reader<'_> {
         })
     }
 
-    fn object<'v>(&self, value: &'v Value, at: &JsonPath) -> Result<&'v Element, ManifestError> {
+    fn object<'v>(&self, value: &'v Value, at: &JsonPath) -> Result<&'v Element, FormatError> {
         value
             .as_object()
             .ok_or_else(|| self.error(at, format!("must be an object, but is {}", shown(value))))
     }
 
-    fn array<'v>(&self, value: &'v Value, at: &JsonPath) -> Result<&'v [Value], ManifestError> {
+    fn array<'v>(&self, value: &'v Value, at: &JsonPath) -> Result<&'v [Value], FormatError> {
         let array = value
             .as_array()
             .ok_or_else(|| self.error(at, format!("must be an array, but is {}", shown(value))))?;
@@ -337,7 +185,7 @@ impl Reader<'_> {
     }
 
     /// The string at `key`, which must be there and must not be empty.
-    fn name(&self, object: &Element, at: &JsonPath, key: &str) -> Result<String, ManifestError> {
+    fn name(&self, object: &Element, at: &JsonPath, key: &str) -> Result<String, FormatError> {
         match object.get(key) {
             Some(Value::String(name)) if !name.is_empty() => Ok(name.clone()),
             Some(other) => Err(self.error(
@@ -348,12 +196,16 @@ impl Reader<'_> {
         }
     }
 
-    fn error(&self, path: &JsonPath, message: impl Into<String>) -> ManifestError {
-        ManifestError::Format {
+    fn error(&self, path: &JsonPath, message: impl Into<String>) -> FormatError {
+        let message = message.into();
+        FormatError {
             file: self.file.to_owned(),
             position: locate(self.source, path),
-            path: path.clone(),
-            message: message.into(),
+            message: if path.0.is_empty() {
+                format!("manifest: {message}")
+            } else {
+                format!("{path}: {message}")
+            },
         }
     }
 

@@ -1,8 +1,8 @@
 //! All manifests of the system, and the choice of capabilities from them.
 
-use crate::manifest::{Capability, GatewayConfig, Manifest, ManifestError, Warning, parse};
+use crate::gateway_config::GatewayConfig;
+use crate::manifest::{Capability, Manifest, ManifestError, Warning, parse};
 use std::collections::BTreeMap;
-use std::fmt;
 use std::fs;
 use std::io::{self, Read as _};
 use std::os::unix::ffi::OsStrExt;
@@ -105,16 +105,9 @@ fn is_manifest_name(name: &[u8]) -> bool {
 }
 
 /// A name that no manifest defines.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("no service manifest defines capability {0:?}")]
 pub struct UnknownCapability(pub String);
-
-impl fmt::Display for UnknownCapability {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "no service manifest defines capability {:?}", self.0)
-    }
-}
-
-impl std::error::Error for UnknownCapability {}
 
 /// A capability, or all default ones together, with the configurations that it has in all
 /// manifests.

@@ -122,8 +122,8 @@ impl Checker {
             Err(error) => {
                 self.report.add(
                     Severity::Error,
-                    place(error.path(), error.position()),
-                    error.message(),
+                    place(&error.file, Some(error.position)),
+                    error.message,
                 );
                 Vec::new()
             }

@@ -2,7 +2,6 @@
 
 use lexopt::{Arg, Parser};
 use std::ffi::OsString;
-use std::fmt;
 use std::path::PathBuf;
 
 const HELP: &str = "\
@@ -28,7 +27,7 @@ const VERSION: &str = concat!(
 );
 
 /// What the command line asks for.
-pub enum Command {
+pub enum Invocation {
     /// Check manifests.
     Check(Options),
     /// Print a text and exit.
@@ -49,25 +48,20 @@ pub struct Options {
 }
 
 /// A command line that cannot be understood.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 pub enum UsageError {
     /// An option.
+    #[error("{0} (see --help)")]
     Option(lexopt::Error),
     /// There is nothing to check.
+    #[error("no manifest or directory named (see --help)")]
     NoPath,
 }
 
-impl fmt::Display for UsageError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Option(error) => write!(f, "{error} (see --help)"),
-            Self::NoPath => write!(f, "no manifest or directory named (see --help)"),
-        }
-    }
-}
-
 /// Reads the arguments, without the program's name.
-pub fn parse(arguments: impl Iterator<Item = OsString> + 'static) -> Result<Command, UsageError> {
+pub fn parse(
+    arguments: impl Iterator<Item = OsString> + 'static,
+) -> Result<Invocation, UsageError> {
     let mut options = Options::default();
     let mut parser = Parser::from_args(arguments);
     while let Some(argument) = parser.next().map_err(UsageError::Option)? {
@@ -79,8 +73,8 @@ pub fn parse(arguments: impl Iterator<Item = OsString> + 'static) -> Result<Comm
             }
             Arg::Short('s') | Arg::Long("strict") => options.strict = true,
             Arg::Short('q') | Arg::Long("quiet") => options.quiet = true,
-            Arg::Short('h') | Arg::Long("help") => return Ok(Command::Print(HELP)),
-            Arg::Short('V') | Arg::Long("version") => return Ok(Command::Print(VERSION)),
+            Arg::Short('h') | Arg::Long("help") => return Ok(Invocation::Print(HELP)),
+            Arg::Short('V') | Arg::Long("version") => return Ok(Invocation::Print(VERSION)),
             Arg::Value(path) => options.paths.push(path.into()),
             other => return Err(UsageError::Option(other.unexpected())),
         }
@@ -88,5 +82,5 @@ pub fn parse(arguments: impl Iterator<Item = OsString> + 'static) -> Result<Comm
     if options.paths.is_empty() && options.default_paths.is_empty() {
         return Err(UsageError::NoPath);
     }
-    Ok(Command::Check(options))
+    Ok(Invocation::Check(options))
 }

@@ -6,6 +6,7 @@
 mod check;
 mod cli;
 
+use std::error::Error as _;
 use std::io::Write;
 use std::process::ExitCode;
 
@@ -16,8 +17,8 @@ const TROUBLE: u8 = 2;
 
 fn main() -> ExitCode {
     let options = match cli::parse(std::env::args_os().skip(1)) {
-        Ok(cli::Command::Check(options)) => options,
-        Ok(cli::Command::Print(text)) => return print(text),
+        Ok(cli::Invocation::Check(options)) => options,
+        Ok(cli::Invocation::Print(text)) => return print(text),
         Err(error) => {
             eprintln!("softwarecontainer-validate: {error}");
             return ExitCode::from(TROUBLE);
@@ -26,7 +27,11 @@ fn main() -> ExitCode {
     let report = match check::check(&options.paths, &options.default_paths) {
         Ok(report) => report,
         Err(error) => {
-            eprintln!("softwarecontainer-validate: {error}");
+            let cause = error.source().map(|cause| format!(": {cause}"));
+            eprintln!(
+                "softwarecontainer-validate: {error}{}",
+                cause.unwrap_or_default()
+            );
             return ExitCode::from(TROUBLE);
         }
     };

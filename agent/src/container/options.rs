@@ -1,7 +1,7 @@
 //! The options of one container: the argument of `Create`.
 
 use serde_json::{Map, Value};
-use softwarecontainer_capability::error::shown;
+use softwarecontainer_capability::json::shown;
 use std::fmt;
 
 /// How a container is to be made.

@@ -5,9 +5,9 @@ mod plan;
 
 use std::fmt;
 
-use softwarecontainer_capability::gateway::{
+use softwarecontainer_capability::{
     Settings as _,
-    cgroups::{CgroupValue, CgroupsSettings},
+    gateway::cgroups::{CgroupValue, CgroupsSettings},
 };
 
 use super::{Gateway, GatewayError, Target};

@@ -17,9 +17,9 @@ use std::{
     sync::Arc,
 };
 
-use softwarecontainer_capability::gateway::{
+use softwarecontainer_capability::{
     Settings as _,
-    dbus::{self, DbusSettings},
+    gateway::dbus::{self, DbusSettings},
 };
 use softwarecontainer_dbus_proxy::{
     client::{Proxy, Service, Services},
@@ -148,19 +148,19 @@ fn socket_name(bus: Bus, name: &str) -> String {
     }
 }
 
-fn rules(settings: &DbusSettings, bus: Bus) -> Option<&Vec<dbus::Rule>> {
+fn rules(settings: &DbusSettings, bus: Bus) -> Option<&Vec<dbus::MessageRule>> {
     match bus {
         Bus::Session => settings.session.as_ref(),
         Bus::System => settings.system.as_ref(),
     }
 }
 
-fn rule(rule: &dbus::Rule) -> Rule {
+fn rule(rule: &dbus::MessageRule) -> Rule {
     Rule {
         direction: match rule.direction {
-            dbus::Direction::Outgoing => Some(Direction::Outgoing),
-            dbus::Direction::Incoming => Some(Direction::Incoming),
-            dbus::Direction::Both => None,
+            dbus::MessageDirection::Outgoing => Some(Direction::Outgoing),
+            dbus::MessageDirection::Incoming => Some(Direction::Incoming),
+            dbus::MessageDirection::Both => None,
         },
         interface: Pattern::new(&rule.interface),
         path: Pattern::new(&rule.path),

@@ -13,7 +13,7 @@ use std::{
 };
 
 use nix::sys::stat::{Mode, SFlag, major, minor, mknod};
-use softwarecontainer_capability::gateway::{Settings as _, devicenode::DeviceNodeSettings};
+use softwarecontainer_capability::{Settings as _, gateway::devicenode::DeviceNodeSettings};
 
 use super::{Gateway, GatewayError, Target, error::Cause};
 use crate::host::mount::DetachedMount;

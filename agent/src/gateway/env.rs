@@ -2,7 +2,7 @@
 
 use std::{fmt::Write as _, fs, io};
 
-use softwarecontainer_capability::gateway::{Settings as _, env::EnvSettings};
+use softwarecontainer_capability::{Settings as _, gateway::env::EnvSettings};
 
 use super::{Gateway, GatewayError, Target, error::Cause};
 

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use softwarecontainer_capability::gateway::{Settings as _, file::FileSettings};
+use softwarecontainer_capability::{Settings as _, gateway::file::FileSettings};
 
 use super::{Gateway, GatewayError, Target, error::Cause};
 

@@ -8,7 +8,7 @@ mod rules;
 use std::fmt;
 use std::os::fd::BorrowedFd;
 
-use softwarecontainer_capability::gateway::{Settings as _, network::NetworkSettings};
+use softwarecontainer_capability::{Settings as _, gateway::network::NetworkSettings};
 
 use super::{Gateway, GatewayError, Target};
 use crate::host::iptables::FirewallError;

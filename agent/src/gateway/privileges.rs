@@ -5,7 +5,7 @@
 use std::{fmt, fs, io};
 
 use softwarecontainer_capability::{
-    gateway::Settings as _,
+    Settings as _,
     privilege::{Capability, Privileges, Resource, UNLIMITED},
 };
 

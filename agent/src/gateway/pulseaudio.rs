@@ -5,7 +5,7 @@
 
 use std::{collections::BTreeMap, env, path::PathBuf};
 
-use softwarecontainer_capability::gateway::{Settings as _, pulseaudio::PulseAudioSettings};
+use softwarecontainer_capability::{Settings as _, gateway::pulseaudio::PulseAudioSettings};
 
 use super::{
     Gateway, GatewayError, Target,

@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use softwarecontainer_capability::gateway::{Settings as _, wayland::WaylandSettings};
+use softwarecontainer_capability::{Settings as _, gateway::wayland::WaylandSettings};
 
 use super::{
     Gateway, GatewayError, Target,

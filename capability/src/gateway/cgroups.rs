@@ -5,9 +5,9 @@ mod quantity;
 pub use crate::class_id::ClassId;
 pub use quantity::Bytes;
 
-use super::{Element, Settings};
-use crate::element::required_str;
+use crate::element::{Element, required_str};
 use crate::error::ConfigError;
+use crate::settings::Settings;
 use std::collections::BTreeMap;
 
 /// Name of the setting that classifies network packets.
@@ -88,14 +88,18 @@ fn check_name(setting: &str) -> Result<(), &'static str> {
     }
 }
 
-fn parse(setting: &str, text: &str) -> Result<CgroupValue, &'static str> {
+fn parse(setting: &str, text: &str) -> Result<CgroupValue, String> {
     match setting {
-        "memory.limit_in_bytes" | "memory.memsw.limit_in_bytes" => {
-            Bytes::parse(text).map(CgroupValue::Memory)
-        }
-        "cpu.shares" => quantity::shares(text).map(CgroupValue::Shares),
-        NET_CLS_CLASSID => ClassId::parse(text).map(CgroupValue::Class),
-        _ if text.contains(['\n', '\r']) => Err("has more than one line"),
+        "memory.limit_in_bytes" | "memory.memsw.limit_in_bytes" => Bytes::parse(text)
+            .map(CgroupValue::Memory)
+            .map_err(|error| error.to_string()),
+        "cpu.shares" => quantity::shares(text)
+            .map(CgroupValue::Shares)
+            .map_err(str::to_owned),
+        NET_CLS_CLASSID => ClassId::parse(text)
+            .map(CgroupValue::Class)
+            .map_err(str::to_owned),
+        _ if text.contains(['\n', '\r']) => Err("has more than one line".to_owned()),
         _ => Ok(CgroupValue::Text(text.to_owned())),
     }
 }

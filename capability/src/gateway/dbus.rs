@@ -1,8 +1,9 @@
 //! D-Bus gateway: which messages a container may exchange with the host's buses.
 
-use super::{Element, Settings};
-use crate::element::optional_str;
-use crate::error::{ConfigError, Problem, shown};
+use crate::element::{Element, optional_str};
+use crate::error::{ConfigError, Problem};
+use crate::json::shown;
+use crate::settings::Settings;
 use serde_json::Value;
 
 const SESSION: &str = "dbus-gateway-config-session";
@@ -13,17 +14,17 @@ const SYSTEM: &str = "dbus-gateway-config-system";
 pub struct DbusSettings {
     /// Rules for the session bus. `None`: there is no such bus for the container; no rules: there
     /// is one, but nothing passes.
-    pub session: Option<Vec<Rule>>,
+    pub session: Option<Vec<MessageRule>>,
     /// Rules for the system bus, likewise.
-    pub system: Option<Vec<Rule>>,
+    pub system: Option<Vec<MessageRule>>,
 }
 
 /// Messages that may pass. Names are globs: `*` is any run of characters, `?` any one. An empty one
 /// matches nothing.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
-pub struct Rule {
+pub struct MessageRule {
     /// Which way.
-    pub direction: Direction,
+    pub direction: MessageDirection,
     /// Interface; only `*` matches messages without one.
     pub interface: String,
     /// Object path.
@@ -34,7 +35,7 @@ pub struct Rule {
 
 /// Which way messages go, seen from the container.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub enum Direction {
+pub enum MessageDirection {
     /// From the container.
     Outgoing,
     /// To the container.
@@ -73,7 +74,7 @@ impl Settings for DbusSettings {
     }
 }
 
-fn add_rules(rules: &mut Vec<Rule>, key: &str, value: &Value) -> Result<(), ConfigError> {
+fn add_rules(rules: &mut Vec<MessageRule>, key: &str, value: &Value) -> Result<(), ConfigError> {
     let Value::Array(elements) = value else {
         return Err(ConfigError::wrong_type(key, "an array", value));
     };
@@ -89,7 +90,7 @@ fn add_rules(rules: &mut Vec<Rule>, key: &str, value: &Value) -> Result<(), Conf
 }
 
 /// One rule for each member that the element names.
-fn parse_rule(value: &Value) -> Result<Vec<Rule>, ConfigError> {
+fn parse_rule(value: &Value) -> Result<Vec<MessageRule>, ConfigError> {
     let Value::Object(element) = value else {
         return Err(ConfigError::new(Problem::WrongType {
             expected: "an object",
@@ -98,9 +99,9 @@ fn parse_rule(value: &Value) -> Result<Vec<Rule>, ConfigError> {
     };
     let text = |key| optional_str(element, key)?.ok_or_else(|| ConfigError::missing(key));
     let direction = match text("direction")? {
-        "outgoing" => Direction::Outgoing,
-        "incoming" => Direction::Incoming,
-        "*" => Direction::Both,
+        "outgoing" => MessageDirection::Outgoing,
+        "incoming" => MessageDirection::Incoming,
+        "*" => MessageDirection::Both,
         other => {
             let why = "is not \"outgoing\", \"incoming\" or \"*\"";
             return Err(ConfigError::invalid("direction", &other.into(), why));
@@ -108,7 +109,7 @@ fn parse_rule(value: &Value) -> Result<Vec<Rule>, ConfigError> {
     };
     let interface = text("interface")?;
     let path = text("object-path")?;
-    let rule = |member: &str| Rule {
+    let rule = |member: &str| MessageRule {
         direction,
         interface: interface.to_owned(),
         path: path.to_owned(),
@@ -146,8 +147,8 @@ mod tests {
         json!({"direction": direction, "interface": interface, "object-path": path, "method": method})
     }
 
-    fn made(direction: Direction, interface: &str, path: &str, member: &str) -> Rule {
-        Rule {
+    fn made(direction: MessageDirection, interface: &str, path: &str, member: &str) -> MessageRule {
+        MessageRule {
             direction,
             interface: interface.into(),
             path: path.into(),
@@ -165,9 +166,9 @@ mod tests {
         .unwrap();
         assert_eq!(settings.session, Some(vec![]));
         let expected = vec![
-            made(Direction::Outgoing, "a.b", "/x", "M"),
-            made(Direction::Both, "", "*", "N"),
-            made(Direction::Both, "", "*", "O"),
+            made(MessageDirection::Outgoing, "a.b", "/x", "M"),
+            made(MessageDirection::Both, "", "*", "N"),
+            made(MessageDirection::Both, "", "*", "O"),
         ];
         assert_eq!(settings.system, Some(expected));
     }
@@ -183,7 +184,7 @@ mod tests {
         let settings: DbusSettings =
             merged(json!([{SESSION: [rule("incoming", "*", "*", json!("*"))], SYSTEM: []}]))
                 .unwrap();
-        let expected = made(Direction::Incoming, "*", "*", "*");
+        let expected = made(MessageDirection::Incoming, "*", "*", "*");
         assert_eq!(
             (settings.session, settings.system),
             (Some(vec![expected]), Some(vec![]))

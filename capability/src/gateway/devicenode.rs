@@ -1,8 +1,8 @@
 //! Devicenode gateway: device nodes of the host in a container.
 
-use super::{Element, Settings};
-use crate::element::{optional_str, required_absolute_path};
+use crate::element::{Element, optional_str, required_absolute_path};
 use crate::error::ConfigError;
+use crate::settings::Settings;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::PathBuf;

@@ -1,8 +1,8 @@
 //! Env gateway: environment variables of everything executed in a container.
 
-use super::{Element, Settings};
-use crate::element::{optional_str, required_str};
+use crate::element::{Element, optional_str, required_str};
 use crate::error::ConfigError;
+use crate::settings::Settings;
 use std::collections::BTreeMap;
 
 /// Merged configuration of the env gateway.

@@ -1,8 +1,8 @@
 //! File gateway: files and directories of the host in a container.
 
-use super::{Element, Settings};
-use crate::element::{required_absolute_path, required_bool, required_str};
+use crate::element::{Element, required_absolute_path, required_bool, required_str};
 use crate::error::ConfigError;
+use crate::settings::Settings;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 

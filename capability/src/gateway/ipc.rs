@@ -1,8 +1,8 @@
 //! IPC gateway: System V IPC and POSIX message queues with the host. The classic agent has none.
 
-use super::{Element, Settings};
-use crate::element::required_bool;
+use crate::element::{Element, required_bool};
 use crate::error::ConfigError;
+use crate::settings::Settings;
 
 /// Merged configuration of the IPC gateway.
 #[derive(Clone, Default, PartialEq, Eq, Debug)]

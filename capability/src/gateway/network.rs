@@ -10,9 +10,10 @@ mod protocol;
 pub use host::Host;
 pub use ports::Ports;
 
-use super::{Element, Settings};
-use crate::element::required_str;
-use crate::error::{ConfigError, Problem, shown};
+use crate::element::{Element, required_str};
+use crate::error::{ConfigError, Problem};
+use crate::json::shown;
+use crate::settings::Settings;
 use protocol::Protocol;
 use serde_json::Value;
 use std::collections::BTreeSet;

@@ -1,9 +1,12 @@
 //! Privileges gateway: system calls, kernel capabilities and limits that apps do not have by
 //! default. The classic agent has none, because it takes nothing away.
 
-use super::{Element, Settings};
-use crate::error::{ConfigError, Problem, shown};
+use crate::element::Element;
+use crate::error::{ConfigError, Problem};
+use crate::json::shown;
 use crate::privilege::{Capability, Privileges, Resource, SystemCall, UNLIMITED};
+use crate::settings::Settings;
+use crate::size;
 use serde_json::Value;
 use std::collections::BTreeMap;
 
@@ -167,19 +170,7 @@ fn bytes(value: &Value) -> Option<u64> {
         Value::String(text) => text,
         other => return other.as_u64(),
     };
-    let (digits, factor) = match text.strip_suffix(['k', 'K', 'm', 'M', 'g', 'G']) {
-        Some(digits) => match text.as_bytes().last()?.to_ascii_lowercase() {
-            b'k' => (digits, 1 << 10),
-            b'm' => (digits, 1 << 20),
-            _ => (digits, 1 << 30),
-        },
-        None => (text.as_str(), 1),
-    };
-    // `parse` alone would take a sign.
-    let plain = digits.bytes().all(|byte| byte.is_ascii_digit());
-    plain
-        .then(|| digits.parse::<u64>().ok()?.checked_mul(factor))
-        .flatten()
+    size::parse(text).ok()
 }
 
 #[cfg(test)]

@@ -1,8 +1,8 @@
 //! PulseAudio gateway: access to the host's sound server.
 
-use super::{Element, Settings};
-use crate::element::required_bool;
+use crate::element::{Element, required_bool};
 use crate::error::ConfigError;
+use crate::settings::Settings;
 
 /// Merged configuration of the PulseAudio gateway.
 #[derive(Clone, Default, PartialEq, Eq, Debug)]

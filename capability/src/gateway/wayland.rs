@@ -1,8 +1,8 @@
 //! Wayland gateway: access to the host's compositor.
 
-use super::{Element, Settings};
-use crate::element::required_bool;
+use crate::element::{Element, required_bool};
 use crate::error::ConfigError;
+use crate::settings::Settings;
 
 /// Merged configuration of the Wayland gateway.
 #[derive(Clone, Default, PartialEq, Eq, Debug)]

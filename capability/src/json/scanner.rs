@@ -1,6 +1,6 @@
 //! A walk over the text of JSON, for what a parser's result no longer tells.
 
-use super::JsonPath;
+use super::path::JsonPath;
 use std::collections::BTreeSet;
 
 /// Walks over JSON text that a real parser has already accepted; hence it only counts brackets and

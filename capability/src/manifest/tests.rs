@@ -5,7 +5,7 @@ use crate::gateway::tests::any_json;
 use proptest::prelude::*;
 use serde_json::json;
 
-fn read(source: &str) -> Result<Manifest, ManifestError> {
+fn read(source: &str) -> Result<Manifest, FormatError> {
     parse(Path::new("/m/a.json"), source.as_bytes())
 }
 
@@ -160,7 +160,7 @@ proptest! {
             _ => json!({"version": "1", "capabilities": [{"name": "a", "gateways": [{"id": "env", "config": json}]}]}),
         };
         let source = serde_json::to_string_pretty(&json).unwrap();
-        if let Err(ManifestError::Format { position, .. }) = read(&source) {
+        if let Err(FormatError { position, .. }) = read(&source) {
             let line = source.lines().nth(position.line - 1).unwrap();
             prop_assert!(position.column <= line.len(), "{position} of {source}");
         }

@@ -1,5 +1,7 @@
 //! Numbers with a meaning: amounts of memory, shares of the processor.
 
+use crate::size::{self, SizeError};
+
 /// An amount of memory; without a limit it is the largest of all.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Bytes {
@@ -14,21 +16,11 @@ impl Bytes {
     ///
     /// # Errors
     /// What is wrong with it, as the end of a sentence.
-    pub fn parse(text: &str) -> Result<Self, &'static str> {
+    pub fn parse(text: &str) -> Result<Self, SizeError> {
         if text == "-1" {
             return Ok(Self::Unlimited);
         }
-        let (digits, factor) = match text.as_bytes().last() {
-            Some(b'k' | b'K') => (text.get(..text.len() - 1), 1 << 10),
-            Some(b'm' | b'M') => (text.get(..text.len() - 1), 1 << 20),
-            Some(b'g' | b'G') => (text.get(..text.len() - 1), 1 << 30),
-            _ => (Some(text), 1),
-        };
-        let number = digits.and_then(number).ok_or("is not a number of bytes")?;
-        number
-            .checked_mul(factor)
-            .map(Self::Limited)
-            .ok_or("is more than 2^64 bytes")
+        size::parse(text).map(Self::Limited)
     }
 }
 

@@ -1,6 +1,7 @@
 //! The `ports` of a rule.
 
-use crate::error::{ConfigError, Problem, shown};
+use crate::error::{ConfigError, Problem};
+use crate::json::shown;
 use serde_json::Value;
 
 /// A range of port numbers, both ends included.

@@ -1,6 +1,7 @@
 //! The `protocols` of a rule.
 
-use crate::error::{ConfigError, Problem, shown};
+use crate::error::{ConfigError, Problem};
+use crate::json::shown;
 use serde_json::Value;
 use std::collections::BTreeSet;
 
