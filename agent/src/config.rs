@@ -6,7 +6,6 @@ mod install;
 mod limits;
 mod reader;
 
-pub use bridge::BridgeConfig;
 pub use error::ConfigError;
 pub use install::{default_config_file, prefix, sysconf_dir};
 pub use limits::Limits;
@@ -15,6 +14,7 @@ use crate::cli::Options;
 use crate::keyfile;
 use reader::Reader;
 use softwarecontainer_capability::ManifestSource;
+use softwarecontainer_network::BridgeSettings;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -55,7 +55,7 @@ pub struct Config {
     /// Manifests that are always applied.
     pub default_manifests: ManifestSource,
     /// The containers' network.
-    pub bridge: BridgeConfig,
+    pub bridge: BridgeSettings,
     /// Absolute path where LXC keeps its containers; `None` for LXC's own default.
     pub lxc_path: Option<PathBuf>,
     /// Whether containers get a user namespace.
@@ -111,7 +111,7 @@ impl Default for Config {
             default_manifests: ManifestSource::default_place(
                 directory.join("service-manifest.default.d/"),
             ),
-            bridge: BridgeConfig::default(),
+            bridge: BridgeSettings::default(),
             lxc_path: None,
             user_namespace: UserNamespace::Auto,
             wayland_socket: None,
@@ -188,7 +188,7 @@ impl Config {
         if let Some(path) = reader.string("default-service-manifest-dir")? {
             config.default_manifests = ManifestSource::named(path);
         }
-        config.bridge = BridgeConfig::read(&mut reader)?;
+        config.bridge = bridge::read(&mut reader)?;
         for (key, target) in [
             ("lxc-path", &mut config.lxc_path),
             ("wayland-socket", &mut config.wayland_socket),

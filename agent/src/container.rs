@@ -27,6 +27,7 @@ use std::{
 use softwarecontainer_capability::{Selected, gateway::GatewaySettings, privilege::Privileges};
 use softwarecontainer_init::{Command, Confinement};
 use softwarecontainer_lxc as lxc;
+use softwarecontainer_network::Network;
 
 pub use error::ContainerError;
 pub use lifecycle::Host;
@@ -37,7 +38,6 @@ use crate::{
     host::{
         container_path::Owner,
         namespace::Namespaces,
-        network::Network,
         output_file::{self, Credentials},
     },
 };

@@ -15,6 +15,7 @@ use sd_notify::NotifyState;
 use smol::{Async, Executor, Timer};
 use softwarecontainer_capability::{ManifestError, Store};
 use softwarecontainer_lxc as lxc;
+use softwarecontainer_network::LateNetwork;
 
 use crate::{
     agent::Agent,
@@ -25,7 +26,6 @@ use crate::{
     host::{
         cgroup::Home,
         kernel,
-        network::LateNetwork,
         own_directory::{OwnDirectory, OwnDirectoryError},
         process_limits,
         seccomp::{self, Filters},

@@ -7,12 +7,12 @@ mod netns;
 use std::net::Ipv4Addr;
 
 use netns::Namespace;
-use softwarecontainer_agent::config::BridgeConfig;
-use softwarecontainer_agent::host::bridge::{Bridge, BridgeError, Classified};
-use softwarecontainer_capability::class_id::ClassId;
+use softwarecontainer_network::BridgeSettings;
+use softwarecontainer_network::TrafficClass;
+use softwarecontainer_network::bridge::{Bridge, BridgeError, Classified};
 
-fn config() -> BridgeConfig {
-    BridgeConfig {
+fn config() -> BridgeSettings {
+    BridgeSettings {
         create: true,
         device: "scbr0".to_owned(),
         ip: Ipv4Addr::new(10, 9, 3, 1),
@@ -22,7 +22,7 @@ fn config() -> BridgeConfig {
     }
 }
 
-fn ensure(host: &Namespace, config: BridgeConfig) -> Result<Bridge, BridgeError> {
+fn ensure(host: &Namespace, config: BridgeSettings) -> Result<Bridge, BridgeError> {
     host.run(|| Bridge::ensure(config))
 }
 
@@ -95,7 +95,7 @@ fn forwarding_that_was_on_stays_on() {
 #[test]
 fn two_agents_share_forwarding_and_the_last_one_switches_it_off() {
     let host = Namespace::new();
-    let other = BridgeConfig {
+    let other = BridgeSettings {
         device: "scbr1".to_owned(),
         ip: Ipv4Addr::new(10, 9, 4, 1),
         network: Ipv4Addr::new(10, 9, 4, 0),
@@ -143,7 +143,7 @@ fn rules_lost_in_a_reload_by_others_come_back() {
     let class = Classified {
         v4: Ipv4Addr::new(10, 9, 3, 2),
         v6: Some("fd00:9:3::2".parse().unwrap()),
-        class: ClassId::parse("0x100001").unwrap(),
+        class: TrafficClass(0x0010_0001),
     };
     host.run(|| bridge.firewall().set_class(0, Some(class)))
         .unwrap();
@@ -176,7 +176,7 @@ fn classes_of_an_agent_that_was_killed_do_not_outlive_it() {
     let class = Classified {
         v4: Ipv4Addr::new(10, 9, 3, 2),
         v6: None,
-        class: ClassId::parse("0x100001").unwrap(),
+        class: TrafficClass(0x0010_0001),
     };
     host.run(|| bridge.firewall().set_class(0, Some(class)))
         .unwrap();
@@ -197,7 +197,7 @@ fn a_bridge_of_the_integrator_is_used_as_it_is() {
     for create in [false, true] {
         let mut bridge = ensure(
             &host,
-            BridgeConfig {
+            BridgeSettings {
                 create,
                 ip6: None,
                 ..config()
@@ -215,7 +215,7 @@ fn an_absent_bridge_that_may_not_be_made_is_an_error() {
     let host = Namespace::new();
     let error = ensure(
         &host,
-        BridgeConfig {
+        BridgeSettings {
             create: false,
             ..config()
         },
@@ -259,7 +259,7 @@ fn a_bridge_that_others_have_joined_stays() {
 fn a_failure_half_way_leaves_nothing() {
     let host = Namespace::new();
     let before = state(&host);
-    let bad = BridgeConfig {
+    let bad = BridgeSettings {
         ip6: Some(("ff02::1".parse().unwrap(), 64)),
         ..config()
     };

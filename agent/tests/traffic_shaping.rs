@@ -14,7 +14,7 @@ use netns::Namespace;
 use netns::probe::Sink;
 use netns::world::{OUTSIDE, World};
 use serde_json::json;
-use softwarecontainer_capability::class_id::ClassId;
+use softwarecontainer_network::TrafficClass;
 
 /// Sends as much as possible over TCP and returns what arrives, in bits per second.
 fn transfer(from: &Namespace, to: &Namespace, address: &str, port: u16) -> f64 {
@@ -39,7 +39,7 @@ fn a_classified_container_is_limited_and_another_one_is_not() {
     let (mut slow, mut fast) = (world.container(0), world.container(1));
     slow.set(&everything).unwrap();
     fast.set(&everything).unwrap();
-    let class = ClassId::parse("0x100001").unwrap();
+    let class = TrafficClass(0x0010_0001);
     world
         .host
         .run(|| world.network.set_class(0, Some(class)))

@@ -79,7 +79,7 @@ fn every_key_is_read() {
         extra_lxc_config: Some("/l.conf".into()),
         manifests: ManifestSource::named("/m"),
         default_manifests: ManifestSource::named("/d.json"),
-        bridge: BridgeConfig {
+        bridge: BridgeSettings {
             create: false,
             device: "br-sc".into(),
             ip: Ipv4Addr::new(172, 16, 5, 1),

@@ -4,13 +4,14 @@ use std::{fmt, io, path::PathBuf};
 
 use softwarecontainer_capability::error::ConfigError;
 use softwarecontainer_lxc as lxc;
+use softwarecontainer_network::NetworkError;
 
 use super::{State, buffers::BuffersError, init_link::SpawnError, processes::StartFailure};
 use crate::{
     command_line::SplitError,
     gateway::{Cause, GatewayError},
     host::{
-        cgroup::CgroupError, mount::MountError, namespace::NamespaceError, network::NetworkError,
+        cgroup::CgroupError, mount::MountError, namespace::NamespaceError,
         output_file::OutputFileError, seccomp::FilterError,
     },
 };

@@ -10,6 +10,7 @@ use std::{
 use smol::Executor;
 use softwarecontainer_capability::gateway::GatewaySettings;
 use softwarecontainer_lxc as lxc;
+use softwarecontainer_network::{LateNetwork, Network, NetworkError};
 
 use super::{
     Container, ContainerError, INIT_LIMIT, State,
@@ -26,16 +27,8 @@ use crate::{
     config::Config,
     gateway::{Gateways, watch::SocketWatch},
     host::{
-        apparmor,
-        cgroup::Home,
-        container_path::Owner,
-        kernel, mount,
-        namespace::Namespaces,
-        network::{LateNetwork, Network, NetworkError},
-        process_limits::AppLimit,
-        seccomp::Filters,
-        user_namespace,
-        walk::WritableDirectories,
+        apparmor, cgroup::Home, container_path::Owner, kernel, mount, namespace::Namespaces,
+        process_limits::AppLimit, seccomp::Filters, user_namespace, walk::WritableDirectories,
     },
 };
 

@@ -9,10 +9,10 @@ use softwarecontainer_capability::{
     Settings as _,
     gateway::cgroups::{CgroupValue, CgroupsSettings},
 };
+use softwarecontainer_network::{Network, NetworkError, TrafficClass};
 
 use super::{Gateway, GatewayError, Target};
 use crate::host::cgroup::{CgroupError, Cgroups};
-use crate::host::network::{Network, NetworkError};
 use files::Files;
 pub use plan::PlanError;
 
@@ -101,7 +101,9 @@ impl Limits {
         let writes = plan::plan(settings, |controller| cgroups.version(controller))?;
         let before = self.files.clone();
         self.files.change(&cgroups, writes)?;
-        if let Err(error) = network.set_class(id, settings.class()) {
+        if let Err(error) =
+            network.set_class(id, settings.class().map(|it| TrafficClass(it.number())))
+        {
             if let Err(undo) = self.files.restore(&before) {
                 log::warn!("container {id}: while taking back a change of its limits, {undo}");
             }

@@ -11,15 +11,15 @@ use std::os::fd::BorrowedFd;
 use softwarecontainer_capability::{Settings as _, gateway::network::NetworkSettings};
 
 use super::{Gateway, GatewayError, Target};
-use crate::host::iptables::FirewallError;
-use crate::host::netlink::NetlinkError;
-use crate::host::netns::NetnsError;
-use crate::host::network::{Network, NetworkError, Port};
-use crate::host::sysctl::SysctlError;
 pub use inside::Route;
 use inside::Tables;
 pub use names::UnknownHost;
 use rules::Names;
+use softwarecontainer_network::iptables::FirewallError;
+use softwarecontainer_network::namespace::NamespaceError;
+use softwarecontainer_network::netlink::NetlinkError;
+use softwarecontainer_network::sysctl::SysctlError;
+use softwarecontainer_network::{Network, NetworkError, Port};
 
 /// Why a container's network is not as its capabilities say.
 #[derive(Debug)]
@@ -36,7 +36,7 @@ pub enum NetworkGatewayError {
     /// The container's firewall cannot be set.
     Firewall(FirewallError),
     /// The container's network namespace cannot be entered.
-    Namespace(NetnsError),
+    Namespace(NamespaceError),
 }
 
 impl fmt::Display for NetworkGatewayError {
@@ -81,7 +81,7 @@ from! {
     Interface: NetlinkError,
     Setting: SysctlError,
     Firewall: FirewallError,
-    Namespace: NetnsError,
+    Namespace: NamespaceError,
 }
 
 /// What the gateway has done to one container.

@@ -6,6 +6,7 @@ use std::{
 };
 
 use softwarecontainer_lxc as lxc;
+use softwarecontainer_network::Network;
 
 use super::{error::Cause, watch::SocketWatch};
 use crate::{
@@ -17,7 +18,6 @@ use crate::{
         container_path::{self, Owner},
         mount::DetachedMount,
         namespace::Namespaces,
-        network::Network,
         seccomp::Filters,
         walk::WritableDirectories,
     },

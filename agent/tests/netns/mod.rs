@@ -15,8 +15,8 @@ use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
 
 use nix::sched::{CloneFlags, unshare};
-use softwarecontainer_agent::host::netlink::Netlink;
-use softwarecontainer_agent::host::netns;
+use softwarecontainer_network::namespace;
+use softwarecontainer_network::netlink::Netlink;
 
 /// A network namespace, as long as this value (or a process in it) lives.
 pub struct Namespace(File);
@@ -51,7 +51,7 @@ impl Namespace {
 
     /// Runs `work` in a thread in the namespace.
     pub fn run<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
-        netns::inside(self.fd(), work).unwrap()
+        namespace::inside(self.fd(), work).unwrap()
     }
 
     /// A command that will run in the namespace.

@@ -1,11 +1,11 @@
 //! A host with a bridge, containers on it, and the outside: one network namespace each.
 
 use serde_json::Value;
-use softwarecontainer_agent::config::BridgeConfig;
 use softwarecontainer_agent::gateway::network::Connection;
-use softwarecontainer_agent::host::network::Network;
 use softwarecontainer_capability::Settings;
 use softwarecontainer_capability::gateway::network::NetworkSettings;
+use softwarecontainer_network::BridgeSettings;
+use softwarecontainer_network::Network;
 
 use super::Namespace;
 
@@ -32,7 +32,7 @@ impl World {
             "eth0",
             &["198.51.100.2/24", "2001:db8::2/64"],
         );
-        let config = BridgeConfig {
+        let config = BridgeSettings {
             create: true,
             device: "scbr0".to_owned(),
             ip: BRIDGE.parse().unwrap(),

@@ -9,8 +9,9 @@ use std::{
 };
 
 use serde_json::{Map, Value};
-use softwarecontainer_agent::host::{cgroup::Home, netns};
+use softwarecontainer_agent::host::cgroup::Home;
 use softwarecontainer_lxc::Container;
+use softwarecontainer_network::namespace;
 
 use smol::Timer;
 
@@ -68,7 +69,7 @@ fn iptables_restore(times: &mut Times, world: &World, id: i32) {
     let file = world.path("rules");
     fs::write(&file, text).unwrap();
     let arguments = ["-w", "5", "--noflush", file.to_str().unwrap()];
-    netns::inside(namespace.as_fd(), || {
+    namespace::inside(namespace.as_fd(), || {
         program(times, "iptables-restore", &arguments);
     })
     .unwrap();

@@ -7,12 +7,12 @@ use softwarecontainer_capability::gateway::network::Rule;
 
 use super::NetworkGatewayError;
 use super::rules::{self, Names};
-use crate::host::addresses::ContainerAddresses;
-use crate::host::iptables::{self, Family, FirewallError};
-use crate::host::netlink::{InterfaceAddress, Netlink};
-use crate::host::netns;
-use crate::host::network::{INTERFACE, Network, NetworkError, START_LIMIT};
-use crate::host::sysctl;
+use softwarecontainer_network::addresses::ContainerAddresses;
+use softwarecontainer_network::iptables::{self, Family, FirewallError};
+use softwarecontainer_network::namespace;
+use softwarecontainer_network::netlink::{InterfaceAddress, Netlink};
+use softwarecontainer_network::sysctl;
+use softwarecontainer_network::{INTERFACE, Network, NetworkError, START_LIMIT};
 
 /// Settings of the container's namespace, made before its interface is up. Those that this kernel
 /// lacks are skipped.
@@ -85,7 +85,7 @@ pub(super) fn load(
     tables: &Tables,
     connect: Option<&Route>,
 ) -> Result<(), NetworkGatewayError> {
-    netns::inside(namespace, || {
+    namespace::inside(namespace, || {
         restore(tables)?;
         if let Some(route) = connect {
             set_up(route)?;
@@ -96,7 +96,7 @@ pub(super) fn load(
 
 /// Sets the interface down, without addresses and routes, and closes the firewall.
 pub(super) fn disconnect(namespace: BorrowedFd<'_>) -> Result<(), NetworkGatewayError> {
-    netns::inside(namespace, || {
+    namespace::inside(namespace, || {
         let netlink = Netlink::open()?;
         let link = netlink.link(INTERFACE)?;
         netlink.set_up(&link, false)?;

@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use softwarecontainer_capability::gateway::network::{Direction, Host, Rule};
 
 use super::rules::Names;
-use crate::host::addresses::AddressPlan;
+use softwarecontainer_network::addresses::AddressPlan;
 
 /// Whether some rule lets a neighbour on the bridge start a conversation with the container.
 ///

@@ -13,7 +13,7 @@ use std::net::IpAddr;
 
 use softwarecontainer_capability::gateway::network::{Direction, Host, Ports, Rule, Traffic};
 
-use crate::host::iptables::Family;
+use softwarecontainer_network::iptables::Family;
 
 /// Addresses by host name.
 pub type Names = BTreeMap<String, BTreeSet<IpAddr>>;

@@ -7,16 +7,16 @@ use std::os::fd::BorrowedFd;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use softwarecontainer_capability::class_id::ClassId;
+use crate::traffic_class::TrafficClass;
 
 use super::addresses::{AddressPlan, AddressesUsedUp, ContainerAddresses};
-use super::bridge::{Bridge, BridgeError, Classified, address_plan};
+use super::bridge::{Bridge, BridgeError, Classified};
 use super::frame_filter::{self, Identity};
 use super::iptables::FirewallError;
+use super::namespace::{self, NamespaceError};
 use super::netlink::{Netlink, NetlinkError, PortFlags};
-use super::netns::{self, NetnsError};
 use super::sysctl::{self, SysctlError};
-use crate::config::BridgeConfig;
+use crate::settings::BridgeSettings;
 
 /// Name of the network interface in every container.
 pub const INTERFACE: &str = "eth0";
@@ -39,7 +39,7 @@ pub enum NetworkError {
     /// The kernel refused.
     Netlink(NetlinkError),
     /// The container's network namespace could not be entered.
-    Namespace(NetnsError),
+    Namespace(NamespaceError),
     /// A kernel setting of the container could not be set.
     Setting(SysctlError),
     /// The firewall refused.
@@ -90,8 +90,8 @@ impl From<NetlinkError> for NetworkError {
     }
 }
 
-impl From<NetnsError> for NetworkError {
-    fn from(source: NetnsError) -> Self {
+impl From<NamespaceError> for NetworkError {
+    fn from(source: NamespaceError) -> Self {
         Self::Namespace(source)
     }
 }
@@ -124,14 +124,14 @@ pub enum Port {
 /// makes the bridge and has not yet, when the first container is created.
 #[derive(Debug)]
 pub struct LateNetwork {
-    config: BridgeConfig,
+    config: BridgeSettings,
     network: Mutex<Option<Arc<Network>>>,
 }
 
 impl LateNetwork {
     /// Nothing is done yet.
     #[must_use]
-    pub fn new(config: BridgeConfig) -> Self {
+    pub fn new(config: BridgeSettings) -> Self {
         Self {
             config,
             network: Mutex::new(None),
@@ -178,10 +178,10 @@ impl Network {
     ///
     /// # Errors
     /// [`BridgeError`].
-    pub fn start(config: BridgeConfig) -> Result<Self, BridgeError> {
+    pub fn start(config: BridgeSettings) -> Result<Self, BridgeError> {
         Ok(Self {
             device: config.device.clone(),
-            plan: address_plan(&config),
+            plan: config.address_plan(),
             bridge: Mutex::new(Bridge::ensure(config)?),
         })
     }
@@ -263,7 +263,7 @@ impl Network {
         netlink.set_master(&link, &netlink.link(&self.device)?)?;
         netlink.pin_address_to_port(&link, addresses.mac)?;
         netlink.set_port_flags(&link, port_flags(true))?;
-        netns::inside(namespace, || {
+        namespace::inside(namespace, || {
             let netlink = Netlink::open()?;
             netlink.set_up(&netlink.link("lo")?, true)?;
             // Apps have no raw sockets: every group may open ICMP sockets instead, see icmp(7).
@@ -316,7 +316,7 @@ impl Network {
     ///
     /// # Errors
     /// [`NetworkError`]; the class is then what it was.
-    pub fn set_class(&self, id: i32, class: Option<ClassId>) -> Result<(), NetworkError> {
+    pub fn set_class(&self, id: i32, class: Option<TrafficClass>) -> Result<(), NetworkError> {
         let classified = match class {
             None => None,
             Some(class) => {
@@ -334,7 +334,7 @@ impl Network {
 
     /// The class of the packets of container `id`.
     #[must_use]
-    pub fn class(&self, id: i32) -> Option<ClassId> {
+    pub fn class(&self, id: i32) -> Option<TrafficClass> {
         self.bridge().firewall().class(id).map(|one| one.class)
     }
 

@@ -2,7 +2,7 @@
 //! was attempted.
 //!
 //! A socket belongs to the network namespace in which it was opened, and stays there
-//! (see [`super::netns::inside`] for how to open one in a container).
+//! (see [`super::namespace::inside`] for how to open one in a container).
 
 mod address;
 mod link;

@@ -12,9 +12,8 @@ use neli::consts::nl::NlmF;
 use neli::consts::rtnl::{Iff, Ifla, IflaInfo, RtAddrFamily, Rtm};
 use neli::rtnl::{Ifinfomsg, IfinfomsgBuilder, Rtattr};
 use neli::types::{Buffer, RtBuffer};
-use nix::poll::PollFlags;
 
-use crate::host::wait;
+use crate::wait;
 
 use super::news::LinkNews;
 use super::{Netlink, NetlinkError, attribute, attributes, c_string, encoding};
@@ -166,10 +165,7 @@ impl Netlink {
             })
             .map_err(|error| broken(&error))?;
         loop {
-            let waited = wait::any_ready(
-                [news.as_fd(), end.as_fd()].map(|fd| (fd, PollFlags::POLLIN)),
-                ANSWER_LIMIT,
-            );
+            let waited = wait::any_readable([news.as_fd(), end.as_fd()], ANSWER_LIMIT);
             match waited.map_err(|error| broken(&error))? {
                 [_, true] => return receiver.recv().map_err(|error| broken(&error))?,
                 [true, _] if news.tells_end_of(link.index) => return Ok(()),

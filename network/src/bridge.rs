@@ -5,44 +5,15 @@ mod firewall;
 mod mark;
 
 use std::fmt;
-use std::net::IpAddr;
 
 pub use firewall::{Classified, HostFirewall};
 use mark::Mark;
 
-use super::addresses::{AddressPlan, mac_of};
+use super::addresses::mac_of;
 use super::iptables::{Family, FirewallError};
 use super::netlink::{InterfaceAddress, Link, Netlink, NetlinkError};
 use super::sysctl::{self, SysctlError};
-use crate::config::BridgeConfig;
-
-/// How containers' addresses are counted.
-#[must_use]
-pub fn address_plan(config: &BridgeConfig) -> AddressPlan {
-    AddressPlan {
-        v4: config.ip,
-        prefix4: config.prefix_len,
-        v6: config.ip6,
-    }
-}
-
-fn addresses(config: &BridgeConfig) -> Vec<InterfaceAddress> {
-    let v4 = InterfaceAddress {
-        address: IpAddr::V4(config.ip),
-        prefix: config.prefix_len,
-    };
-    let v6 = config.ip6.map(|(address, prefix)| InterfaceAddress {
-        address: IpAddr::V6(address),
-        prefix,
-    });
-    std::iter::once(v4).chain(v6).collect()
-}
-
-fn families(config: &BridgeConfig) -> Vec<Family> {
-    std::iter::once(Family::V4)
-        .chain(config.ip6.map(|_| Family::V6))
-        .collect()
-}
+use crate::settings::BridgeSettings;
 
 /// Why the bridge cannot be used.
 #[derive(Debug)]
@@ -148,7 +119,7 @@ const FORWARDING: [(Family, &str); 2] = [
 /// The bridge, ready for containers.
 #[derive(Debug)]
 pub struct Bridge {
-    config: BridgeConfig,
+    config: BridgeSettings,
     /// Made by this agent or one before it, rather than by the integrator.
     ours: bool,
     firewall: HostFirewall,
@@ -162,12 +133,12 @@ impl Bridge {
     ///
     /// # Errors
     /// [`BridgeError`]; what was done is undone.
-    pub fn ensure(config: BridgeConfig) -> Result<Self, BridgeError> {
+    pub fn ensure(config: BridgeSettings) -> Result<Self, BridgeError> {
         let netlink = Netlink::open()?;
         let (ours, new) = match netlink.find_link(&config.device)? {
             None if !config.create => return Err(BridgeError::Missing(config.device)),
             None => {
-                let mark = Mark::current(&families(&config))?;
+                let mark = Mark::current(&config.families())?;
                 netlink.create_bridge(&config.device, mac_of(config.ip), &mark.to_string())?;
                 (true, true)
             }
@@ -211,7 +182,7 @@ impl Bridge {
 
     /// What was configured.
     #[must_use]
-    pub fn config(&self) -> &BridgeConfig {
+    pub fn config(&self) -> &BridgeSettings {
         &self.config
     }
 
@@ -265,10 +236,10 @@ impl Bridge {
 fn check_addresses(
     netlink: &Netlink,
     link: &Link,
-    config: &BridgeConfig,
+    config: &BridgeSettings,
 ) -> Result<(), BridgeError> {
     let has = netlink.addresses(link)?;
-    for wanted in addresses(config) {
+    for wanted in config.addresses() {
         if !has.contains(&wanted) {
             return Err(BridgeError::WrongAddress {
                 device: link.name.clone(),
@@ -288,11 +259,11 @@ fn check_addresses(
 
 fn set_up(
     netlink: &Netlink,
-    config: &BridgeConfig,
+    config: &BridgeSettings,
     firewall: &mut HostFirewall,
 ) -> Result<(), BridgeError> {
     let link = netlink.link(&config.device)?;
-    let wanted = addresses(config);
+    let wanted = config.addresses();
     for old in netlink.addresses(&link)? {
         // An agent with another configuration may have left it.
         if old.address.is_ipv4() && !wanted.contains(&old) {
@@ -313,7 +284,7 @@ fn set_up(
     }
     netlink.set_up(&link, true)?;
     for (family, name) in FORWARDING {
-        if families(config).contains(&family) && sysctl::read(name)? != "1" {
+        if config.families().contains(&family) && sysctl::read(name)? != "1" {
             sysctl::write(name, "1")?;
         }
     }

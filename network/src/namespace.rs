@@ -10,7 +10,7 @@ use nix::sched::{CloneFlags, setns};
 /// Why a network namespace could not be entered.
 #[derive(Debug)]
 #[non_exhaustive]
-pub enum NetnsError {
+pub enum NamespaceError {
     /// No thread could be started for the work.
     Thread(io::Error),
     /// setns(2) failed.
@@ -19,7 +19,7 @@ pub enum NetnsError {
     Panicked,
 }
 
-impl fmt::Display for NetnsError {
+impl fmt::Display for NamespaceError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Thread(source) => {
@@ -31,7 +31,7 @@ impl fmt::Display for NetnsError {
     }
 }
 
-impl std::error::Error for NetnsError {
+impl std::error::Error for NamespaceError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::Thread(source) | Self::Enter(source) => Some(source),
@@ -47,8 +47,8 @@ impl std::error::Error for NetnsError {
 /// namespace.
 ///
 /// # Errors
-/// [`NetnsError`], source setns(2).
-pub fn inside<T, F>(namespace: BorrowedFd<'_>, work: F) -> Result<T, NetnsError>
+/// [`NamespaceError`], source setns(2).
+pub fn inside<T, F>(namespace: BorrowedFd<'_>, work: F) -> Result<T, NamespaceError>
 where
     T: Send,
     F: FnOnce() -> T + Send,
@@ -58,11 +58,11 @@ where
             .name("netns".to_owned())
             .spawn_scoped(scope, || {
                 setns(namespace, CloneFlags::CLONE_NEWNET)
-                    .map_err(|errno| NetnsError::Enter(errno.into()))?;
+                    .map_err(|errno| NamespaceError::Enter(errno.into()))?;
                 Ok(work())
             })
-            .map_err(NetnsError::Thread)?
+            .map_err(NamespaceError::Thread)?
             .join()
-            .unwrap_or(Err(NetnsError::Panicked))
+            .unwrap_or(Err(NamespaceError::Panicked))
     })
 }

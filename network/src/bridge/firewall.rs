@@ -8,11 +8,11 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use softwarecontainer_capability::class_id::ClassId;
+use crate::traffic_class::TrafficClass;
 
-use crate::config::BridgeConfig;
-use crate::host::iptables::{self, Family, FirewallError};
-use crate::host::nftables;
+use crate::iptables::{self, Family, FirewallError};
+use crate::nftables;
+use crate::settings::BridgeSettings;
 
 /// A container whose packets are classified where they leave the host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,7 +22,7 @@ pub struct Classified {
     /// Its IPv6 address.
     pub v6: Option<Ipv6Addr>,
     /// The class.
-    pub class: ClassId,
+    pub class: TrafficClass,
 }
 
 impl Classified {
@@ -66,7 +66,7 @@ impl Chain {
 impl HostFirewall {
     /// Nothing is loaded yet; `routing` says whether masquerading and forwarding are ours to
     /// arrange.
-    pub(super) fn new(config: &BridgeConfig, routing: bool) -> Self {
+    pub(super) fn new(config: &BridgeSettings, routing: bool) -> Self {
         let mut networks =
             BTreeMap::from([(Family::V4, format!("{}/{}", config.ip, config.prefix_len))]);
         if let Some((address, prefix)) = config.ip6 {
@@ -327,9 +327,9 @@ mod tests {
     use super::*;
 
     fn firewall() -> HostFirewall {
-        let config = BridgeConfig {
+        let config = BridgeSettings {
             create: true,
-            ..BridgeConfig::default()
+            ..BridgeSettings::default()
         };
         HostFirewall::new(&config, true)
     }
@@ -389,7 +389,7 @@ mod tests {
             Classified {
                 v4: Ipv4Addr::new(10, 0, 3, 2),
                 v6: None,
-                class: ClassId::parse("0x100001").unwrap(),
+                class: TrafficClass(0x0010_0001),
             },
         );
         assert_eq!(

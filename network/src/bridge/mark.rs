@@ -4,9 +4,9 @@
 use std::fmt;
 
 use super::FORWARDING;
-use crate::host::iptables::Family;
-use crate::host::netlink::Link;
-use crate::host::sysctl::{self, SysctlError};
+use crate::iptables::Family;
+use crate::netlink::Link;
+use crate::sysctl::{self, SysctlError};
 
 const TAG: &str = "softwarecontainer-agent";
 
