@@ -2,8 +2,8 @@
 # Installs what building and testing need on Debian; does nothing where all of it is there.
 set -eu
 
-# Building: liblxc, libseccomp, and libclang for lxc-sys's bindings.
-build="lxc lxc-dev libseccomp-dev libclang-dev pkg-config gcc libc6-dev make git"
+# Building: liblxc and libseccomp.
+build="lxc lxc-dev libseccomp-dev pkg-config gcc libc6-dev make git"
 # Running: containers, network, bus.
 run="busybox-static dbus dbus-daemon iptables iproute2 procps psmisc"
 # Testing.

@@ -5,7 +5,7 @@ use std::{
     ptr,
 };
 
-use crate::ffi::Handle;
+use crate::{bindings, ffi::Handle};
 
 /// Standard input, output and error of the new process are the caller's.
 const STREAMS: [c_int; 3] = [0, 1, 2];
@@ -15,6 +15,8 @@ const NO_NEW_PRIVS: c_int = 0x0004_0000;
 /// `LXC_ATTACH_DEFAULT`: the container's cgroup, capabilities, personality, LSM label, and its
 /// seccomp profile.
 const DEFAULT: c_int = 0xffff;
+/// `LXC_ATTACH_CLEAR_ENV`.
+const CLEAR_ENVIRONMENT: u32 = 1;
 
 /// Runs in the new process; without this, descriptors of liblxc's and the caller's would stay open
 /// in it.
@@ -31,7 +33,7 @@ extern "C" fn run(payload: *mut c_void) -> c_int {
 /// Calls `function` in a new process in the container; its process ID. It ends with what the
 /// function returns.
 pub(crate) fn call(handle: &Handle, mut function: fn() -> i32, namespaces: c_int) -> Option<i32> {
-    let mut options = lxc_sys::lxc_attach_options_t {
+    let mut options = bindings::lxc_attach_options_t {
         attach_flags: DEFAULT | NO_NEW_PRIVS,
         namespaces,
         // LXC_ATTACH_DETECT_PERSONALITY
@@ -40,7 +42,7 @@ pub(crate) fn call(handle: &Handle, mut function: fn() -> i32, namespaces: c_int
         // That of the container's init.
         uid: u32::MAX,
         gid: u32::MAX,
-        env_policy: lxc_sys::lxc_attach_env_policy_t_LXC_ATTACH_CLEAR_ENV,
+        env_policy: CLEAR_ENVIRONMENT,
         extra_env_vars: ptr::null_mut(),
         extra_keep_env: ptr::null_mut(),
         stdin_fd: STREAMS[0],
@@ -48,7 +50,7 @@ pub(crate) fn call(handle: &Handle, mut function: fn() -> i32, namespaces: c_int
         stderr_fd: STREAMS[2],
         log_fd: -libc::EBADF,
         lsm_label: ptr::null_mut(),
-        groups: lxc_sys::lxc_groups_t {
+        groups: bindings::lxc_groups_t {
             size: 0,
             list: ptr::null_mut(),
         },

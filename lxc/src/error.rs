@@ -1,6 +1,6 @@
 //! What went wrong in a call to liblxc.
 
-use std::fmt;
+use thiserror::Error;
 
 /// The result of a call to liblxc.
 pub type Result<T> = std::result::Result<T, Error>;
@@ -9,20 +9,23 @@ pub type Result<T> = std::result::Result<T, Error>;
 ///
 /// liblxc reports most failures as a bare `false` and writes the reason to the log that
 /// `lxc.log.file` names.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum Error {
     /// A string for liblxc holds a NUL byte.
+    #[error("string for LXC with a NUL byte: {text:?}")]
     Nul {
         /// The string, with the NUL shown as `\0`.
         text: String,
     },
     /// liblxc could not make a handle for the container.
+    #[error("LXC could not set up a handle for container {name}")]
     New {
         /// The container's name.
         name: String,
     },
     /// liblxc did not accept a configuration item.
+    #[error("LXC refused {key} = {value:?} for container {name}")]
     Config {
         /// The container's name.
         name: String,
@@ -32,6 +35,7 @@ pub enum Error {
         value: String,
     },
     /// Another call returned failure.
+    #[error("LXC call {call} failed for container {name}{}", after_colon(.reason.as_deref()))]
     Call {
         /// The container's name.
         name: String,
@@ -41,30 +45,13 @@ pub enum Error {
         reason: Option<String>,
     },
     /// A function that this liblxc does not have.
+    #[error("this liblxc has no call {call}")]
     Unsupported {
         /// The call, as `lxccontainer.h` names it.
         call: &'static str,
     },
 }
 
-impl fmt::Display for Error {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Nul { text } => write!(f, "string for LXC with a NUL byte: {text:?}"),
-            Self::New { name } => write!(f, "LXC could not set up a handle for container {name}"),
-            Self::Config { name, key, value } => {
-                write!(f, "LXC refused {key} = {value:?} for container {name}")
-            }
-            Self::Call { name, call, reason } => {
-                write!(f, "LXC call {call} failed for container {name}")?;
-                match reason {
-                    Some(reason) => write!(f, ": {reason}"),
-                    None => Ok(()),
-                }
-            }
-            Self::Unsupported { call } => write!(f, "this liblxc has no call {call}"),
-        }
-    }
+fn after_colon(reason: Option<&str>) -> String {
+    reason.map_or_else(String::new, |reason| format!(": {reason}"))
 }
-
-impl std::error::Error for Error {}

@@ -6,7 +6,7 @@ use std::{
     ptr::{self, NonNull},
 };
 
-use lxc_sys::lxc_container;
+use crate::bindings::{self, lxc_container};
 
 /// An owned `struct lxc_container *`.
 #[derive(Debug)]
@@ -19,7 +19,7 @@ unsafe impl Send for Handle {}
 impl Drop for Handle {
     fn drop(&mut self) {
         // SAFETY: the pointer came from lxc_container_new, and this drops our only reference.
-        unsafe { lxc_sys::lxc_container_put(self.0.as_ptr()) };
+        unsafe { bindings::lxc_container_put(self.0.as_ptr()) };
     }
 }
 
@@ -41,7 +41,7 @@ impl Handle {
     pub(crate) fn new(name: &CStr, path: Option<&CStr>) -> Option<Self> {
         let path = path.map_or(ptr::null(), CStr::as_ptr);
         // SAFETY: both strings outlive the call (liblxc copies them), and a NULL path is allowed.
-        let raw = unsafe { lxc_sys::lxc_container_new(name.as_ptr(), path) };
+        let raw = unsafe { bindings::lxc_container_new(name.as_ptr(), path) };
         NonNull::new(raw).map(Self)
     }
 
@@ -105,9 +105,9 @@ impl Handle {
     /// `payload` is what `function` takes, as a pointer that is valid during the call.
     pub(crate) fn attach(
         &self,
-        function: lxc_sys::lxc_attach_exec_t,
+        function: bindings::lxc_attach_exec_t,
         payload: *mut c_void,
-        options: &mut lxc_sys::lxc_attach_options_t,
+        options: &mut bindings::lxc_attach_options_t,
     ) -> Option<i32> {
         let mut pid = -1;
         let result = member!(self.attach(function, payload, &raw mut *options, &raw mut pid))?;
@@ -145,14 +145,14 @@ unsafe fn borrowed(text: *const c_char) -> Option<String> {
 
 pub(crate) fn version() -> String {
     // SAFETY: takes no argument and returns a static string.
-    let text = unsafe { lxc_sys::lxc_get_version() };
+    let text = unsafe { bindings::lxc_get_version() };
     // SAFETY: as above.
     unsafe { borrowed(text) }.unwrap_or_default()
 }
 
 pub(crate) fn global_config_item(key: &CStr) -> Option<OsString> {
     // SAFETY: the key outlives the call; the result is NULL or a string that liblxc keeps.
-    let text = unsafe { lxc_sys::lxc_get_global_config_item(key.as_ptr()) };
+    let text = unsafe { bindings::lxc_get_global_config_item(key.as_ptr()) };
     if text.is_null() {
         return None;
     }

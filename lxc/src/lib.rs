@@ -5,6 +5,9 @@
 //! lxc.container.conf(5).
 
 mod attach;
+#[rustfmt::skip]
+#[allow(non_camel_case_types, missing_docs, dead_code)]
+mod bindings;
 mod container;
 mod error;
 mod ffi;
