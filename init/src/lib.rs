@@ -1,11 +1,13 @@
 //! The first process of a container, and what it and the agent say to each other.
 
 mod confinement;
+mod error;
 mod protocol;
 mod serve;
 mod spawn;
 mod sys;
 
 pub use confinement::{Confinement, Limit};
+pub use error::InitError;
 pub use protocol::{Command, INIT_PATH, Kind, Message};
 pub use serve::serve;

@@ -14,7 +14,11 @@ fn main() -> ExitCode {
     match softwarecontainer_init::serve(&socket) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("softwarecontainer-init: {error}");
+            let cause = std::error::Error::source(&error).map(ToString::to_string);
+            eprintln!(
+                "softwarecontainer-init: {error}: {}",
+                cause.unwrap_or_default()
+            );
             ExitCode::FAILURE
         }
     }

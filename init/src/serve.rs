@@ -2,12 +2,14 @@
 
 use std::{
     collections::HashMap,
-    ffi::{CString, OsStr},
-    io,
+    ffi::OsStr,
     os::{fd::OwnedFd, unix::ffi::OsStrExt as _},
 };
 
+use nix::sys::signalfd::SignalFd;
+
 use crate::{
+    error::InitError,
     protocol::{Command, Kind, Message},
     spawn::Child,
     sys,
@@ -20,8 +22,8 @@ use crate::{
 /// could inherit.
 ///
 /// # Errors
-/// The system's.
-pub fn serve(socket: &OsStr) -> io::Result<()> {
+/// [`InitError`].
+pub fn serve(socket: &OsStr) -> Result<(), InitError> {
     Init::connect(socket).and_then(Init::run)
 }
 
@@ -30,27 +32,30 @@ struct Init {
     agent: OwnedFd,
     /// Standard input of new processes.
     null: OwnedFd,
-    signals: OwnedFd,
+    signals: SignalFd,
     /// The agent's number of each running process that it asked for.
     processes: HashMap<i32, u32>,
     ending: bool,
 }
 
 impl Init {
-    fn connect(socket: &OsStr) -> io::Result<Self> {
+    fn connect(socket: &OsStr) -> Result<Self, InitError> {
         // Nothing in the container may trace this process or open its descriptors through /proc.
-        sys::forbid_tracing()?;
-        let signals = sys::child_signals()?;
+        sys::forbid_tracing().map_err(InitError::Tracing)?;
+        let signals = sys::child_signals().map_err(InitError::Signals)?;
+        let null = sys::open_null().map_err(InitError::Null)?;
         // The second init of a container gets its connection instead of connecting.
-        let null = sys::open_null()?;
-        let agent = match socket.as_bytes() {
-            b"-" => {
-                // Nothing was executed, which would have taken these.
-                sys::keep_bounding_set()?;
-                sys::connection_on_stdin(&null)?
-            }
-            path => sys::connect(&CString::new(path)?)?,
+        let connected = if socket.as_bytes() == b"-" {
+            // Nothing was executed, which would have taken these.
+            sys::keep_bounding_set().map_err(InitError::Capabilities)?;
+            sys::connection_on_stdin(&null)
+        } else {
+            sys::connect(socket)
         };
+        let agent = connected.map_err(|source| InitError::Connect {
+            socket: socket.to_owned(),
+            source,
+        })?;
         Ok(Self {
             agent,
             null,
@@ -60,11 +65,12 @@ impl Init {
         })
     }
 
-    fn run(mut self) -> io::Result<()> {
+    fn run(mut self) -> Result<(), InitError> {
         loop {
-            let (from_agent, signalled) = sys::wait_readable(&self.agent, &self.signals)?;
+            let (from_agent, signalled) =
+                sys::wait_readable(&self.agent, &self.signals).map_err(InitError::Wait)?;
             if signalled {
-                sys::clear_signals(&self.signals)?;
+                sys::clear_signals(&self.signals).map_err(InitError::Wait)?;
                 let any_left = self.reap()?;
                 if self.ending && !any_left {
                     return Ok(());
@@ -77,8 +83,9 @@ impl Init {
     }
 
     /// Handles one packet; false when it is time to end.
-    fn serve(&mut self) -> io::Result<bool> {
-        let Some((bytes, descriptors)) = sys::receive(&self.agent)? else {
+    fn serve(&mut self) -> Result<bool, InitError> {
+        let Some((bytes, descriptors)) = sys::receive(&self.agent).map_err(InitError::Agent)?
+        else {
             return Ok(false);
         };
         match Message::decode(&bytes) {
@@ -100,7 +107,7 @@ impl Init {
         Ok(true)
     }
 
-    fn spawn(&mut self, process: u32, descriptors: Vec<OwnedFd>) -> io::Result<()> {
+    fn spawn(&mut self, process: u32, descriptors: Vec<OwnedFd>) -> Result<(), InitError> {
         let failed = |errno| Message {
             kind: Kind::Failed,
             process,
@@ -108,14 +115,14 @@ impl Init {
         };
         let mut descriptors = descriptors.into_iter();
         let Some(request) = descriptors.next() else {
-            return sys::send(&self.agent, failed(libc::EBADF));
+            return self.tell(failed(libc::EBADF));
         };
         let output = descriptors.next();
         let command = sys::read_whole(request)
             .ok()
             .and_then(|bytes| Command::decode(&bytes));
         let Some(command) = command else {
-            return sys::send(&self.agent, failed(libc::EINVAL));
+            return self.tell(failed(libc::EINVAL));
         };
         let child = Child {
             command: &command,
@@ -129,27 +136,25 @@ impl Init {
                 self.processes.insert(pid, process);
                 Ok(())
             }
-            Err(error) => sys::send(
-                &self.agent,
-                failed(error.raw_os_error().unwrap_or(libc::EAGAIN)),
-            ),
+            Err(error) => self.tell(failed(error.raw_os_error().unwrap_or(libc::EAGAIN))),
         }
     }
 
+    fn tell(&self, message: Message) -> Result<(), InitError> {
+        sys::send(&self.agent, message).map_err(InitError::Agent)
+    }
+
     /// Reaps what has ended; whether any process is left.
-    fn reap(&mut self) -> io::Result<bool> {
+    fn reap(&mut self) -> Result<bool, InitError> {
         loop {
-            match sys::reap_one()? {
+            match sys::reap_one().map_err(InitError::Reap)? {
                 sys::Reaped::Ended { pid, status } => {
                     if let Some(process) = self.processes.remove(&pid) {
-                        sys::send(
-                            &self.agent,
-                            Message {
-                                kind: Kind::Exited,
-                                process,
-                                value: status,
-                            },
-                        )?;
+                        self.tell(Message {
+                            kind: Kind::Exited,
+                            process,
+                            value: status,
+                        })?;
                     }
                 }
                 sys::Reaped::NoneEnded => return Ok(true),

@@ -29,8 +29,8 @@ impl Child<'_> {
     /// Starts the process; its ID in the container.
     pub(crate) fn fork(&self) -> io::Result<i32> {
         match sys::fork()? {
-            0 => sys::exit(self.become_program()),
-            pid => Ok(pid),
+            None => sys::exit(self.become_program()),
+            Some(pid) => Ok(pid),
         }
     }
 

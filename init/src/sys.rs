@@ -4,15 +4,32 @@
 mod confine;
 
 use std::{
-    ffi::{CStr, CString, c_char},
+    ffi::{CStr, CString, OsStr},
     fs::File,
-    io::{self, Read as _, Seek as _},
-    mem,
+    io::{self, IoSliceMut, Read as _, Seek as _},
     os::{
-        fd::{AsRawFd as _, FromRawFd as _, OwnedFd, RawFd},
-        unix::fs::{FileTypeExt as _, MetadataExt as _, OpenOptionsExt as _},
+        fd::{AsFd as _, AsRawFd as _, FromRawFd as _, OwnedFd, RawFd},
+        unix::{
+            ffi::OsStrExt as _,
+            fs::{FileTypeExt as _, MetadataExt as _, OpenOptionsExt as _},
+        },
     },
-    ptr,
+};
+
+use nix::{
+    cmsg_space,
+    errno::Errno,
+    fcntl::{FcntlArg, OFlag, fcntl},
+    poll::{PollFd, PollFlags, PollTimeout, poll},
+    sys::{
+        prctl,
+        signal::{SigSet, SigmaskHow, Signal, kill, sigprocmask},
+        signalfd::{SfdFlags, SignalFd},
+        socket::{
+            self, AddressFamily, ControlMessageOwned, MsgFlags, SockFlag, SockType, UnixAddr,
+        },
+    },
+    unistd::{self, ForkResult, Pid},
 };
 
 pub(crate) use confine::{confine, keep_bounding_set};
@@ -36,83 +53,41 @@ fn check(result: i32) -> io::Result<i32> {
     }
 }
 
-fn retry(mut call: impl FnMut() -> i32) -> io::Result<i32> {
+fn retry<T>(mut call: impl FnMut() -> nix::Result<T>) -> io::Result<T> {
     loop {
-        match check(call()) {
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            result => return result,
+        match call() {
+            Err(Errno::EINTR) => {}
+            result => return Ok(result?),
         }
     }
 }
 
 /// PR_SET_DUMPABLE(2const) to 0; an exec of a readable program sets it to 1 again for the apps.
 pub(crate) fn forbid_tracing() -> io::Result<()> {
-    // SAFETY: takes plain integers.
-    check(unsafe { libc::prctl(libc::PR_SET_DUMPABLE, 0, 0, 0, 0) }).map(drop)
+    Ok(prctl::set_dumpable(false)?)
 }
 
 /// Blocks SIGCHLD and returns a signalfd(2) for it.
-pub(crate) fn child_signals() -> io::Result<OwnedFd> {
-    let set = child_set();
-    // SAFETY: the set is initialised, and no old mask is asked for.
-    check(unsafe { libc::sigprocmask(libc::SIG_BLOCK, &raw const set, ptr::null_mut()) })?;
-    // SAFETY: the set is initialised; -1 asks for a new descriptor.
-    let fd = check(unsafe {
-        libc::signalfd(-1, &raw const set, libc::SFD_CLOEXEC | libc::SFD_NONBLOCK)
-    })?;
-    // SAFETY: a new descriptor that nobody else owns.
-    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
-}
-
-fn empty_set() -> libc::sigset_t {
-    // SAFETY: a signal set is plain data; sigemptyset sets all of it.
-    let mut set: libc::sigset_t = unsafe { mem::zeroed() };
-    // SAFETY: the set is writable.
-    unsafe { libc::sigemptyset(&raw mut set) };
-    set
-}
-
-fn child_set() -> libc::sigset_t {
-    let mut set = empty_set();
-    // SAFETY: the set is initialised and the signal number valid.
-    unsafe { libc::sigaddset(&raw mut set, libc::SIGCHLD) };
-    set
+pub(crate) fn child_signals() -> io::Result<SignalFd> {
+    let set = SigSet::from(Signal::SIGCHLD);
+    set.thread_block()?;
+    let flags = SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK;
+    Ok(SignalFd::with_flags(&set, flags)?)
 }
 
 /// Forgets the signals that have arrived; their processes are found by waitpid(2).
-pub(crate) fn clear_signals(signals: &OwnedFd) -> io::Result<()> {
-    let mut buffer = [0_u8; 512];
-    loop {
-        // SAFETY: the buffer is writable for its whole length.
-        let count = unsafe {
-            libc::read(
-                signals.as_raw_fd(),
-                buffer.as_mut_ptr().cast(),
-                buffer.len(),
-            )
-        };
-        if count < 0 {
-            let error = io::Error::last_os_error();
-            return match error.kind() {
-                io::ErrorKind::WouldBlock => Ok(()),
-                io::ErrorKind::Interrupted => continue,
-                _ => Err(error),
-            };
-        }
-    }
+pub(crate) fn clear_signals(signals: &SignalFd) -> io::Result<()> {
+    while retry(|| signals.read_signal())?.is_some() {}
+    Ok(())
 }
 
 /// Takes the connection to the agent from standard input, and gives the standard streams to nobody
 /// else.
 pub(crate) fn connection_on_stdin(null: &OwnedFd) -> io::Result<OwnedFd> {
-    // SAFETY: takes plain integers.
-    let fd = check(unsafe { libc::fcntl(0, libc::F_DUPFD_CLOEXEC, 3) })?;
-    // SAFETY: a new descriptor that nobody else owns.
-    let connection = unsafe { OwnedFd::from_raw_fd(fd) };
-    for stream in 0..3 {
-        // SAFETY: both are valid; these are this process's own standard streams.
-        check(unsafe { libc::dup2(null.as_raw_fd(), stream) })?;
-    }
+    let connection = io::stdin().as_fd().try_clone_to_owned()?;
+    unistd::dup2_stdin(null)?;
+    unistd::dup2_stdout(null)?;
+    unistd::dup2_stderr(null)?;
     Ok(connection)
 }
 
@@ -128,127 +103,70 @@ pub(crate) fn open_null() -> io::Result<OwnedFd> {
         return Err(io::ErrorKind::InvalidData.into());
     }
     // The apps' standard input, and their output if nobody wants it: as a plain open would have
-    // made it. SAFETY: takes plain integers.
-    check(unsafe { libc::fcntl(file.as_raw_fd(), libc::F_SETFL, 0) })?;
+    // made it.
+    fcntl(&file, FcntlArg::F_SETFL(OFlag::empty()))?;
     Ok(file.into())
 }
 
 /// Connects to the agent's unix(7) socket.
-pub(crate) fn connect(path: &CStr) -> io::Result<OwnedFd> {
-    // SAFETY: takes plain integers.
-    let fd = check(unsafe {
-        libc::socket(libc::AF_UNIX, libc::SOCK_SEQPACKET | libc::SOCK_CLOEXEC, 0)
-    })?;
-    // SAFETY: a new descriptor that nobody else owns.
-    let socket = unsafe { OwnedFd::from_raw_fd(fd) };
-    // SAFETY: a socket address is plain data.
-    let mut address: libc::sockaddr_un = unsafe { mem::zeroed() };
-    address.sun_family = libc::AF_UNIX.try_into().unwrap_or_default();
-    let bytes = path.to_bytes_with_nul();
-    if bytes.len() > address.sun_path.len() {
-        return Err(io::Error::from_raw_os_error(libc::ENAMETOOLONG));
-    }
-    for (to, &from) in address.sun_path.iter_mut().zip(bytes) {
-        *to = c_char::from_ne_bytes([from]);
-    }
-    let length = u32::try_from(mem::size_of_val(&address)).unwrap_or_default();
-    // SAFETY: the address is initialised and of the length given.
-    retry(|| unsafe { libc::connect(fd, (&raw const address).cast(), length) })?;
+pub(crate) fn connect(path: &OsStr) -> io::Result<OwnedFd> {
+    let (family, kind) = (AddressFamily::Unix, SockType::SeqPacket);
+    let socket = socket::socket(family, kind, SockFlag::SOCK_CLOEXEC, None)?;
+    let address = UnixAddr::new(path.as_bytes())?;
+    retry(|| socket::connect(socket.as_raw_fd(), &address))?;
     Ok(socket)
 }
 
 /// Waits until one of the two is readable or closed; which of them.
-pub(crate) fn wait_readable(agent: &OwnedFd, signals: &OwnedFd) -> io::Result<(bool, bool)> {
-    let entry = |fd: &OwnedFd| libc::pollfd {
-        fd: fd.as_raw_fd(),
-        events: libc::POLLIN,
-        revents: 0,
-    };
-    let mut entries = [entry(agent), entry(signals)];
-    // SAFETY: the array has two initialised entries.
-    retry(|| unsafe { libc::poll(entries.as_mut_ptr(), 2, -1) })?;
-    Ok((entries[0].revents != 0, entries[1].revents != 0))
+pub(crate) fn wait_readable(agent: &OwnedFd, signals: &SignalFd) -> io::Result<(bool, bool)> {
+    let mut entries = [agent.as_fd(), signals.as_fd()].map(|fd| PollFd::new(fd, PollFlags::POLLIN));
+    retry(|| poll(&mut entries, PollTimeout::NONE))?;
+    let [agent, signals] = entries.map(|entry| entry.any() == Some(true));
+    Ok((agent, signals))
 }
-
-/// Space for the control message of [`MAX_DESCRIPTORS`] descriptors, aligned as cmsg(3) wants it.
-#[repr(align(8))]
-struct Control([u8; 64]);
 
 /// Takes one packet and its descriptors; `None` when the agent has closed the connection.
 pub(crate) fn receive(agent: &OwnedFd) -> io::Result<Option<(Vec<u8>, Vec<OwnedFd>)>> {
     let mut bytes = [0_u8; 64];
-    let mut control = Control([0; 64]);
-    let mut part = libc::iovec {
-        iov_base: bytes.as_mut_ptr().cast(),
-        iov_len: bytes.len(),
-    };
-    // SAFETY: a message header is plain data.
-    let mut header: libc::msghdr = unsafe { mem::zeroed() };
-    header.msg_iov = &raw mut part;
-    header.msg_iovlen = 1;
-    header.msg_control = control.0.as_mut_ptr().cast();
-    header.msg_controllen = control.0.len() as _;
-    let count = loop {
-        // SAFETY: the header points to buffers that are alive, writable and of the lengths given.
-        let count =
-            unsafe { libc::recvmsg(agent.as_raw_fd(), &raw mut header, libc::MSG_CMSG_CLOEXEC) };
-        match usize::try_from(count) {
-            Ok(count) => break count,
-            Err(_) => match io::Error::last_os_error() {
-                error if error.kind() == io::ErrorKind::Interrupted => {}
-                error => return Err(error),
-            },
-        }
-    };
-    let mut descriptors = Vec::new();
-    // SAFETY: the kernel filled the header.
-    let mut next = unsafe { libc::CMSG_FIRSTHDR(&raw const header) };
-    // SAFETY: CMSG_FIRSTHDR and CMSG_NXTHDR return NULL or a whole control message in our buffer.
-    while let Some(message) = unsafe { next.as_ref() } {
-        if message.cmsg_level == libc::SOL_SOCKET && message.cmsg_type == libc::SCM_RIGHTS {
-            // SAFETY: the control message is whole.
-            let data = unsafe { libc::CMSG_DATA(next) }.cast::<RawFd>();
-            let header_size = data as usize - next as usize;
-            let count = message.cmsg_len.saturating_sub(header_size) / mem::size_of::<RawFd>();
-            for index in 0..count {
-                // SAFETY: the kernel wrote `count` descriptors at `data`.
-                let place = unsafe { data.add(index) };
-                // SAFETY: as above; the place need not be aligned for the type.
-                let fd = unsafe { ptr::read_unaligned(place) };
-                // SAFETY: a received descriptor is new and ours.
-                descriptors.push(unsafe { OwnedFd::from_raw_fd(fd) });
+    let mut space = cmsg_space!([RawFd; MAX_DESCRIPTORS]);
+    let (count, descriptors) = loop {
+        let mut parts = [IoSliceMut::new(&mut bytes)];
+        let flags = MsgFlags::MSG_CMSG_CLOEXEC;
+        match socket::recvmsg::<()>(agent.as_raw_fd(), &mut parts, Some(&mut space), flags) {
+            Err(Errno::EINTR) => {}
+            Err(errno) => return Err(errno.into()),
+            // Descriptors may be lost where the process may have no more: the request fails then,
+            // but nothing else.
+            Ok(packet) => {
+                let lost = packet.flags.contains(MsgFlags::MSG_CTRUNC);
+                let descriptors = if lost {
+                    Vec::new()
+                } else {
+                    descriptors_of(packet.cmsgs()?)
+                };
+                break (packet.bytes, descriptors);
             }
         }
-        // SAFETY: both point into the same live header and buffer.
-        next = unsafe { libc::CMSG_NXTHDR(&raw const header, next) };
-    }
-    if count == 0 || descriptors.len() > MAX_DESCRIPTORS {
-        return Ok(None);
-    }
-    Ok(Some((bytes[..count].to_vec(), descriptors)))
+    };
+    Ok((count > 0).then(|| (bytes[..count].to_vec(), descriptors)))
+}
+
+fn descriptors_of(messages: impl Iterator<Item = ControlMessageOwned>) -> Vec<OwnedFd> {
+    messages
+        .filter_map(|message| match message {
+            ControlMessageOwned::ScmRights(descriptors) => Some(descriptors),
+            _ => None,
+        })
+        .flatten()
+        // SAFETY: a received descriptor is new and ours.
+        .map(|fd| unsafe { OwnedFd::from_raw_fd(fd) })
+        .collect()
 }
 
 /// Sends one packet.
 pub(crate) fn send(agent: &OwnedFd, message: Message) -> io::Result<()> {
     let bytes = message.encode();
-    loop {
-        // SAFETY: the buffer is readable for its whole length.
-        let sent = unsafe {
-            libc::send(
-                agent.as_raw_fd(),
-                bytes.as_ptr().cast(),
-                bytes.len(),
-                libc::MSG_NOSIGNAL,
-            )
-        };
-        if sent >= 0 {
-            return Ok(());
-        }
-        let error = io::Error::last_os_error();
-        if error.kind() != io::ErrorKind::Interrupted {
-            return Err(error);
-        }
-    }
+    retry(|| socket::send(agent.as_raw_fd(), &bytes, MsgFlags::MSG_NOSIGNAL)).map(drop)
 }
 
 /// The content of a file from its start, up to [`MAX_REQUEST`] bytes.
@@ -263,9 +181,9 @@ pub(crate) fn read_whole(file: OwnedFd) -> io::Result<Vec<u8>> {
 /// Sends SIGTERM to every process but this one (kill(2) with -1), and thaws stopped ones so that
 /// they see it.
 pub(crate) fn terminate_all() {
-    for signal in [libc::SIGTERM, libc::SIGCONT] {
-        // SAFETY: takes plain integers; fails only when there is no other process.
-        unsafe { libc::kill(-1, signal) };
+    for signal in [Signal::SIGTERM, Signal::SIGCONT] {
+        // Fails only when there is no other process.
+        let _ = kill(Pid::from_raw(-1), signal);
     }
 }
 
@@ -282,8 +200,9 @@ pub(crate) enum Reaped {
 /// Reaps one process that has ended, if any, without waiting.
 pub(crate) fn reap_one() -> io::Result<Reaped> {
     let mut status = 0;
+    // By libc: nix knows no real-time signals, one of which may have ended a process.
     // SAFETY: the status is writable.
-    match retry(|| unsafe { libc::waitpid(-1, &raw mut status, libc::WNOHANG) }) {
+    match check(unsafe { libc::waitpid(-1, &raw mut status, libc::WNOHANG) }) {
         Ok(0) => Ok(Reaped::NoneEnded),
         Ok(pid) => Ok(Reaped::Ended { pid, status }),
         Err(error) if error.raw_os_error() == Some(libc::ECHILD) => Ok(Reaped::NoneLeft),
@@ -291,10 +210,13 @@ pub(crate) fn reap_one() -> io::Result<Reaped> {
     }
 }
 
-/// fork(2).
-pub(crate) fn fork() -> io::Result<i32> {
+/// fork(2); `None` in the new process.
+pub(crate) fn fork() -> io::Result<Option<i32>> {
     // SAFETY: the init has one thread, so the child may call anything.
-    check(unsafe { libc::fork() })
+    Ok(match unsafe { unistd::fork() }? {
+        ForkResult::Parent { child } => Some(child.as_raw()),
+        ForkResult::Child => None,
+    })
 }
 
 /// Ends the process without running exit handlers of the parent's copy.
@@ -305,40 +227,25 @@ pub(crate) fn exit(status: i32) -> ! {
 
 /// Gives a new process its own session, default signals, and its standard streams.
 pub(crate) fn prepare_process(null: &OwnedFd, output: &OwnedFd) -> io::Result<()> {
-    // SAFETY: a new process is no group leader, so this cannot fail.
-    unsafe { libc::setsid() };
+    unistd::setsid()?;
     // Nothing that this process or those before it have blocked may stay blocked in an app.
-    let set = empty_set();
-    // SAFETY: the set is initialised.
-    check(unsafe { libc::sigprocmask(libc::SIG_SETMASK, &raw const set, ptr::null_mut()) })?;
+    sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::empty()), None)?;
     // An ignored signal stays ignored after an exec: Rust's runtime ignores SIGPIPE, and who
-    // started the agent may have ignored others.
+    // started the agent may have ignored others, real-time ones as well.
     for signal in 1..=LAST_SIGNAL {
         // SAFETY: the default handler is valid; signals that cannot be changed are refused.
         unsafe { libc::signal(signal, libc::SIG_DFL) };
     }
-    for (from, to) in [
-        (null.as_raw_fd(), 0),
-        (output.as_raw_fd(), 1),
-        (output.as_raw_fd(), 2),
-    ] {
-        // SAFETY: both are valid; 0 to 2 hold nothing that this process still uses.
-        check(unsafe { libc::dup2(from, to) })?;
-    }
+    unistd::dup2_stdin(null)?;
+    unistd::dup2_stdout(output)?;
+    unistd::dup2_stderr(output)?;
     Ok(())
 }
 
 /// execve(2); returns only if it fails.
 pub(crate) fn execute(program: &CStr, arguments: &[CString], environment: &[CString]) -> io::Error {
-    let pointers = |texts: &[CString]| -> Vec<*const c_char> {
-        texts
-            .iter()
-            .map(|text| text.as_ptr())
-            .chain([ptr::null()])
-            .collect()
-    };
-    let (arguments, environment) = (pointers(arguments), pointers(environment));
-    // SAFETY: NULL-terminated arrays of strings that outlive the call.
-    unsafe { libc::execve(program.as_ptr(), arguments.as_ptr(), environment.as_ptr()) };
-    io::Error::last_os_error()
+    match unistd::execve(program, arguments, environment) {
+        Ok(never) => match never {},
+        Err(errno) => errno.into(),
+    }
 }

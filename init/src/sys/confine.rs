@@ -2,6 +2,8 @@
 
 use std::{io, ptr};
 
+use nix::sys::prctl;
+
 use super::check;
 use crate::confinement::{Confinement, Limit};
 
@@ -27,7 +29,8 @@ pub(crate) fn confine(confinement: &Confinement) -> io::Result<()> {
         drop_capabilities(confinement.drop)?;
     }
     if !confinement.filter.is_empty() {
-        forbid_new_privileges()?;
+        // Without this the kernel takes no filter from a process without CAP_SYS_ADMIN.
+        prctl::set_no_new_privs()?;
         install_filter(&confinement.filter)?;
     }
     Ok(())
@@ -91,13 +94,6 @@ fn drop_capabilities(capabilities: u64) -> io::Result<()> {
     // SAFETY: as above; capset(2) only reads.
     let result = unsafe { libc::syscall(libc::SYS_capset, header.as_mut_ptr(), data.as_ptr()) };
     check(if result < 0 { -1 } else { 0 }).map(drop)
-}
-
-/// Without this the kernel takes no filter from a process without CAP_SYS_ADMIN.
-fn forbid_new_privileges() -> io::Result<()> {
-    let yes: libc::c_ulong = 1;
-    // SAFETY: takes plain integers.
-    check(unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, yes, UNUSED, UNUSED, UNUSED) }).map(drop)
 }
 
 fn install_filter(program: &[u8]) -> io::Result<()> {
