@@ -78,7 +78,7 @@ impl Dbus {
             }
         }
         let failed = |error: softwarecontainer_dbus_proxy::client::ClientError| {
-            Cause::Other(error.to_string())
+            Cause::Other(softwarecontainer_dbus_proxy::error_chain(&error))
         };
         if self.proxy.is_none() {
             let options = host::options(
