@@ -9,6 +9,7 @@ use softwarecontainer_network::NetworkError;
 use super::{State, buffers::BuffersError, init_link::SpawnError, processes::StartFailure};
 use crate::{
     command_line::SplitError,
+    error_chain::Chain,
     gateway::{Cause, GatewayError},
     host::{
         cgroup::CgroupError, mount::MountError, namespace::NamespaceError,
@@ -202,8 +203,10 @@ impl fmt::Display for ContainerError {
                 write!(f, "the configuration requires user namespaces: {why}")
             }
             Self::Config(error) => error.fmt(f),
-            Self::Gateway(error) => error.fmt(f),
-            Self::BindMount { id, cause } => write!(f, "container {id}: bind mount: {cause}"),
+            Self::Gateway(error) => Chain(error).fmt(f),
+            Self::BindMount { id, cause } => {
+                write!(f, "container {id}: bind mount: {}", Chain(cause))
+            }
             Self::CommandLine { text, error } => write!(f, "command line {text:?}: {error}"),
             Self::Nul { text } => write!(f, "{text:?} contains a NUL byte"),
             Self::Variable { name } => {
