@@ -7,6 +7,7 @@
 pub mod addresses;
 pub mod bridge;
 pub mod frame_filter;
+pub mod host_names;
 pub mod iptables;
 pub mod namespace;
 pub mod netlink;
