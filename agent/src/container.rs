@@ -1,6 +1,5 @@
 //! One container: made, used and removed by blocking calls, one at a time.
 
-pub mod buffers;
 mod confinement;
 mod destroy;
 pub mod error;
@@ -16,7 +15,7 @@ mod sleep;
 pub mod stale;
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     ffi::CString,
     os::fd::{AsFd as _, OwnedFd},
     path::{Path, PathBuf},
@@ -24,7 +23,7 @@ use std::{
     time::Duration,
 };
 
-use softwarecontainer_capability::{GatewayConfig, GatewaySettings, privilege::Privileges};
+use softwarecontainer_capability::{Selected, gateway::GatewaySettings, privilege::Privileges};
 use softwarecontainer_init::{Command, Confinement};
 use softwarecontainer_lxc as lxc;
 use softwarecontainer_network::Network;
@@ -34,14 +33,10 @@ pub use lifecycle::Host;
 
 use crate::{
     command_line,
-    gateway::{Gateways, Target},
-    host::{
-        container_path::Owner,
-        namespace::Namespaces,
-        output_file::{self, Credentials},
-    },
+    gateway::{self, Gateways, Target},
+    host::{container_path::Owner, credentials::Credentials, namespace::Namespaces, output_file},
+    mounts::{BindError, HostSource, Mounts, buffers::Buffers},
 };
-use buffers::Buffers;
 use confinement::Baseline;
 use host_ipc::HostIpc;
 use init_link::InitLink;
@@ -84,6 +79,8 @@ pub struct Container {
     state: State,
     settings: GatewaySettings,
     baseline: Baseline,
+    /// The names of the capabilities in `settings`; `None` stands for the default ones.
+    applied: BTreeSet<Option<String>>,
     gateways: Gateways,
     network: Arc<Network>,
     host: Arc<Host>,
@@ -105,16 +102,20 @@ pub struct Execution {
 }
 
 impl Container {
-    /// Applies gateway configurations on top of those applied before; all or nothing. One that was
-    /// applied before is not applied again: what it appends to a variable, for example, is there
-    /// already.
+    /// Applies capabilities on top of those applied before; all or nothing. One that was applied
+    /// before is not applied again: what it appends to a variable, for example, is there already.
     ///
     /// # Errors
     /// [`ContainerError`]; the container then is as before.
-    pub fn set_capabilities(&mut self, configs: &[GatewayConfig]) -> Result<(), ContainerError> {
+    pub fn set_capabilities(&mut self, selected: Vec<Selected>) -> Result<(), ContainerError> {
         self.require_ready("set capabilities")?;
         let mut settings = self.settings.clone();
-        settings.add(configs)?;
+        let mut applied = self.applied.clone();
+        for Selected { name, gateways } in selected {
+            if applied.insert(name) {
+                settings.add(&gateways)?;
+            }
+        }
         // Taken out, so that a gateway may look at the container that it changes.
         let mut gateways = std::mem::take(&mut self.gateways);
         let changed = self
@@ -123,18 +124,13 @@ impl Container {
         self.gateways = gateways;
         changed?;
         self.settings = settings;
+        self.applied = applied;
         Ok(())
     }
 
-    /// Applies the default capabilities, unless they have been applied.
-    ///
-    /// # Errors
-    /// As for [`Self::set_capabilities`].
-    pub fn set_defaults(&mut self, configs: &[GatewayConfig]) -> Result<(), ContainerError> {
-        if self.settings.has(configs) {
-            return Ok(());
-        }
-        self.set_capabilities(configs)
+    /// Whether capabilities, and with them the default ones, have been applied.
+    pub fn has_capabilities(&self) -> bool {
+        self.applied.contains(&None)
     }
 
     /// Mounts a host path in the container.
@@ -148,32 +144,44 @@ impl Container {
         read_only: bool,
     ) -> Result<(), ContainerError> {
         self.require_ready("bind-mount")?;
-        self.target()?
-            .bind_mount(host, container, read_only)
-            .map_err(|cause| ContainerError::BindMount {
+        let mounts = self.mounts()?;
+        HostSource::open(host, !read_only, None, mounts.paths)
+            .map_err(BindError::from)
+            .and_then(|source| mounts.bind(&source, container, read_only))
+            .map(drop)
+            .map_err(|source| ContainerError::BindMount {
                 id: self.id,
-                cause: Box::new(cause),
+                source: Box::new(source),
             })
     }
 
-    fn target(&self) -> Result<Target<'_>, ContainerError> {
+    fn mounts(&self) -> Result<Mounts<'_>, ContainerError> {
         let Some(namespaces) = &self.namespaces else {
             return Err(ContainerError::Gone { id: self.id });
         };
+        Ok(Mounts {
+            id: self.id,
+            namespaces,
+            owner: self.owner,
+            buffers: self.buffers.as_ref(),
+            paths: &self.host.paths,
+        })
+    }
+
+    fn target(&self) -> Result<Target<'_>, ContainerError> {
+        let mounts = self.mounts()?;
         Ok(Target {
             id: self.id,
             name: &self.name,
             init: self.init,
-            namespaces,
+            namespaces: mounts.namespaces,
+            mounts,
             gateways: self.rootfs.gateways(),
             devices: self.rootfs.devices(),
             owner: self.owner,
-            buffers: self.buffers.as_ref(),
             lxc: &self.lxc,
             network: &self.network,
             sockets: &self.host.sockets,
-            writable: &self.host.writable,
-            own: &self.host.own,
             home: &self.host.home,
             filters: &self.host.filters,
             config: &self.host.config,
@@ -204,8 +212,11 @@ impl Container {
             }
         })?;
         let mut environment = BTreeMap::from([("PATH".to_owned(), DEFAULT_PATH.to_owned())]);
-        let grants = self.gateways.grants(&self.target()?, &self.settings);
-        environment.extend(grants.environment);
+        environment.extend(gateway::environment(
+            &self.name,
+            &self.settings,
+            &self.host.config,
+        ));
         for (name, value) in &execution.environment {
             if name.is_empty() || name.contains('=') {
                 return Err(ContainerError::Variable { name: name.clone() });
@@ -232,15 +243,15 @@ impl Container {
                 .map(|text| c_string(text))
                 .collect::<Result<_, _>>()?,
             environment: variables.collect::<Result<_, _>>()?,
-            confinement: self.confinement(&grants.privileges)?,
+            confinement: self.confinement()?,
         };
         let wanted = Some(&execution.output_file).filter(|path| !path.as_os_str().is_empty());
-        let (caller, writable) = (execution.caller.as_ref(), &self.host.writable);
+        let (caller, writable) = (execution.caller.as_ref(), &self.host.paths.writable);
         let output = wanted
             .map(|path| output_file::open(path, caller, writable))
             .transpose()?;
         self.refresh_gateways();
-        let link = self.link(grants.host_ipc)?;
+        let link = self.link()?;
         let processes = link.processes().clone();
         let (number, pid) = link
             .spawn(
@@ -254,16 +265,21 @@ impl Container {
         Ok((processes, number, pid))
     }
 
-    /// What a new process is to be without, where its manifests give it `privileges`.
-    fn confinement(&self, privileges: &Privileges) -> Result<Confinement, ContainerError> {
-        let filter = self.host.filters.get(&privileges.system_calls)?;
-        Ok(self.baseline.confinement(privileges, &filter))
+    /// What a new process is to be without.
+    fn confinement(&self) -> Result<Confinement, ContainerError> {
+        let given = gateway::privileges(&self.settings);
+        let none = Privileges::default();
+        let filter = self
+            .host
+            .filters
+            .get(&given.unwrap_or(&none).system_calls)?;
+        Ok(self.baseline.confinement(given, &filter))
     }
 
     /// The connection to what starts new processes: the init, or the second one in the host's IPC
     /// namespace.
-    fn link(&mut self, host_ipc: bool) -> Result<&InitLink, ContainerError> {
-        if !host_ipc {
+    fn link(&mut self) -> Result<&InitLink, ContainerError> {
+        if !gateway::in_host_ipc(&self.settings) {
             return Ok(&self.link);
         }
         // An app can end it, as it can end any process of the container but the init.

@@ -1,7 +1,7 @@
 //! The agent as a process: start, readiness, watchdog, clean stop.
 
 use std::{
-    io,
+    fmt, io,
     os::fd::{AsFd as _, OwnedFd},
     path::{Path, PathBuf},
     sync::Arc,
@@ -20,9 +20,8 @@ use softwarecontainer_network::LateNetwork;
 use crate::{
     agent::Agent,
     bus,
-    config::{self, Config},
-    container::{Host, buffers::Unwritten, processes::Ended, rootfs::Template, stale},
-    error_chain::Chain,
+    config::{self, Config, ConfigError},
+    container::{Host, processes::Ended, rootfs::Template, stale},
     gateway::watch::SocketWatch,
     host::{
         cgroup::Home,
@@ -33,6 +32,7 @@ use crate::{
         user_namespace,
         walk::WritableDirectories,
     },
+    mounts::{HostPaths, unwritten::Unwritten},
     runtime::unblock,
 };
 
@@ -42,37 +42,40 @@ const INIT_VARIABLE: &str = "SOFTWARECONTAINER_INIT";
 const FALLBACK_LXC_PATH: &str = "/var/lib/lxc";
 
 /// Why the agent could not start or go on.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug)]
 #[non_exhaustive]
 pub enum DaemonError {
+    /// The configuration cannot be used.
+    Config(ConfigError),
     /// A manifest cannot be used.
-    #[error(transparent)]
-    Manifest(#[from] ManifestError),
+    Manifest(ManifestError),
     /// Signals or timers could not be set up.
-    #[error("cannot set up signals")]
-    System(#[source] io::Error),
+    System(io::Error),
     /// A directory of the agent's cannot be used.
-    #[error(transparent)]
-    Directory(#[from] OwnDirectoryError),
-    /// Another process has the agent's name.
-    #[error("another process owns the bus name {}", bus::NAME)]
-    NameTaken,
+    Directory(OwnDirectoryError),
     /// The bus could not be used.
-    #[error("D-Bus")]
-    Bus(#[source] zbus::Error),
+    Bus(zbus::Error),
     /// The connection to the bus, and with it the agent's name, is lost.
-    #[error("the bus name {} is lost", bus::NAME)]
     BusLost,
 }
 
-impl From<zbus::Error> for DaemonError {
-    fn from(error: zbus::Error) -> Self {
-        match error {
-            zbus::Error::NameTaken => Self::NameTaken,
-            other => Self::Bus(other),
+impl fmt::Display for DaemonError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Config(error) => error.fmt(f),
+            Self::Manifest(error) => error.fmt(f),
+            Self::System(error) => write!(f, "cannot set up signals: {error}"),
+            Self::Directory(error) => error.fmt(f),
+            Self::Bus(zbus::Error::NameTaken) => {
+                write!(f, "another process owns the bus name {}", bus::NAME)
+            }
+            Self::Bus(error) => write!(f, "D-Bus: {error}"),
+            Self::BusLost => write!(f, "the bus name {} is lost", bus::NAME),
         }
     }
 }
+
+impl std::error::Error for DaemonError {}
 
 /// Runs the agent until SIGTERM or SIGINT; every container is destroyed then.
 ///
@@ -85,7 +88,8 @@ pub fn run(config: Config) -> Result<(), DaemonError> {
         &config.manifests,
         &config.default_manifests,
         config.limits.manifest_size,
-    )?;
+    )
+    .map_err(DaemonError::Manifest)?;
     for warning in store.warnings() {
         log::warn!("{warning}");
     }
@@ -106,9 +110,11 @@ async fn serve(
     let (session, pending_calls) = (config.use_session_bus, config.limits.pending_calls);
     // The name comes first: who does not get it must not touch the containers of the agent that has
     // it. Calls that come before everything is prepared are answered, except that Create waits.
-    let connection = bus::serve(session, agent.clone(), executor.clone(), pending_calls).await?;
+    let connection = bus::serve(session, agent.clone(), executor.clone(), pending_calls)
+        .await
+        .map_err(DaemonError::Bus)?;
     // Held until the end.
-    let own = Own::take(&config)?;
+    let own = Own::take(&config).map_err(DaemonError::Directory)?;
     let (lxc_path, own_paths) = (own.lxc_path.clone(), own.paths());
     let telling = executor.spawn(bus::tell_ends(connection.clone(), ended));
     let preparing = executor.clone();
@@ -173,7 +179,7 @@ fn prepare(
 ) -> Result<Host, String> {
     let unwritten = Arc::new(Unwritten::default());
     for error in stale::remove_all(&lxc_path, &config.shared_mounts_dir, &unwritten) {
-        log::error!("removing what an earlier agent left: {}", Chain(&error));
+        log::error!("removing what an earlier agent left: {error}");
     }
     let writable = WritableDirectories::default();
     // Apps write to their root trees there.
@@ -194,7 +200,7 @@ fn prepare(
     }
     let network = LateNetwork::new(config.bridge.clone());
     if let Err(error) = network.get() {
-        log::error!("no container can be created yet: {}", Chain(&error));
+        log::error!("no container can be created yet: {error}");
     }
     let sockets = SocketWatch::new().map_err(|error| format!("cannot watch sockets: {error}"))?;
     Ok(Host {
@@ -206,8 +212,11 @@ fn prepare(
         unified_cgroups: Path::new("/sys/fs/cgroup/cgroup.controllers").exists(),
         no_user_namespaces,
         kernel_lacks,
-        writable,
-        own,
+        paths: HostPaths {
+            allowed: config.allowed_host_paths.clone(),
+            own,
+            writable,
+        },
         unwritten,
         filters: Filters::new(seccomp_profile.is_some()),
         seccomp_profile,

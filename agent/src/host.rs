@@ -1,11 +1,12 @@
 //! The thin layer that touches the kernel: mounts, cgroups, namespaces.
 
-pub mod allowed_path;
 pub mod apparmor;
 pub mod cgroup;
 pub mod container_path;
+pub mod credentials;
 pub mod kernel;
 pub mod mount;
+pub mod mountinfo;
 pub mod namespace;
 pub mod output_file;
 pub mod own_directory;

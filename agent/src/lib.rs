@@ -1,6 +1,6 @@
 //! The SoftwareContainer agent: D-Bus service, container life cycle and gateways.
 //!
-//! Calls flow one way: bus → agent → container → gateway → host.
+//! Calls flow one way: bus → agent → container → gateway → mounts → host.
 
 pub mod agent;
 pub mod bus;
@@ -14,4 +14,5 @@ pub mod gateway;
 pub mod host;
 pub mod keyfile;
 pub mod logging;
+pub mod mounts;
 pub mod runtime;

@@ -3,11 +3,10 @@
 use std::{io::Write as _, process::ExitCode};
 
 use softwarecontainer_agent::{
-    cli::{self, Invocation},
+    cli::{self, Command},
     config::Config,
     container::host_ipc,
     daemon,
-    error_chain::Chain,
     host::{sys, user_namespace},
     logging,
 };
@@ -24,9 +23,9 @@ fn main() -> ExitCode {
         };
     }
     let options = match cli::parse(std::env::args_os().skip(1)) {
-        Ok(Invocation::Run(options)) => options,
-        Ok(Invocation::Help) => return print(cli::HELP),
-        Ok(Invocation::Version) => return print(cli::VERSION),
+        Ok(Command::Run(options)) => options,
+        Ok(Command::Help) => return print(cli::HELP),
+        Ok(Command::Version) => return print(cli::VERSION),
         Err(error) => return fail(&error),
     };
     logging::start();
@@ -53,6 +52,6 @@ fn print(text: &str) -> ExitCode {
 }
 
 fn fail(error: &dyn std::error::Error) -> ExitCode {
-    eprintln!("softwarecontainer-agent: {}", Chain(error));
+    eprintln!("softwarecontainer-agent: {error}");
     ExitCode::FAILURE
 }

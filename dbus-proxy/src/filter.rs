@@ -7,11 +7,9 @@ pub use driver::DRIVER;
 use driver::DriverCall;
 use pending::{IncomingCalls, NameHasher, OutgoingCalls};
 
-use crate::{
-    limits,
-    rule::{Direction, RuleSet, Subject},
-    wire::{Header, Kind},
-};
+use crate::limits;
+use crate::rule::{Direction, RuleSet, Subject};
+use crate::wire::{Header, Kind};
 
 /// What happens to a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,9 +1,7 @@
 //! What waits to be written to a socket.
 
-use std::{
-    collections::VecDeque,
-    os::fd::{AsFd, OwnedFd},
-};
+use std::collections::VecDeque;
+use std::os::fd::{AsFd, OwnedFd};
 
 use rustix::io::Errno;
 

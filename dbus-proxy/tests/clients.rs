@@ -5,10 +5,8 @@ mod support;
 
 use std::process::Command;
 
-use support::{
-    Bus, Setup, python, rules, run,
-    service::{INTERFACE, NAME, PATH, Service},
-};
+use support::service::{INTERFACE, NAME, PATH, Service};
+use support::{Bus, Setup, python, rules, run};
 
 const DENIED: &str = "org.freedesktop.DBus.Error.AccessDenied";
 

@@ -5,11 +5,8 @@ mod support;
 
 use std::fs::read_to_string;
 
-use support::{
-    Bus, Setup,
-    raw::{Raw, driver_call},
-    rules,
-};
+use support::raw::{Raw, driver_call};
+use support::{Bus, Setup, rules};
 
 fn status(pid: u32, key: &str) -> String {
     let status = read_to_string(format!("/proc/{pid}/status")).unwrap();

@@ -1,117 +1,97 @@
-//! Ids inside the values of extended attributes.
+//! Access control lists (acl(5)) as the values of extended attributes have them
+//! (linux/posix_acl_xattr.h): a version, then entries of tag, permissions and ID, ordered by tag.
 
-use std::ffi::CStr;
+/// The attribute of a file's access control list.
+pub const ACCESS: &str = "system.posix_acl_access";
+/// The attribute of the list that a directory's new files get.
+pub const DEFAULT: &str = "system.posix_acl_default";
+/// The ID of entries that have none.
+pub const NO_ID: u32 = u32::MAX;
+const VERSION: u32 = 2;
+const HEADER: usize = 4;
+const ENTRY: usize = 8;
 
-use crate::mapping::Mapping;
-
-/// Tags of the entries that carry an id (acl(5), linux/posix_acl_xattr.h).
-const ACL_USER: u16 = 0x02;
-const ACL_GROUP: u16 = 0x08;
-/// Size of the version number in front of an access control list, and of one entry.
-const ACL_HEADER: usize = 4;
-const ACL_ENTRY: usize = 8;
-/// File capabilities that hold in one user namespace: revision in the top byte, and total size with
-/// the owner's id at the end (linux/capability.h).
-const CAPABILITY_REVISION_3: u8 = 3;
-const CAPABILITY_SIZE_3: usize = 24;
-
-/// Maps the ids in the value of attribute `name` to what belongs on disk.
-pub fn map_ids(name: &CStr, value: &mut [u8], mapping: Mapping) {
-    map(name, value, &|id| mapping.on_disk(id));
+/// Whom an entry is about.
+pub mod tag {
+    /// The file's owner.
+    pub const OWNER: u16 = 0x01;
+    /// A user.
+    pub const USER: u16 = 0x02;
+    /// The file's group.
+    pub const OWNING_GROUP: u16 = 0x04;
+    /// A group.
+    pub const GROUP: u16 = 0x08;
+    /// The most that users and groups may do.
+    pub const MASK: u16 = 0x10;
+    /// Everybody else.
+    pub const OTHERS: u16 = 0x20;
 }
 
-/// The other direction: from disk to what the container must see.
-pub fn map_ids_into_buffer(name: &CStr, value: &mut [u8], mapping: Mapping) {
-    map(name, value, &|id| mapping.in_buffer(id));
+/// An entry of a list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Entry {
+    /// One of [`tag`].
+    pub tag: u16,
+    /// The sum of read (4), write (2) and execute (1).
+    pub permissions: u16,
+    /// The ID of a user or group, else [`NO_ID`].
+    pub id: u32,
 }
 
-fn map(name: &CStr, value: &mut [u8], id: &dyn Fn(u32) -> u32) {
-    match name.to_bytes() {
-        b"system.posix_acl_access" | b"system.posix_acl_default" => map_acl(value, id),
-        b"security.capability" => map_capability(value, id),
-        _ => {}
+impl Entry {
+    /// Whether it names a user or a group.
+    #[must_use]
+    pub fn has_id(&self) -> bool {
+        matches!(self.tag, tag::USER | tag::GROUP)
     }
 }
 
-fn map_acl(value: &mut [u8], id: &dyn Fn(u32) -> u32) {
-    let Some((_version, entries)) = value.split_at_mut_checked(ACL_HEADER) else {
-        return;
-    };
-    for entry in entries.chunks_exact_mut(ACL_ENTRY) {
-        let tag = u16::from_le_bytes([entry[0], entry[1]]);
-        if matches!(tag, ACL_USER | ACL_GROUP) {
-            map_u32(&mut entry[4..], id);
-        }
+/// The entries in the value of an attribute; `None` if it is no list that we know.
+#[must_use]
+pub fn decode(value: &[u8]) -> Option<Vec<Entry>> {
+    let (version, entries) = value.split_at_checked(HEADER)?;
+    if version != VERSION.to_le_bytes() || !entries.len().is_multiple_of(ENTRY) {
+        return None;
     }
+    let entries = entries.chunks_exact(ENTRY).map(|entry| Entry {
+        tag: u16::from_le_bytes([entry[0], entry[1]]),
+        permissions: u16::from_le_bytes([entry[2], entry[3]]),
+        id: u32::from_le_bytes([entry[4], entry[5], entry[6], entry[7]]),
+    });
+    Some(entries.collect())
 }
 
-fn map_capability(value: &mut [u8], id: &dyn Fn(u32) -> u32) {
-    if value.len() == CAPABILITY_SIZE_3 && value[3] == CAPABILITY_REVISION_3 {
-        map_u32(&mut value[CAPABILITY_SIZE_3 - 4..], id);
+/// The value of an attribute that holds these entries.
+#[must_use]
+pub fn encode(entries: &[Entry]) -> Vec<u8> {
+    let mut value = VERSION.to_le_bytes().to_vec();
+    for entry in entries {
+        value.extend(entry.tag.to_le_bytes());
+        value.extend(entry.permissions.to_le_bytes());
+        value.extend(entry.id.to_le_bytes());
     }
-}
-
-fn map_u32(bytes: &mut [u8], id: &dyn Fn(u32) -> u32) {
-    if let Ok(old) = <[u8; 4]>::try_from(&*bytes) {
-        bytes.copy_from_slice(&id(u32::from_le_bytes(old)).to_le_bytes());
-    }
+    value
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{map_ids, map_ids_into_buffer};
-    use crate::mapping::Mapping;
+    use super::*;
+    use proptest::prelude::*;
 
-    const MAPPING: Mapping = Mapping::IDENTITY;
+    proptest! {
+        #[test]
+        fn a_list_survives_its_value(entries in prop::collection::vec(
+            (any::<u16>(), any::<u16>(), any::<u32>())
+                .prop_map(|(tag, permissions, id)| Entry { tag, permissions, id }), 0..9))
+        {
+            prop_assert_eq!(decode(&encode(&entries)), Some(entries));
+        }
 
-    fn entry(tag: u16, permissions: u16, id: u32) -> Vec<u8> {
-        let mut bytes = tag.to_le_bytes().to_vec();
-        bytes.extend(permissions.to_le_bytes());
-        bytes.extend(id.to_le_bytes());
-        bytes
-    }
-
-    fn acl(user: u32, group: u32) -> Vec<u8> {
-        let mut bytes = 2u32.to_le_bytes().to_vec();
-        bytes.extend(entry(0x01, 6, u32::MAX));
-        bytes.extend(entry(0x02, 4, user));
-        bytes.extend(entry(0x04, 4, u32::MAX));
-        bytes.extend(entry(0x08, 4, group));
-        bytes.extend(entry(0x10, 4, u32::MAX));
-        bytes.extend(entry(0x20, 0, u32::MAX));
-        bytes
-    }
-
-    #[test]
-    fn named_users_and_groups_of_an_acl_are_mapped_and_nothing_else() {
-        let mapping = Mapping::shift(524_288, 65_536);
-        let mut value = acl(524_288 + 1000, 524_288 + 44);
-        map_ids(c"system.posix_acl_access", &mut value, mapping);
-        assert_eq!(value, acl(1000, 44));
-        map_ids_into_buffer(c"system.posix_acl_access", &mut value, mapping);
-        assert_eq!(value, acl(524_288 + 1000, 524_288 + 44));
-    }
-
-    #[test]
-    fn owner_of_namespaced_file_capabilities_is_mapped() {
-        let mut value = [0u8; 24];
-        value[3] = 3;
-        value[20..].copy_from_slice(&524_288u32.to_le_bytes());
-        map_ids(
-            c"security.capability",
-            &mut value,
-            Mapping::shift(524_288, 65_536),
-        );
-        assert_eq!(value[20..], [0; 4]);
-    }
-
-    #[test]
-    fn short_or_odd_values_are_left_alone() {
-        for length in 0..40 {
-            let mut value = vec![2u8; length];
-            map_ids(c"system.posix_acl_access", &mut value, MAPPING);
-            map_ids(c"security.capability", &mut value, MAPPING);
-            assert_eq!(value, vec![2u8; length]);
+        #[test]
+        fn what_is_no_list_is_refused_and_nothing_else_is_lost(value: Vec<u8>) {
+            if let Some(entries) = decode(&value) {
+                prop_assert_eq!(encode(&entries), value);
+            }
         }
     }
 }

@@ -9,8 +9,8 @@ use rustix::fs::{
 };
 use rustix::io::Errno;
 
-use crate::acl::map_ids;
 use crate::error::Failure;
+use crate::ids::map_ids;
 use crate::mapping::Mapping;
 use crate::tree::file_type;
 use crate::upper::{Xattrs, host_xattr_name};

@@ -1,54 +1,61 @@
 //! One buffered directory, from its mount to its sync.
 
-use std::ffi::CString;
-use std::io::Read;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
-use std::path::{Path, PathBuf};
+use std::{
+    ffi::CString,
+    fs,
+    io::Read,
+    os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd},
+    path::{Path, PathBuf},
+};
 
 use rustix::fs::{Mode, OFlags};
 
-use crate::acl::map_ids_into_buffer;
-use crate::attributes::{set_raw, xattrs_of};
-use crate::error::{Failure, MountError, RecordError, SyncError};
-use crate::mapping::Mapping;
-use crate::mount::{Layers, clone, overlay};
-use crate::record::Record;
-use crate::sync::{Failures, sync};
-use crate::tree::{Dir, stat_of};
+use crate::{
+    attributes::{set_raw, xattrs_of},
+    error::{Failure, RecordError, SyncError},
+    ids::map_ids_into_buffer,
+    mapping::Mapping,
+    mount::{Layers, clone, overlay},
+    record::Record,
+    sync::{Failures, sync},
+    tree::{Dir, stat_of},
+};
 
 /// A directory of the host whose writes go to an upper layer.
 ///
-/// Everything that belongs to it lies in one directory, its *place*, on a file system with extended
+/// Everything that belongs to it lies in one directory of its own, on a file system with extended
 /// attributes of the `trusted` class; a tmpfs limits its size. Dropping a `Buffer` leaves all of it
 /// there.
 #[derive(Debug)]
 pub struct Buffer {
-    place: PathBuf,
+    directory: PathBuf,
     record: Record,
     host: OwnedFd,
 }
 
 impl Buffer {
-    /// Covers the directory `host` with a write buffer in `place`, a directory that must not exist.
+    /// Covers the directory `host` (O_PATH is enough) with a write buffer in `directory`, which must
+    /// not exist.
     ///
-    /// Returns the buffer and the overlay as a detached mount (nosuid, nodev) to be attached in the
-    /// container by move_mount(2). `owners` is the container's user namespace, whose range
-    /// `mapping` describes. The host sees no change until [`sync`](Self::sync).
+    /// `lower` is a detached mount of `host`, as open_tree(2) clones it, that shows its files with
+    /// the owners that the container is to see; `mapping` says which those are. Returns the buffer
+    /// and the overlay as a detached mount (nosuid, nodev) to be attached in the container by
+    /// move_mount(2). The host sees no change until [`sync`](Self::sync).
     ///
     /// # Errors
     /// If a step fails; nothing is left behind then.
     pub fn mount(
-        host: &Path,
-        place: &Path,
+        host: BorrowedFd<'_>,
+        lower: OwnedFd,
+        directory: &Path,
         mapping: Mapping,
-        owners: Option<BorrowedFd<'_>>,
-    ) -> Result<(Buffer, OwnedFd), MountError> {
+    ) -> Result<(Buffer, OwnedFd), Failure> {
         // Opened first and named afterwards: whoever may rename it meanwhile cannot make these two
         // different directories.
         let (host, host_path) = open_and_name(host)?;
         let stat = stat_of(&host).map_err(|e| Failure::new("examine", &host_path, e))?;
         let buffer = Buffer {
-            place: place.to_owned(),
+            directory: directory.to_owned(),
             record: Record {
                 host: host_path,
                 device: (stat.stx_dev_major, stat.stx_dev_minor),
@@ -58,39 +65,36 @@ impl Buffer {
             },
             host,
         };
-        make_dir(place)?;
-        match buffer.set_up(owners) {
+        make_dir(directory)?;
+        match buffer.set_up(lower) {
             Ok(overlay) => Ok((buffer, overlay)),
             Err(error) => {
                 // The first error is the one to report.
-                let _ = std::fs::remove_dir_all(place);
+                let _ = fs::remove_dir_all(directory);
                 Err(error)
             }
         }
     }
 
-    fn set_up(&self, owners: Option<BorrowedFd<'_>>) -> Result<OwnedFd, MountError> {
-        let (upper, work, lower) = (
+    fn set_up(&self, lower: OwnedFd) -> Result<OwnedFd, Failure> {
+        let (upper, work, below) = (
             self.upper(),
-            self.place.join("work"),
-            self.place.join("lower"),
+            self.directory.join("work"),
+            self.directory.join("lower"),
         );
-        for dir in [&upper, &work, &lower] {
+        for dir in [&upper, &work, &below] {
             make_dir(dir)?;
         }
         self.dress_root(&upper)?;
-        let overlay = overlay(
-            &Layers {
-                host: self.host.as_fd(),
-                host_path: &self.record.host,
-                lower: &lower,
-                upper: &upper,
-                work: &work,
-            },
-            owners,
-        )?;
-        std::fs::remove_dir(&lower).map_err(|error| Failure::new("remove", &lower, error))?;
-        self.record.write(&self.place.join("record"))?;
+        let layers = Layers {
+            host: &self.record.host,
+            lower: &below,
+            upper: &upper,
+            work: &work,
+        };
+        let overlay = overlay(lower, &layers)?;
+        fs::remove_dir(&below).map_err(|error| Failure::new("remove", &below, error))?;
+        self.record.write(&self.directory.join("record"))?;
         Ok(overlay)
     }
 
@@ -117,13 +121,13 @@ impl Buffer {
         .map_err(fail("set the attributes of"))
     }
 
-    /// Takes up the buffer in `place` that another process left, for instance an agent that
+    /// Takes up the buffer in `directory` that another process left, for instance an agent that
     /// crashed; `None` if there is none or if nothing can have been written to it.
     ///
     /// # Errors
     /// If the record cannot be read, or its path on the host leads to another directory by now.
-    pub fn open(place: &Path) -> Result<Option<Buffer>, RecordError> {
-        let Some(record) = Record::read(&place.join("record"))? else {
+    pub fn open(directory: &Path) -> Result<Option<Buffer>, RecordError> {
+        let Some(record) = Record::read(&directory.join("record"))? else {
             return Ok(None);
         };
         let host = open_host(&record.host)?;
@@ -132,11 +136,11 @@ impl Buffer {
         if (found, stat.stx_ino) != (record.device, record.inode) {
             return Err(RecordError::Replaced {
                 host: record.host,
-                kept: place.join("upper"),
+                kept: directory.join("upper"),
             });
         }
         Ok(Some(Buffer {
-            place: place.to_owned(),
+            directory: directory.to_owned(),
             record,
             host,
         }))
@@ -149,7 +153,7 @@ impl Buffer {
 
     /// The directory that holds everything that was written.
     pub fn upper(&self) -> PathBuf {
-        self.place.join("upper")
+        self.directory.join("upper")
     }
 
     /// Writes everything to the host; blocks until it is on disk. The overlay must be gone, with
@@ -194,21 +198,25 @@ impl Buffer {
     /// If something could not be removed. It is no longer a buffer then: neither
     /// [`open`](Self::open) nor [`recover`](crate::recover) finds it.
     pub fn discard(self) -> Result<(), Failure> {
-        let record = self.place.join("record");
-        std::fs::remove_file(&record).map_err(|error| Failure::new("remove", record, error))?;
-        std::fs::remove_dir_all(&self.place)
-            .map_err(|error| Failure::new("remove", &self.place, error))
+        let record = self.directory.join("record");
+        fs::remove_file(&record).map_err(|error| Failure::new("remove", record, error))?;
+        fs::remove_dir_all(&self.directory)
+            .map_err(|error| Failure::new("remove", &self.directory, error))
     }
 }
 
-fn open_and_name(path: &Path) -> Result<(OwnedFd, PathBuf), Failure> {
-    let fail = |error| Failure::new("open", path, error);
+fn open_and_name(host: BorrowedFd<'_>) -> Result<(OwnedFd, PathBuf), Failure> {
+    let link = format!("/proc/self/fd/{}", host.as_raw_fd());
+    let name =
+        fs::read_link(&link).map_err(|error| Failure::new("find the name of", link, error))?;
+    let fail = |error| Failure::new("open", &name, error);
+    // Readable and not only a path: its attributes are read through it.
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let host = rustix::fs::open(path, flags, Mode::empty()).map_err(|errno| fail(errno.into()))?;
-    let name = std::fs::read_link(format!("/proc/self/fd/{}", host.as_raw_fd())).map_err(fail)?;
+    let opened = rustix::fs::openat(host, c".", flags, Mode::empty());
+    let opened = opened.map_err(|errno| fail(errno.into()))?;
     // A directory that was removed has a name that leads nowhere.
-    match std::fs::symlink_metadata(&name) {
-        Ok(_) => Ok((host, name)),
+    match fs::symlink_metadata(&name) {
+        Ok(_) => Ok((opened, name)),
         Err(error) => Err(fail(error)),
     }
 }
@@ -227,7 +235,7 @@ fn make_dir(path: &Path) -> Result<(), Failure> {
 fn temporary_name() -> Result<CString, Failure> {
     let source = Path::new("/dev/urandom");
     let mut random = [0u8; 8];
-    std::fs::File::open(source)
+    fs::File::open(source)
         .and_then(|mut file| file.read_exact(&mut random))
         .map_err(|error| Failure::new("read", source, error))?;
     let name = format!(".write-buffer-{:016x}", u64::from_ne_bytes(random));

@@ -1,11 +1,12 @@
 //! What can go wrong, and what it went wrong on.
 
-use std::fmt;
-use std::io;
-use std::path::PathBuf;
+use std::{fmt, io, path::PathBuf};
+
+use thiserror::Error;
 
 /// One step that failed: what was attempted, on which path, and the kernel's answer.
-#[derive(Debug)]
+#[derive(Debug, Error)]
+#[error("cannot {action} {}", path.display())]
 pub struct Failure {
     /// What was attempted, as a verb: "create", "write", "rename".
     pub action: &'static str,
@@ -26,24 +27,6 @@ impl Failure {
             path: path.into(),
             source: source.into(),
         }
-    }
-}
-
-impl fmt::Display for Failure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "cannot {} {}: {}",
-            self.action,
-            self.path.display(),
-            self.source
-        )
-    }
-}
-
-impl std::error::Error for Failure {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        Some(&self.source)
     }
 }
 
@@ -73,7 +56,7 @@ impl fmt::Display for SyncError {
         )?;
         for (index, failure) in self.failures.iter().enumerate() {
             let separator = if index == 0 { "" } else { "; " };
-            write!(f, "{separator}{failure}")?;
+            write!(f, "{separator}{failure}: {}", failure.source)?;
         }
         match self.more {
             0 => Ok(()),
@@ -84,56 +67,15 @@ impl fmt::Display for SyncError {
 
 impl std::error::Error for SyncError {}
 
-/// A write buffer could not be set up; nothing is left of it.
-#[derive(Debug)]
-#[non_exhaustive]
-pub enum MountError {
-    /// A step on a path failed.
-    Step(Failure),
-    /// The directory cannot be shown with the container's owners.
-    Idmap {
-        /// The directory of the host.
-        host: PathBuf,
-        /// Why mount_setattr(2) refused; EINVAL: its file system cannot be idmapped.
-        source: io::Error,
-    },
-}
-
-impl fmt::Display for MountError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            MountError::Step(failure) => failure.fmt(f),
-            MountError::Idmap { host, source } => write!(
-                f,
-                "cannot map the owners of {} for the container: {source}",
-                host.display()
-            ),
-        }
-    }
-}
-
-impl std::error::Error for MountError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            MountError::Step(failure) => Some(failure),
-            MountError::Idmap { source, .. } => Some(source),
-        }
-    }
-}
-
-impl From<Failure> for MountError {
-    fn from(failure: Failure) -> MountError {
-        MountError::Step(failure)
-    }
-}
-
 /// The record beside an upper layer could not be used.
-#[derive(Debug)]
+#[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum RecordError {
     /// It could not be read or written, or the host directory that it names could not be opened.
-    Step(Failure),
+    #[error(transparent)]
+    Step(#[from] Failure),
     /// It is no record, or one of another version.
+    #[error("{} is no valid record of a write buffer: {reason}", path.display())]
     Malformed {
         /// The record's path.
         path: PathBuf,
@@ -141,46 +83,15 @@ pub enum RecordError {
         reason: &'static str,
     },
     /// The path of the host directory now leads to another directory.
+    #[error(
+        "{} is no longer the directory that the write buffer in {} belongs to",
+        host.display(),
+        kept.display()
+    )]
     Replaced {
         /// The path.
         host: PathBuf,
         /// The buffer that belonged to the directory that was there before.
         kept: PathBuf,
     },
-}
-
-impl fmt::Display for RecordError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            RecordError::Step(failure) => failure.fmt(f),
-            RecordError::Malformed { path, reason } => {
-                write!(
-                    f,
-                    "{} is no valid record of a write buffer: {reason}",
-                    path.display()
-                )
-            }
-            RecordError::Replaced { host, kept } => write!(
-                f,
-                "{} is no longer the directory that the write buffer in {} belongs to",
-                host.display(),
-                kept.display()
-            ),
-        }
-    }
-}
-
-impl std::error::Error for RecordError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            RecordError::Step(failure) => Some(failure),
-            _ => None,
-        }
-    }
-}
-
-impl From<Failure> for RecordError {
-    fn from(failure: Failure) -> RecordError {
-        RecordError::Step(failure)
-    }
 }

@@ -14,22 +14,23 @@
 //! * a sync that failed can be repeated, by this process or, after a crash, by another one:
 //!   a record beside the upper layer says where it belongs ([`Buffer::open`], [`recover`]).
 
-mod acl;
+pub mod acl;
 mod attributes;
 mod buffer;
 mod copy;
 mod error;
+mod ids;
 mod mapping;
 mod mount;
-mod place;
 mod record;
 mod recover;
 mod remove;
+mod replace;
 mod sync;
 mod tree;
 mod upper;
 
 pub use buffer::Buffer;
-pub use error::{Failure, MountError, RecordError, SyncError};
+pub use error::{Failure, RecordError, SyncError};
 pub use mapping::Mapping;
 pub use recover::{Recovered, recover};

@@ -1,22 +1,24 @@
 //! The overlay of a write buffer, as a mount that is attached nowhere yet.
 
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
-use std::path::Path;
-
-use rustix::fs::CWD;
-use rustix::mount::{
-    FsMountFlags, FsOpenFlags, MountAttrFlags, MoveMountFlags, OpenTreeFlags, UnmountFlags,
+use std::{
+    os::fd::{BorrowedFd, OwnedFd},
+    path::Path,
 };
 
-use crate::error::{Failure, MountError};
+use rustix::{
+    fs::CWD,
+    mount::{
+        FsMountFlags, FsOpenFlags, MountAttrFlags, MoveMountFlags, OpenTreeFlags, UnmountFlags,
+    },
+};
+
+use crate::error::Failure;
 
 /// The layers of an overlay, all on the host.
 pub struct Layers<'a> {
-    /// The directory that is covered.
-    pub host: BorrowedFd<'a>,
-    /// Its path, for messages.
-    pub host_path: &'a Path,
-    /// An empty directory where it is attached for a moment.
+    /// The path of the directory that is covered, for messages.
+    pub host: &'a Path,
+    /// An empty directory where its mount is attached for a moment.
     pub lower: &'a Path,
     /// Receives what is written.
     pub upper: &'a Path,
@@ -24,20 +26,13 @@ pub struct Layers<'a> {
     pub work: &'a Path,
 }
 
-/// Mounts the overlay; the result is detached, for move_mount(2), and lives as long as it or where
-/// it was attached does. `owners` is the container's user namespace.
-pub fn overlay(layers: &Layers<'_>, owners: Option<BorrowedFd<'_>>) -> Result<OwnedFd, MountError> {
-    let lower = clone(layers.host).map_err(|e| Failure::new("bind", layers.host_path, e))?;
-    if let Some(owners) = owners {
-        idmap(lower.as_fd(), owners).map_err(|source| MountError::Idmap {
-            host: layers.host_path.to_owned(),
-            source,
-        })?;
-    }
+/// Mounts an overlay over `lower`, a detached mount of a directory; the result is detached, too, for
+/// move_mount(2), and lives as long as it or where it was attached does.
+pub fn overlay(lower: OwnedFd, layers: &Layers<'_>) -> Result<OwnedFd, Failure> {
     // Until Linux 6.15 layers must be attached mounts. The overlay has its own clone of the mount
     // when it is made, so this one can go at once.
     let attached = Attached::new(lower, layers.lower)?;
-    let overlay = assemble(layers).map_err(|e| Failure::new("cover", layers.host_path, e))?;
+    let overlay = assemble(layers).map_err(|e| Failure::new("cover", layers.host, e))?;
     attached.detach()?;
     Ok(overlay)
 }
@@ -115,31 +110,5 @@ impl Drop for Attached<'_> {
             // Only after another failure, which is the one to report.
             let _ = rustix::mount::unmount(at, UnmountFlags::DETACH);
         }
-    }
-}
-
-/// Shows the files of a detached mount with the owners that the user namespace gives them.
-fn idmap(mount: BorrowedFd<'_>, owners: BorrowedFd<'_>) -> std::io::Result<()> {
-    let attributes = libc::mount_attr {
-        attr_set: libc::MOUNT_ATTR_IDMAP,
-        attr_clr: 0,
-        propagation: 0,
-        userns_fd: u64::try_from(owners.as_raw_fd()).map_err(std::io::Error::other)?,
-    };
-    // SAFETY: mount_setattr(2) reads `attributes`, of the size passed, and an empty C string; both
-    // outlive the call.
-    let result = unsafe {
-        libc::syscall(
-            libc::SYS_mount_setattr,
-            mount.as_raw_fd(),
-            c"".as_ptr(),
-            libc::AT_EMPTY_PATH,
-            &raw const attributes,
-            size_of::<libc::mount_attr>(),
-        )
-    };
-    match result {
-        0 => Ok(()),
-        _ => Err(std::io::Error::last_os_error()),
     }
 }

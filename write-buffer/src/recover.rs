@@ -19,7 +19,7 @@ pub struct Recovered {
     pub unwritten: Vec<PathBuf>,
 }
 
-/// Writes every buffer whose place is a directory in `buffers` to the host and removes it. That
+/// Writes every buffer in `buffers` to the host and removes it. That
 /// there is no such directory is fine. All processes that used the buffers must have ended.
 ///
 /// # Errors
@@ -32,18 +32,18 @@ pub fn recover(buffers: &Path) -> Result<Recovered, RecordError> {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(recovered),
         Err(error) => return Err(fail(error).into()),
     };
-    let mut places = Vec::new();
+    let mut directories = Vec::new();
     for entry in entries {
-        places.push(entry.map_err(fail)?.path());
+        directories.push(entry.map_err(fail)?.path());
     }
-    places.sort();
-    for place in places {
-        match finish(&place) {
+    directories.sort();
+    for directory in directories {
+        match finish(&directory) {
             Ok(Some(host)) => recovered.synced.push(host),
             Ok(None) => {}
             Err(error) => {
                 recovered.kept.push(error);
-                let record = Record::read(&place.join("record")).ok().flatten();
+                let record = Record::read(&directory.join("record")).ok().flatten();
                 recovered.unwritten.extend(record.map(|record| record.host));
             }
         }
@@ -51,10 +51,11 @@ pub fn recover(buffers: &Path) -> Result<Recovered, RecordError> {
     Ok(recovered)
 }
 
-fn finish(place: &Path) -> Result<Option<PathBuf>, Box<dyn std::error::Error + Send + Sync>> {
-    let Some(buffer) = Buffer::open(place)? else {
+fn finish(directory: &Path) -> Result<Option<PathBuf>, Box<dyn std::error::Error + Send + Sync>> {
+    let Some(buffer) = Buffer::open(directory)? else {
         // Without a record it was never handed out, or is synced and half removed.
-        std::fs::remove_dir_all(place).map_err(|error| Failure::new("remove", place, error))?;
+        std::fs::remove_dir_all(directory)
+            .map_err(|error| Failure::new("remove", directory, error))?;
         return Ok(None);
     };
     buffer.sync()?;

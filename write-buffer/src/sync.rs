@@ -12,8 +12,8 @@ use crate::attributes::{Attributes, labels, set_labels, xattrs_of};
 use crate::copy::copy;
 use crate::error::Failure;
 use crate::mapping::Mapping;
-use crate::place::place;
 use crate::remove::remove;
+use crate::replace::replace;
 use crate::tree::{Dir, MAX_DEPTH, file_type, is_dir};
 use crate::upper::{Entry, classify, is_whiteout_device};
 
@@ -200,7 +200,7 @@ impl Sync<'_> {
             // Nobody else looks into it before it is complete and has its own mode.
             rustix::fs::mkdirat(host, self.temporary, Mode::RWXU)
                 .map_err(|errno| host.failure("create directory", name, errno))?;
-            place(host, self.temporary, name)?;
+            replace(host, self.temporary, name)?;
         }
         let below = host.open_dir(name)?;
         self.merge(&upper, &below, &position.below(name, opaque));
@@ -303,7 +303,7 @@ impl Sync<'_> {
             Some(stat) => stat.stx_ino,
             None => return Err(host.failure("find the new", source.name, Errno::NOENT)),
         };
-        place(host, self.temporary, source.name)?;
+        replace(host, self.temporary, source.name)?;
         if source.stat.stx_nlink > 1 {
             let written = Written {
                 directory: position.path.clone(),

@@ -12,7 +12,7 @@ use std::process::Command;
 use rustix::mount::{MountFlags, UnmountFlags};
 use softwarecontainer_write_buffer::{Buffer, Mapping, recover};
 use support::inject::{Fault, run};
-use support::{Bench, Tree, assert_same, tree, without_links, without_times};
+use support::{Bench, Tree, assert_same, cover, tree, without_links, without_times};
 
 /// One of everything that a sync can meet.
 fn before(host: &Path) {
@@ -59,7 +59,7 @@ impl Scene {
         let bench = Bench::new();
         before(&bench.host());
         let (buffer, overlay) =
-            Buffer::mount(&bench.host(), &bench.place(), Mapping::IDENTITY, None).unwrap();
+            cover(&bench.host(), &bench.place(), Mapping::IDENTITY, None).unwrap();
         bench.attach(overlay);
         let old = tree(&bench.host());
         inside(&bench.view());
@@ -186,8 +186,7 @@ fn full_disk_is_reported_and_room_made_there_completes_the_sync() {
     support::mount_tmpfs(&bench.host(), "1m");
     fs::write(bench.host().join("ballast"), vec![1; 600_000]).unwrap();
     fs::write(bench.host().join("file"), "old").unwrap();
-    let (buffer, overlay) =
-        Buffer::mount(&bench.host(), &bench.place(), Mapping::IDENTITY, None).unwrap();
+    let (buffer, overlay) = cover(&bench.host(), &bench.place(), Mapping::IDENTITY, None).unwrap();
     bench.attach(overlay);
     fs::write(bench.view().join("file"), vec![2; 900_000]).unwrap();
     bench.detach();
@@ -210,8 +209,7 @@ fn read_only_file_system_is_reported_and_a_remount_completes_the_sync() {
     let bench = Bench::new();
     support::mount_tmpfs(&bench.host(), "1m");
     fs::write(bench.host().join("file"), "old").unwrap();
-    let (buffer, overlay) =
-        Buffer::mount(&bench.host(), &bench.place(), Mapping::IDENTITY, None).unwrap();
+    let (buffer, overlay) = cover(&bench.host(), &bench.place(), Mapping::IDENTITY, None).unwrap();
     bench.attach(overlay);
     fs::write(bench.view().join("file"), "new").unwrap();
     bench.detach();
@@ -265,15 +263,14 @@ fn failed_mount_leaves_nothing() {
     let bench = Bench::new();
     fs::write(bench.path().join("file"), "x").unwrap();
     for (host, place) in [
-        (bench.path().join("missing"), bench.place()),
         (bench.path().join("file"), bench.place()),
         (bench.host(), bench.scratch().join("no/such")),
     ] {
-        Buffer::mount(&host, &place, Mapping::IDENTITY, None).unwrap_err();
+        cover(&host, &place, Mapping::IDENTITY, None).unwrap_err();
         assert_eq!(fs::read_dir(bench.scratch()).unwrap().count(), 0);
     }
     // An overlay cannot take its upper layer from a read-only file system.
-    let error = Buffer::mount(
+    let error = cover(
         &bench.host(),
         Path::new("/proc/buffer"),
         Mapping::IDENTITY,

@@ -12,8 +12,8 @@ use std::process::Command;
 
 use proptest::prelude::*;
 use rustix::fs::{CWD, FileType, Mode, XattrFlags};
-use softwarecontainer_write_buffer::{Buffer, Mapping};
-use support::{Bench, assert_same, tree, without_links, without_times};
+use softwarecontainer_write_buffer::Mapping;
+use support::{Bench, assert_same, cover, tree, without_links, without_times};
 
 #[derive(Debug, Clone)]
 enum Operation {
@@ -187,7 +187,7 @@ proptest! {
         assert!(status.success());
         let untouched = tree(&bench.host());
         let (buffer, overlay) =
-            Buffer::mount(&bench.host(), &bench.place(), Mapping::IDENTITY, None).unwrap();
+            cover(&bench.host(), &bench.place(), Mapping::IDENTITY, None).unwrap();
         bench.attach(overlay);
         for operation in &inside {
             let buffered = operation.run(&bench.view()).map_err(|e| e.raw_os_error());

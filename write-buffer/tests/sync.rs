@@ -9,16 +9,15 @@ use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt, symlink};
 use std::path::Path;
 
 use rustix::fs::{CWD, FileType, Mode, XattrFlags};
-use softwarecontainer_write_buffer::{Buffer, Mapping};
-use support::{Bench, assert_same, tree, without_links};
+use softwarecontainer_write_buffer::Mapping;
+use support::{Bench, assert_same, cover, tree, without_links};
 
 /// Runs `before` on the host, `inside` in the buffered view; checks that the host sees nothing of
 /// it before the sync and all of it after.
 fn round_trip(before: impl FnOnce(&Path), inside: impl FnOnce(&Path)) -> Bench {
     let bench = Bench::new();
     before(&bench.host());
-    let (buffer, overlay) =
-        Buffer::mount(&bench.host(), &bench.place(), Mapping::IDENTITY, None).unwrap();
+    let (buffer, overlay) = cover(&bench.host(), &bench.place(), Mapping::IDENTITY, None).unwrap();
     bench.attach(overlay);
     let untouched = tree(&bench.host());
     assert_same(&tree(&bench.view()), &untouched);
@@ -257,8 +256,7 @@ fn symlink_that_the_app_planted_is_not_followed() {
     fs::write(outside.path().join("victim"), "precious").unwrap();
     let bench = Bench::new();
     fs::create_dir(bench.host().join("dir")).unwrap();
-    let (buffer, overlay) =
-        Buffer::mount(&bench.host(), &bench.place(), Mapping::IDENTITY, None).unwrap();
+    let (buffer, overlay) = cover(&bench.host(), &bench.place(), Mapping::IDENTITY, None).unwrap();
     bench.attach(overlay);
     fs::write(bench.view().join("dir/victim"), "overwritten").unwrap();
     fs::write(bench.view().join("file"), "overwritten").unwrap();
@@ -279,8 +277,7 @@ fn mount_beneath_the_directory_is_not_written_to() {
     let bench = Bench::new();
     let sub = bench.host().join("sub");
     fs::create_dir(&sub).unwrap();
-    let (buffer, overlay) =
-        Buffer::mount(&bench.host(), &bench.place(), Mapping::IDENTITY, None).unwrap();
+    let (buffer, overlay) = cover(&bench.host(), &bench.place(), Mapping::IDENTITY, None).unwrap();
     bench.attach(overlay);
     fs::write(bench.view().join("sub/file"), "x").unwrap();
     bench.detach();
@@ -298,8 +295,7 @@ fn whiteouts_as_attributes_count_as_deletions() {
     let bench = Bench::new();
     fs::write(bench.host().join("gone"), "x").unwrap();
     fs::write(bench.host().join("emptied"), "x").unwrap();
-    let (buffer, overlay) =
-        Buffer::mount(&bench.host(), &bench.place(), Mapping::IDENTITY, None).unwrap();
+    let (buffer, overlay) = cover(&bench.host(), &bench.place(), Mapping::IDENTITY, None).unwrap();
     drop(overlay);
     let upper = buffer.upper();
     fs::write(upper.join("gone"), "").unwrap();
@@ -314,8 +310,7 @@ fn whiteouts_as_attributes_count_as_deletions() {
 fn partial_files_of_other_mount_options_are_refused_and_kept() {
     let bench = Bench::new();
     fs::write(bench.host().join("file"), "whole").unwrap();
-    let (buffer, overlay) =
-        Buffer::mount(&bench.host(), &bench.place(), Mapping::IDENTITY, None).unwrap();
+    let (buffer, overlay) = cover(&bench.host(), &bench.place(), Mapping::IDENTITY, None).unwrap();
     drop(overlay);
     fs::write(buffer.upper().join("file"), "").unwrap();
     set_xattr(
@@ -333,8 +328,7 @@ fn label_of_a_security_module_stays_with_the_name() {
     let bench = Bench::new();
     fs::write(bench.host().join("file"), "old").unwrap();
     set_xattr(&bench.host().join("file"), "security.test", b"label");
-    let (buffer, overlay) =
-        Buffer::mount(&bench.host(), &bench.place(), Mapping::IDENTITY, None).unwrap();
+    let (buffer, overlay) = cover(&bench.host(), &bench.place(), Mapping::IDENTITY, None).unwrap();
     bench.attach(overlay);
     fs::write(bench.view().join("file"), "new").unwrap();
     set_xattr(&bench.view().join("file"), "security.test", b"forged");
@@ -347,8 +341,7 @@ fn label_of_a_security_module_stays_with_the_name() {
 #[test]
 fn deeper_trees_than_supported_are_reported_and_kept() {
     let bench = Bench::new();
-    let (buffer, overlay) =
-        Buffer::mount(&bench.host(), &bench.place(), Mapping::IDENTITY, None).unwrap();
+    let (buffer, overlay) = cover(&bench.host(), &bench.place(), Mapping::IDENTITY, None).unwrap();
     bench.attach(overlay);
     fs::create_dir_all(bench.view().join("d/".repeat(200))).unwrap();
     fs::write(bench.view().join("other"), "x").unwrap();
@@ -364,8 +357,7 @@ fn deeper_trees_than_supported_are_reported_and_kept() {
 fn size_of_the_tmpfs_limits_what_can_be_written() {
     let bench = Bench::with_size("1m");
     fs::write(bench.host().join("file"), "old").unwrap();
-    let (buffer, overlay) =
-        Buffer::mount(&bench.host(), &bench.place(), Mapping::IDENTITY, None).unwrap();
+    let (buffer, overlay) = cover(&bench.host(), &bench.place(), Mapping::IDENTITY, None).unwrap();
     bench.attach(overlay);
     let full = fs::write(bench.view().join("big"), vec![1; 2 << 20]).unwrap_err();
     assert_eq!(full.kind(), std::io::ErrorKind::StorageFull);

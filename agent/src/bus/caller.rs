@@ -13,7 +13,7 @@ use std::{
 use smol::lock::OnceCell;
 use zbus::{Connection, OwnedVariant, Variant, message::Header};
 
-use crate::host::output_file::Credentials;
+use crate::host::credentials::Credentials;
 
 /// From how many known clients on those without pending calls are forgotten. Unique names are never
 /// used again on a bus.

@@ -3,8 +3,11 @@
 use rustix::process::{Signal, pidfd_send_signal};
 use softwarecontainer_lxc as lxc;
 
-use super::{Container, ContainerError, LXC_LIMIT, State, lifecycle::remove_lxc_directory, rootfs};
-use crate::{gateway::Gateways, host::wait};
+use super::{Container, ContainerError, LXC_LIMIT, State, lifecycle::remove_lxc_directory};
+use crate::{
+    gateway::Gateways,
+    host::{mount, wait},
+};
 
 impl Container {
     /// Ends every process and removes everything the container used. Carries on after a failure and
@@ -58,7 +61,7 @@ impl Container {
             Err(error) => errors.push(error),
             Ok(()) if self.buffers.is_some() && !all_ended => {}
             Ok(()) => {
-                if let Err(error) = rootfs::remove(self.rootfs.directory()) {
+                if let Err(error) = mount::remove_with_mounts(self.rootfs.directory()) {
                     errors.push(error.into());
                 }
             }

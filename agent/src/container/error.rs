@@ -6,15 +6,16 @@ use softwarecontainer_capability::error::ConfigError;
 use softwarecontainer_lxc as lxc;
 use softwarecontainer_network::NetworkError;
 
-use super::{State, buffers::BuffersError, init_link::SpawnError, processes::StartFailure};
+use super::{State, init_link::SpawnError, processes::StartFailure};
 use crate::{
     command_line::SplitError,
     error_chain::Chain,
-    gateway::{Cause, GatewayError},
+    gateway::GatewayError,
     host::{
         cgroup::CgroupError, mount::MountError, namespace::NamespaceError,
         output_file::OutputFileError, seccomp::FilterError,
     },
+    mounts::{BindError, buffers::BuffersError},
 };
 
 /// A failed operation on a container.
@@ -78,7 +79,7 @@ pub enum ContainerError {
         /// The container's ID.
         id: i32,
         /// Why.
-        cause: Box<Cause>,
+        source: Box<BindError>,
     },
     /// The command line cannot be split.
     CommandLine {
@@ -189,8 +190,8 @@ impl fmt::Display for ContainerError {
             Self::Gone { id } => write!(f, "container {id} has ended; it can only be destroyed"),
             Self::Lxc { error, log } => write!(f, "{error}{}", logged(log)),
             Self::Late { id, action } => write!(f, "container {id}: {action} did not end in time"),
-            Self::Mount(error) => error.fmt(f),
-            Self::Namespace(error) => error.fmt(f),
+            Self::Mount(error) => Chain(error).fmt(f),
+            Self::Namespace(error) => Chain(error).fmt(f),
             Self::Network(error) => error.fmt(f),
             Self::Init { id, source, log } => {
                 write!(
@@ -203,9 +204,9 @@ impl fmt::Display for ContainerError {
                 write!(f, "the configuration requires user namespaces: {why}")
             }
             Self::Config(error) => error.fmt(f),
-            Self::Gateway(error) => Chain(error).fmt(f),
-            Self::BindMount { id, cause } => {
-                write!(f, "container {id}: bind mount: {}", Chain(cause))
+            Self::Gateway(error) => error.fmt(f),
+            Self::BindMount { id, source } => {
+                write!(f, "container {id}: bind mount: {}", Chain(source))
             }
             Self::CommandLine { text, error } => write!(f, "command line {text:?}: {error}"),
             Self::Nul { text } => write!(f, "{text:?} contains a NUL byte"),
@@ -224,7 +225,7 @@ impl fmt::Display for ContainerError {
                 f,
                 "the {what} has {size} bytes, more than the {limit} of {key}"
             ),
-            Self::Output(error) => error.fmt(f),
+            Self::Output(error) => Chain(error).fmt(f),
             Self::Filter(error) => error.fmt(f),
             Self::Buffers(error) => error.fmt(f),
             Self::HostIpc { id, source } => write!(

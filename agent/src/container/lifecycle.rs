@@ -1,6 +1,7 @@
 //! How containers come; see `sleep` and `destroy` for the rest of their lives.
 
 use std::{
+    collections::BTreeSet,
     fs, io,
     path::{Path, PathBuf},
     sync::Arc,
@@ -13,22 +14,28 @@ use softwarecontainer_network::{LateNetwork, Network, NetworkError};
 
 use super::{
     Container, ContainerError, INIT_LIMIT, State,
-    buffers::{Buffers, Unwritten},
     confinement::Baseline,
     init_link::{InitLink, Listener},
-    lxc_config::{self, FIRST_ID, ID_RANGE},
+    lxc_config,
     monitor::{self, Monitor, pidfd},
     options::ContainerOptions,
     processes::{Ended, Processes},
-    rootfs::{self, Rootfs, Template},
+    rootfs::{Rootfs, Template},
 };
 use crate::{
     config::Config,
     gateway::{Gateways, watch::SocketWatch},
     host::{
-        apparmor, cgroup::Home, container_path::Owner, kernel, mount, namespace::Namespaces,
-        process_limits::AppLimit, seccomp::Filters, user_namespace, walk::WritableDirectories,
+        apparmor,
+        cgroup::Home,
+        container_path::Owner,
+        kernel, mount,
+        namespace::Namespaces,
+        process_limits::AppLimit,
+        seccomp::Filters,
+        user_namespace::{self, FIRST_ID, ID_RANGE},
     },
+    mounts::{HostPaths, buffers::Buffers, unwritten::Unwritten},
 };
 
 /// The init's socket in the container's gateways directory; there only until the init has
@@ -58,14 +65,12 @@ pub struct Host {
     pub unified_cgroups: bool,
     /// Why containers cannot have user namespaces, if so.
     pub no_user_namespaces: Option<String>,
-    /// The host directories that apps can write to.
-    pub writable: WritableDirectories,
+    /// What decides on the host paths that apps are given.
+    pub paths: HostPaths,
     /// The seccomp profile that LXC loads for every container.
     pub seccomp_profile: Option<PathBuf>,
     /// What the kernel lacks.
     pub kernel_lacks: Vec<kernel::Lack>,
-    /// The host directories that the agent keeps for itself, without symbolic links.
-    pub own: Vec<PathBuf>,
     /// The host directories with write buffers that could not be written.
     pub unwritten: Arc<Unwritten>,
     /// The filters on system calls of processes.
@@ -108,15 +113,17 @@ impl Container {
             .write_buffer
             .then(|| Buffers::new(&directory, owner, host.unwritten.clone()));
         let connection = (network.clone(), items);
-        let mut made = Self::start(host.clone(), id, name.clone(), id_base, rootfs, connection);
-        if let Ok(made) = &mut made {
-            made.buffers = buffers;
-        }
+        let own = (rootfs, buffers);
+        let made = Self::start(host.clone(), id, name.clone(), id_base, own, connection);
         if made.is_err() {
             let mut errors = monitor::remove_left(&host.cgroup_name(&name));
             errors.extend(network.detach(id).err().map(ContainerError::from));
             errors.extend(remove_lxc_directory(&host.lxc_path, &name).err());
-            errors.extend(rootfs::remove(&directory).err().map(ContainerError::from));
+            errors.extend(
+                mount::remove_with_mounts(&directory)
+                    .err()
+                    .map(ContainerError::from),
+            );
             for error in errors {
                 log::error!("container {id}: after a failed create: {error}");
             }
@@ -129,7 +136,7 @@ impl Container {
         id: i32,
         name: String,
         id_base: Option<u32>,
-        rootfs: Rootfs,
+        (rootfs, buffers): (Rootfs, Option<Buffers>),
         (network, network_items): (Arc<Network>, Vec<(&'static str, String)>),
     ) -> Result<Self, ContainerError> {
         let owner = Owner(id_base.unwrap_or(0));
@@ -210,11 +217,12 @@ impl Container {
             host_ipc: None,
             namespaces: Some(namespaces),
             rootfs,
-            buffers: None,
+            buffers,
             owner,
             state: State::Ready,
             settings: GatewaySettings::default(),
             baseline,
+            applied: BTreeSet::new(),
             gateways: Gateways::default(),
             network,
             host,

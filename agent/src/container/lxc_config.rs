@@ -5,12 +5,8 @@ use std::path::{Path, PathBuf};
 use softwarecontainer_init::INIT_PATH;
 
 use super::confinement;
-use crate::host::process_limits::AppLimit;
+use crate::host::{process_limits::AppLimit, user_namespace::ID_RANGE};
 
-/// How many user and group IDs a container has.
-pub const ID_RANGE: u32 = 65536;
-/// The first host ID of container 0, as systemd's and others' container ranges have it.
-pub const FIRST_ID: u32 = 0x8_0000;
 /// Devices that every container has: null, zero, full, random, urandom, tty, ptmx and pseudo
 /// terminals.
 const DEVICES: [&str; 8] = [
@@ -162,6 +158,7 @@ fn cgroups(inputs: &Inputs<'_>, items: &mut Vec<(&'static str, String)>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::host::user_namespace::FIRST_ID;
 
     fn inputs(system_mounts: &[PathBuf]) -> Inputs<'_> {
         Inputs {

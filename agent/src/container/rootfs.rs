@@ -14,9 +14,13 @@ use std::{
 use nix::mount::MsFlags;
 use softwarecontainer_init::INIT_PATH;
 
-use crate::host::{
-    container_path::Owner,
-    mount::{MountError, mount_new, mounts_under, unmount},
+use crate::{
+    error_chain::Chain,
+    host::{
+        container_path::Owner,
+        mount::{MountError, mount_new, remove_with_mounts},
+        mountinfo::points_under,
+    },
 };
 
 /// Host directories that every container sees read-only, besides the install prefix.
@@ -89,7 +93,7 @@ impl Template {
     /// [`MountError`] when the list of mounts cannot be read.
     pub fn system_mounts(&self) -> Result<Vec<PathBuf>, MountError> {
         let mut all = self.system_directories.clone();
-        for point in mounts_under(&self.system_directories)? {
+        for point in points_under(&self.system_directories)? {
             // One that is mounted twice shows the upper one, and so does the container. One whose
             // mount point was removed shows nothing.
             if !all.contains(&point) && point.exists() {
@@ -222,8 +226,8 @@ impl Rootfs {
         match rootfs.fill(template) {
             Ok(()) => Ok(rootfs),
             Err(error) => {
-                if let Err(second) = remove(directory) {
-                    log::error!("after a failure: {second}");
+                if let Err(second) = remove_with_mounts(directory) {
+                    log::error!("after a failure: {}", Chain(&second));
                 }
                 Err(error)
             }
@@ -308,25 +312,6 @@ impl Rootfs {
     /// The container's directory on the host.
     pub fn directory(&self) -> &Path {
         &self.directory
-    }
-}
-
-/// Unmounts everything under a container's directory and removes it.
-///
-/// # Errors
-/// [`MountError`] naming what could not be removed; a directory that is gone is no error.
-pub fn remove(directory: &Path) -> Result<(), MountError> {
-    let mut mounts: Vec<PathBuf> = mounts_under(&[directory])?;
-    // The deepest and latest first.
-    mounts.reverse();
-    for mount in mounts {
-        unmount(&mount)?;
-    }
-    match fs::remove_dir_all(directory) {
-        Err(e) if e.kind() != io::ErrorKind::NotFound => {
-            Err(MountError::new("remove", directory, e))
-        }
-        _ => Ok(()),
     }
 }
 

@@ -6,12 +6,13 @@ use softwarecontainer_lxc as lxc;
 
 use super::{
     ContainerError,
-    buffers::{self, Unwritten},
     lifecycle::remove_lxc_directory,
     monitor::{self, Monitor},
-    rootfs,
 };
-use crate::host::mount::MountError;
+use crate::{
+    host::mount::{self, MountError},
+    mounts::unwritten::{self, Unwritten},
+};
 
 /// How long LXC's monitor of an old container may take to end.
 const MONITOR_LIMIT: Duration = Duration::from_secs(5);
@@ -49,7 +50,7 @@ pub fn remove_all(
         }
     }
     errors.extend(
-        buffers::retry_kept(shared_mounts_dir, unwritten)
+        unwritten::retry_kept(shared_mounts_dir, unwritten)
             .into_iter()
             .map(ContainerError::from),
     );
@@ -74,15 +75,15 @@ fn remove_directory(
     directory: &Path,
     unwritten: &Unwritten,
 ) -> Result<(), MountError> {
-    let Err(hosts) = buffers::recover_from(directory) else {
-        return rootfs::remove(directory);
+    let Err(hosts) = unwritten::recover_from(directory) else {
+        return mount::remove_with_mounts(directory);
     };
-    let place = buffers::set_aside(shared_mounts_dir, directory)?;
-    unwritten.add(&place, hosts);
+    let kept = unwritten::set_aside(shared_mounts_dir, directory)?;
+    unwritten.add(hosts.into_iter().map(|host| (host, kept.clone())));
     log::error!(
         "write buffers of {} are kept in {}; the next start of the agent tries again to write them",
         directory.display(),
-        place.display()
+        kept.display()
     );
     Ok(())
 }

@@ -27,11 +27,7 @@ use softwarecontainer_dbus_proxy::{
     rule::{Direction, Pattern, Rule, RuleSet},
 };
 
-use super::{
-    contract::{Gateway, ProcessGrants},
-    error::{Cause, GatewayError},
-    target::Target,
-};
+use super::{Gateway, GatewayError, Target, error::Cause};
 
 /// Longest path of a socket in bytes (`sun_path` in unix(7), with its NUL).
 const SOCKET_PATH: usize = 108;
@@ -68,12 +64,6 @@ impl Gateway for Dbus {
         }
         result.map_err(|cause| GatewayError::new(DbusSettings::ID, cause))
     }
-
-    fn grant(&self, target: &Target<'_>, settings: &DbusSettings, process: &mut ProcessGrants) {
-        process
-            .environment
-            .extend(environment(target.name, settings));
-    }
 }
 
 impl Dbus {
@@ -88,7 +78,7 @@ impl Dbus {
             }
         }
         let failed = |error: softwarecontainer_dbus_proxy::client::ClientError| {
-            Cause::Other(softwarecontainer_dbus_proxy::error_chain(&error))
+            Cause::Other(error.to_string())
         };
         if self.proxy.is_none() {
             let options = host::options(
@@ -135,7 +125,7 @@ impl Dbus {
 
 /// The variables that lead an app's D-Bus library to the sockets of the container with LXC name
 /// `name`.
-fn environment(name: &str, settings: &DbusSettings) -> Vec<(String, String)> {
+pub fn environment(name: &str, settings: &DbusSettings) -> Vec<(String, String)> {
     let variables = [
         (Bus::Session, "DBUS_SESSION_BUS_ADDRESS"),
         (Bus::System, "DBUS_SYSTEM_BUS_ADDRESS"),

@@ -15,12 +15,8 @@ use std::{
 use nix::sys::stat::{Mode, SFlag, major, minor, mknod};
 use softwarecontainer_capability::{Settings as _, gateway::devicenode::DeviceNodeSettings};
 
-use super::{
-    contract::Gateway,
-    error::{Cause, GatewayError},
-    target::Target,
-};
-use crate::{error_chain::Chain, host::mount::DetachedMount};
+use super::{Gateway, GatewayError, Target, error::Cause};
+use crate::host::mount::DetachedMount;
 
 /// What LXC puts in every container's `/dev` (lxc.container.conf(5), `lxc.autodev`).
 const ALWAYS_THERE: [&str; 6] = [
@@ -59,7 +55,7 @@ impl Gateway for DeviceNode {
         self.apply(target, from, to).map_err(|cause| {
             if let Err(cause) = self.apply(target, to, from) {
                 let error = GatewayError::new(DeviceNodeSettings::ID, cause);
-                log::error!("container {}: taking back: {}", target.id, Chain(&error));
+                log::error!("container {}: taking back: {error}", target.id);
             }
             GatewayError::new(DeviceNodeSettings::ID, cause)
         })
@@ -123,14 +119,17 @@ impl DeviceNode {
         lchown(&node.file, owner, owner).map_err(failed("give away device node", &node.file))?;
         set_mode(&node.file, mode.unwrap_or(host_mode))?;
         target.lxc.set_cgroup_item("devices.allow", &node.rule)?;
-        target.attach(&DetachedMount::of(&node.file)?, path)
+        target
+            .mounts
+            .attach(&DetachedMount::of(&node.file)?, path)?;
+        Ok(())
     }
 
     fn remove(&mut self, target: &Target<'_>, path: &Path) -> Result<(), Cause> {
         let Some(node) = self.nodes.remove(path) else {
             return Ok(());
         };
-        target.unmount(path)?;
+        target.mounts.unmount(path)?;
         fs::remove_file(&node.file).map_err(failed("remove device node", &node.file))?;
         if !self.nodes.values().any(|other| other.rule == node.rule) {
             target.lxc.set_cgroup_item("devices.deny", &node.rule)?;

@@ -4,11 +4,7 @@ use std::{fmt::Write as _, fs, io};
 
 use softwarecontainer_capability::{Settings as _, gateway::env::EnvSettings};
 
-use super::{
-    contract::{Gateway, ProcessGrants},
-    error::{Cause, GatewayError},
-    target::Target,
-};
+use super::{Gateway, GatewayError, Target, error::Cause};
 
 /// The file in the container's gateway directory that holds the variables as shell `export` lines.
 const FILE: &str = "env";
@@ -44,10 +40,6 @@ impl Gateway for Env {
                 },
             )
         })
-    }
-
-    fn grant(&self, _target: &Target<'_>, settings: &EnvSettings, process: &mut ProcessGrants) {
-        process.environment.extend(settings.vars.clone());
     }
 }
 

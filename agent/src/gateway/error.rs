@@ -1,66 +1,31 @@
 //! What can go wrong when a gateway is applied.
 
-use std::{io, path::PathBuf};
+use std::{fmt, io, path::PathBuf};
 
-#[cfg(feature = "gateway-cgroups")]
-use super::cgroups::error::CgroupsGatewayError;
-#[cfg(feature = "gateway-network")]
-use super::network::error::NetworkGatewayError;
-#[cfg(feature = "gateway-privileges")]
-use super::privileges::error::PrivilegesError;
-use crate::host::{
-    allowed_path::AllowedPathError, container_path::ContainerPathError, mount::MountError,
-    namespace::NamespaceError,
+use crate::{
+    error_chain::Chain,
+    host::{mount::MountError, namespace::NamespaceError},
+    mounts::BindError,
 };
 
 /// A gateway that could not apply its configuration.
-#[derive(Debug, thiserror::Error)]
-#[error("gateway {gateway}")]
+#[derive(Debug)]
 pub struct GatewayError {
     /// The gateway's ID.
     pub gateway: &'static str,
     /// What failed.
-    #[source]
     pub cause: Cause,
 }
 
 /// What failed in a gateway.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug)]
 #[non_exhaustive]
 pub enum Cause {
-    /// The host path is not for apps.
-    #[error(transparent)]
-    HostPath(#[from] AllowedPathError),
-    /// A mount could not be made.
-    #[error(transparent)]
-    Mount(#[from] MountError),
-    /// A path in the container could not be used.
-    #[error(transparent)]
-    Path(#[from] ContainerPathError),
-    /// The container's namespaces could not be used.
-    #[error(transparent)]
-    Namespace(#[from] NamespaceError),
+    /// Something could not be mounted in the container, or not be unmounted.
+    Bind(BindError),
     /// liblxc refused something.
-    #[error(transparent)]
-    Lxc(#[from] softwarecontainer_lxc::Error),
-    /// A directory could not get a write buffer.
-    #[error(transparent)]
-    Buffer(#[from] softwarecontainer_write_buffer::MountError),
-    /// An earlier write buffer of the directory is not written to the host yet.
-    #[error(
-        "{} gets no write buffer as long as an earlier one, in {}, could not be written there: \
-         destroy its container again, or restart the agent",
-        host.display(),
-        place.display()
-    )]
-    Unwritten {
-        /// The directory.
-        host: PathBuf,
-        /// Where the buffer is.
-        place: PathBuf,
-    },
+    Lxc(softwarecontainer_lxc::Error),
     /// An operation on a host file failed.
-    #[error("cannot {action} {}", path.display())]
     File {
         /// What was attempted, as a verb.
         action: &'static str,
@@ -71,18 +36,14 @@ pub enum Cause {
     },
     /// The container's network could not be set.
     #[cfg(feature = "gateway-network")]
-    #[error(transparent)]
-    Network(#[from] Box<NetworkGatewayError>),
+    Network(Box<super::network::NetworkGatewayError>),
     /// The container's limits could not be set.
     #[cfg(feature = "gateway-cgroups")]
-    #[error(transparent)]
-    Cgroups(#[from] Box<CgroupsGatewayError>),
+    Cgroups(Box<super::cgroups::CgroupsGatewayError>),
     /// The container's apps cannot have what its manifests name.
     #[cfg(feature = "gateway-privileges")]
-    #[error(transparent)]
-    Privileges(#[from] Box<PrivilegesError>),
+    Privileges(Box<super::privileges::PrivilegesError>),
     /// Something else, in words.
-    #[error("{0}")]
     Other(String),
 }
 
@@ -93,5 +54,72 @@ impl GatewayError {
             gateway,
             cause: cause.into(),
         }
+    }
+}
+
+impl fmt::Display for GatewayError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "gateway {}: {}", self.gateway, self.cause)
+    }
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Bind(error) => Chain(error).fmt(f),
+            Self::Lxc(error) => error.fmt(f),
+            Self::File {
+                action,
+                path,
+                source,
+            } => write!(f, "cannot {action} {}: {source}", path.display()),
+            #[cfg(feature = "gateway-network")]
+            Self::Network(error) => error.fmt(f),
+            #[cfg(feature = "gateway-cgroups")]
+            Self::Cgroups(error) => error.fmt(f),
+            #[cfg(feature = "gateway-privileges")]
+            Self::Privileges(error) => error.fmt(f),
+            Self::Other(text) => f.write_str(text),
+        }
+    }
+}
+
+impl std::error::Error for GatewayError {}
+
+#[cfg(feature = "gateway-network")]
+impl From<super::network::NetworkGatewayError> for Cause {
+    fn from(error: super::network::NetworkGatewayError) -> Self {
+        Self::Network(Box::new(error))
+    }
+}
+
+#[cfg(feature = "gateway-cgroups")]
+impl From<super::cgroups::CgroupsGatewayError> for Cause {
+    fn from(error: super::cgroups::CgroupsGatewayError) -> Self {
+        Self::Cgroups(Box::new(error))
+    }
+}
+
+impl From<BindError> for Cause {
+    fn from(error: BindError) -> Self {
+        Self::Bind(error)
+    }
+}
+
+impl From<MountError> for Cause {
+    fn from(error: MountError) -> Self {
+        Self::Bind(error.into())
+    }
+}
+
+impl From<NamespaceError> for Cause {
+    fn from(error: NamespaceError) -> Self {
+        Self::Bind(error.into())
+    }
+}
+
+impl From<softwarecontainer_lxc::Error> for Cause {
+    fn from(error: softwarecontainer_lxc::Error) -> Self {
+        Self::Lxc(error)
     }
 }

@@ -4,12 +4,7 @@ use std::path::PathBuf;
 
 use softwarecontainer_capability::{Settings as _, gateway::file::FileSettings};
 
-use super::{
-    contract::Gateway,
-    error::{Cause, GatewayError},
-    target::Target,
-};
-use crate::error_chain::Chain;
+use super::{Gateway, GatewayError, Target, error::Cause};
 
 /// The file gateway of one container.
 #[derive(Debug, Default)]
@@ -52,18 +47,18 @@ fn plan(from: &FileSettings, to: &FileSettings) -> Vec<Step> {
 
 fn perform(target: &Target<'_>, step: &Step) -> Result<(), Cause> {
     if step.from.is_some() {
-        target.unmount(&step.path)?;
+        target.mounts.unmount(&step.path)?;
     }
     let Some((host, read_only)) = &step.to else {
         return Ok(());
     };
-    let mounted = target.bind_mount(host, &step.path, *read_only);
+    let mounted = target.mounts.bind_path(host, &step.path, *read_only);
     if mounted.is_err()
         && let Some((host, read_only)) = &step.from
     {
-        target.bind_mount(host, &step.path, *read_only)?;
+        target.mounts.bind_path(host, &step.path, *read_only)?;
     }
-    mounted
+    mounted.map(drop).map_err(Cause::from)
 }
 
 impl Gateway for File {
@@ -81,7 +76,7 @@ impl Gateway for File {
                 for step in done.into_iter().rev() {
                     if let Err(cause) = perform(target, &step.reversed()) {
                         let error = GatewayError::new(FileSettings::ID, cause);
-                        log::error!("container {}: taking back: {}", target.id, Chain(&error));
+                        log::error!("container {}: taking back: {error}", target.id);
                     }
                 }
                 return Err(GatewayError::new(FileSettings::ID, cause));

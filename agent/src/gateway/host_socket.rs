@@ -10,7 +10,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{error::Cause, target::Target};
+use super::{Target, error::Cause};
 use crate::host::socket_access::SocketAccess;
 
 /// Where the container sees what the gateways give it.
@@ -53,9 +53,9 @@ impl HostSocket {
             })?;
         if let Some((old, _)) = self.mounted.take() {
             self.access = None;
-            target.unmount(&old)?;
+            target.mounts.unmount(&old)?;
         }
-        if !target.mount_mapped(host, &inside, false)? {
+        if !target.mounts.bind_path(host, &inside, false)? {
             match SocketAccess::grant(host, target.owner.0) {
                 Ok(access) => self.access = Some(access),
                 Err(error) => log::warn!(
@@ -95,7 +95,7 @@ impl HostSocket {
     pub fn hide(&mut self, target: &Target<'_>) -> Result<(), Cause> {
         self.access = None;
         match self.mounted.take() {
-            Some((inside, _)) => target.unmount(&inside),
+            Some((inside, _)) => Ok(target.mounts.unmount(&inside)?),
             None => Ok(()),
         }
     }

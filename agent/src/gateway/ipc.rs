@@ -5,11 +5,7 @@
 
 use softwarecontainer_capability::gateway::ipc::IpcSettings;
 
-use super::{
-    contract::{Gateway, ProcessGrants},
-    error::GatewayError,
-    target::Target,
-};
+use super::{Gateway, GatewayError, Target};
 
 /// The ipc gateway of one container.
 #[derive(Debug, Default)]
@@ -25,9 +21,5 @@ impl Gateway for Ipc {
         _to: &IpcSettings,
     ) -> Result<(), GatewayError> {
         Ok(())
-    }
-
-    fn grant(&self, _target: &Target<'_>, settings: &IpcSettings, process: &mut ProcessGrants) {
-        process.host_ipc = settings.host;
     }
 }

@@ -8,10 +8,9 @@ use std::{collections::BTreeMap, env, path::PathBuf};
 use softwarecontainer_capability::{Settings as _, gateway::pulseaudio::PulseAudioSettings};
 
 use super::{
-    contract::{Gateway, ProcessGrants},
-    error::{Cause, GatewayError},
+    Gateway, GatewayError, Target,
+    error::Cause,
     host_socket::{GATEWAYS, HostSocket},
-    target::Target,
 };
 use crate::config::Config;
 
@@ -57,19 +56,10 @@ impl Gateway for PulseAudio {
             .renew(target, &host, NAME)
             .map_err(|cause| GatewayError::new(PulseAudioSettings::ID, cause))
     }
-
-    fn grant(
-        &self,
-        _target: &Target<'_>,
-        settings: &PulseAudioSettings,
-        process: &mut ProcessGrants,
-    ) {
-        process.environment.extend(environment(settings));
-    }
 }
 
 /// The variable that leads an app to the socket.
-fn environment(settings: &PulseAudioSettings) -> BTreeMap<String, String> {
+pub fn environment(settings: &PulseAudioSettings) -> BTreeMap<String, String> {
     let server = || ("PULSE_SERVER".to_owned(), format!("unix:{GATEWAYS}/{NAME}"));
     settings.audio.then(server).into_iter().collect()
 }

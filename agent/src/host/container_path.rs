@@ -6,7 +6,7 @@
 
 use std::{
     ffi::OsStr,
-    fmt, io,
+    io,
     os::fd::{AsFd as _, BorrowedFd, OwnedFd},
     path::{Component, Path, PathBuf},
 };
@@ -16,6 +16,7 @@ use rustix::{
     io::Errno,
     mount::{MoveMountFlags, UnmountFlags},
 };
+use thiserror::Error;
 
 use super::mount::DetachedMount;
 
@@ -24,14 +25,17 @@ use super::mount::DetachedMount;
 pub struct Owner(pub u32);
 
 /// Why a path in a container could not be used.
-#[derive(Debug)]
+#[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum ContainerPathError {
     /// It does not start with `/`, or has a `..` component.
+    #[error("container path {:?} is not an absolute path without \"..\"", .0.display().to_string())]
     NotAbsolute(PathBuf),
     /// It already is a mount point.
+    #[error("container path {} already is a mount point", .0.display())]
     MountPoint(PathBuf),
     /// A system call failed.
+    #[error("cannot {action} container path {}", path.display())]
     System {
         /// What was attempted, as a verb.
         action: &'static str,
@@ -40,47 +44,6 @@ pub enum ContainerPathError {
         /// Why.
         source: io::Error,
     },
-}
-
-impl fmt::Display for ContainerPathError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::NotAbsolute(path) => {
-                write!(
-                    f,
-                    "container path {:?} is not an absolute path without \"..\"",
-                    path.display().to_string()
-                )
-            }
-            Self::MountPoint(path) => {
-                write!(
-                    f,
-                    "container path {} already is a mount point",
-                    path.display()
-                )
-            }
-            Self::System {
-                action,
-                path,
-                source,
-            } => {
-                write!(
-                    f,
-                    "cannot {action} container path {}: {source}",
-                    path.display()
-                )
-            }
-        }
-    }
-}
-
-impl std::error::Error for ContainerPathError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::System { source, .. } => Some(source),
-            _ => None,
-        }
-    }
 }
 
 fn failed(action: &'static str, path: &Path) -> impl Fn(Errno) -> ContainerPathError {

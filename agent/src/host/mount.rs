@@ -1,21 +1,23 @@
 //! Mounts: detached copies of host trees, and file systems on the host.
 
 use std::{
-    fmt, io,
-    os::{
-        fd::{AsFd as _, BorrowedFd, OwnedFd},
-        unix::ffi::OsStringExt as _,
-    },
+    fs, io,
+    os::fd::{AsFd as _, BorrowedFd, OwnedFd},
     path::{Path, PathBuf},
 };
 
 use nix::mount::{MntFlags, MsFlags};
-use rustix::mount::OpenTreeFlags;
+use rustix::{
+    fs::{Mode, OFlags},
+    mount::OpenTreeFlags,
+};
+use thiserror::Error;
 
-use super::sys;
+use super::{mountinfo, sys};
 
 /// A failed mount operation: what was attempted, on what, and why.
-#[derive(Debug)]
+#[derive(Debug, Error)]
+#[error("cannot {action} {}", path.display())]
 pub struct MountError {
     /// What was attempted, as a verb with its object.
     pub action: &'static str,
@@ -35,24 +37,6 @@ impl MountError {
     }
 }
 
-impl fmt::Display for MountError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "cannot {} {}: {}",
-            self.action,
-            self.path.display(),
-            self.source
-        )
-    }
-}
-
-impl std::error::Error for MountError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        Some(&self.source)
-    }
-}
-
 /// A copy of one mount that is attached nowhere yet (open_tree(2) with `OPEN_TREE_CLONE`).
 #[derive(Debug)]
 pub struct DetachedMount {
@@ -67,18 +51,22 @@ impl DetachedMount {
     ///
     /// # Errors
     /// [`MountError`] with the path, also when it does not exist.
-    pub fn of(source: &Path) -> Result<Self, MountError> {
-        Self::at(source, source)
+    pub fn of(path: &Path) -> Result<Self, MountError> {
+        let file = rustix::fs::open(path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())
+            .map_err(|errno| MountError::new("open", path, errno))?;
+        Self::of_file(file.as_fd(), path)
     }
 
-    /// As [`Self::of`], of what `path` leads to; errors call it `source`.
+    /// As [`Self::of`], of an open file or directory (O_PATH is enough) that errors call `name`.
     ///
     /// # Errors
-    /// [`MountError`] with `source`.
-    pub fn at(path: &Path, source: &Path) -> Result<Self, MountError> {
-        let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
-        let error = |errno: rustix::io::Errno| MountError::new("open", source, errno);
-        let tree = rustix::mount::open_tree(rustix::fs::CWD, path, flags).map_err(error)?;
+    /// [`MountError`] with `name`.
+    pub fn of_file(file: BorrowedFd<'_>, name: &Path) -> Result<Self, MountError> {
+        let flags = OpenTreeFlags::OPEN_TREE_CLONE
+            | OpenTreeFlags::OPEN_TREE_CLOEXEC
+            | OpenTreeFlags::AT_EMPTY_PATH;
+        let error = |errno: rustix::io::Errno| MountError::new("open", name, errno);
+        let tree = rustix::mount::open_tree(file, c"", flags).map_err(error)?;
         let stat = rustix::fs::fstat(&tree).map_err(error)?;
         let directory = rustix::fs::FileType::from_raw_mode(stat.st_mode).is_dir();
         let mut attributes = libc::MOUNT_ATTR_NOSUID;
@@ -86,10 +74,10 @@ impl DetachedMount {
             attributes |= libc::MOUNT_ATTR_NODEV;
         }
         sys::mount_setattr(tree.as_fd(), attributes, None)
-            .map_err(|e| MountError::new("restrict the mount of", source, e))?;
+            .map_err(|e| MountError::new("restrict the mount of", name, e))?;
         Ok(Self {
             tree,
-            source: source.to_owned(),
+            source: name.to_owned(),
             directory,
         })
     }
@@ -108,14 +96,14 @@ impl DetachedMount {
         self.directory
     }
 
-    /// The host path that was copied.
-    pub fn source(&self) -> &Path {
-        &self.source
-    }
-
     /// The mount's descriptor.
     pub fn as_fd(&self) -> BorrowedFd<'_> {
         self.tree.as_fd()
+    }
+
+    /// The mount's descriptor, its owner's from now on.
+    pub fn into_fd(self) -> OwnedFd {
+        self.tree
     }
 
     /// Makes it read-only.
@@ -196,7 +184,7 @@ pub fn unmount(target: &Path) -> Result<(), MountError> {
 /// # Errors
 /// [`MountError`] with the mount point.
 pub fn unmount_below(directory: &Path) -> Result<(), MountError> {
-    for point in mounts_under(&[directory])?.iter().rev() {
+    for point in mountinfo::points_under(&[directory])?.iter().rev() {
         if point != directory {
             unmount(point)?;
         }
@@ -216,56 +204,21 @@ pub fn bind(source: &Path, target: &Path) -> Result<(), MountError> {
         .map_err(|e| MountError::new("make private the mount on", target, e))
 }
 
-/// The mount points at and under `directories`, in the order in which they were mounted
-/// (proc_pid_mountinfo(5)).
+/// Unmounts everything at and under a directory and removes it.
 ///
 /// # Errors
-/// [`MountError`] when the list of mounts cannot be read.
-pub fn mounts_under(directories: &[impl AsRef<Path>]) -> Result<Vec<PathBuf>, MountError> {
-    const LIST: &str = "/proc/self/mountinfo";
-    let list = std::fs::read(LIST).map_err(|e| MountError::new("read", Path::new(LIST), e))?;
-    let points = list
-        .split(|&byte| byte == b'\n')
-        .filter_map(|line| line.split(|&byte| byte == b' ').nth(4))
-        .map(unescaped);
-    let is_under = |point: &PathBuf| directories.iter().any(|it| point.starts_with(it));
-    Ok(points.filter(is_under).collect())
-}
-
-/// Undoes the octal escapes in a field of `/proc/self/mountinfo`.
-pub(super) fn unescaped(text: &[u8]) -> PathBuf {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text;
-    while let Some((&first, tail)) = rest.split_first() {
-        let code = (first == b'\\').then(|| tail.get(..3)).flatten();
-        let code = code.and_then(|digits| std::str::from_utf8(digits).ok());
-        match code.and_then(|digits| u8::from_str_radix(digits, 8).ok()) {
-            Some(byte) => {
-                bytes.push(byte);
-                rest = tail.get(3..).unwrap_or_default();
-            }
-            None => {
-                bytes.push(first);
-                rest = tail;
-            }
+/// [`MountError`] naming what could not be removed; a directory that is gone is no error.
+pub fn remove_with_mounts(directory: &Path) -> Result<(), MountError> {
+    let mut mounts = mountinfo::points_under(&[directory])?;
+    // The deepest and latest first.
+    mounts.reverse();
+    for mount in mounts {
+        unmount(&mount)?;
+    }
+    match fs::remove_dir_all(directory) {
+        Err(e) if e.kind() != io::ErrorKind::NotFound => {
+            Err(MountError::new("remove", directory, e))
         }
-    }
-    PathBuf::from(std::ffi::OsString::from_vec(bytes))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn escapes_of_the_mount_list_are_undone() {
-        assert_eq!(unescaped(br"/a\040b\134c"), Path::new(r"/a b\c"));
-        assert_eq!(unescaped(br"/a\"), Path::new(r"/a\"));
-        assert_eq!(unescaped(br"/a\9zz"), Path::new(r"/a\9zz"));
-    }
-
-    #[test]
-    fn the_root_directory_is_among_the_mounts() {
-        assert!(mounts_under(&["/"]).unwrap().contains(&PathBuf::from("/")));
+        _ => Ok(()),
     }
 }

@@ -1,7 +1,6 @@
 //! The namespaces of a running container, and work inside its mount namespace.
 
 use std::{
-    fmt,
     fs::File,
     io,
     os::fd::{AsFd as _, BorrowedFd, OwnedFd},
@@ -10,12 +9,14 @@ use std::{
 };
 
 use nix::sched::{CloneFlags, setns, unshare};
+use thiserror::Error;
 
 /// Why a container's namespace could not be used.
-#[derive(Debug)]
+#[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum NamespaceError {
     /// A namespace file of the container's init could not be opened.
+    #[error("cannot open {}", path.display())]
     Open {
         /// The file.
         path: PathBuf,
@@ -23,33 +24,14 @@ pub enum NamespaceError {
         source: io::Error,
     },
     /// No thread could be started for the work.
-    Thread(io::Error),
+    #[error("cannot start a thread")]
+    Thread(#[source] io::Error),
     /// unshare(2) or setns(2) failed.
-    Enter(io::Error),
+    #[error("cannot enter the container's mount namespace")]
+    Enter(#[source] io::Error),
     /// The work panicked.
+    #[error("the work in the container's mount namespace panicked")]
     Panicked,
-}
-
-impl fmt::Display for NamespaceError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Open { path, source } => write!(f, "cannot open {}: {source}", path.display()),
-            Self::Thread(source) => write!(f, "cannot start a thread: {source}"),
-            Self::Enter(source) => {
-                write!(f, "cannot enter the container's mount namespace: {source}")
-            }
-            Self::Panicked => f.write_str("the work in the container's mount namespace panicked"),
-        }
-    }
-}
-
-impl std::error::Error for NamespaceError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::Open { source, .. } | Self::Thread(source) | Self::Enter(source) => Some(source),
-            Self::Panicked => None,
-        }
-    }
 }
 
 /// Descriptors of a container's namespaces (namespaces(7)). They keep the namespaces alive: drop

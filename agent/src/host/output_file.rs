@@ -5,66 +5,45 @@
 //! links on it count only where no app can have made them.
 
 use std::{
-    fmt, io,
+    io,
     os::fd::OwnedFd,
     path::{Path, PathBuf},
-    thread,
 };
 
-use rustix::{
-    fs::{AtFlags, FileType, Gid, Mode, OFlags, Uid},
-    thread::{set_thread_gid, set_thread_groups, set_thread_uid},
+use rustix::fs::{AtFlags, FileType, Mode, OFlags};
+use thiserror::Error;
+
+use super::{
+    credentials::Credentials,
+    walk::{self, WalkError, WritableDirectories},
 };
-
-use super::walk::{self, WalkError, WritableDirectories};
-
-/// A user of the host and their groups.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Credentials {
-    /// The user.
-    pub user: u32,
-    /// The groups, in no order: the bus does not tell which is the primary one.
-    pub groups: Vec<u32>,
-}
 
 /// An output file that cannot be used.
-#[derive(Debug)]
+#[derive(Debug, Error)]
+#[error("cannot use output file {}", path.display())]
 pub struct OutputFileError {
     path: PathBuf,
+    #[source]
     reason: Reason,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Error)]
 enum Reason {
+    #[error(transparent)]
     System(io::Error),
+    #[error("it is a FIFO that nobody reads")]
     NoReader,
+    #[error("it is neither a regular file nor a FIFO")]
     Kind,
+    #[error("it is a symbolic link, or one that an app may have made is on its way")]
     Link,
+    #[error("it has other names, too (hard links)")]
     Links,
+    #[error("the bus does not tell which user asks for it")]
     Caller,
-    Thread(io::Error),
+    #[error("no thread with the caller's rights can be made")]
+    Thread(#[source] io::Error),
 }
-
-impl fmt::Display for OutputFileError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "cannot use output file {}: ", self.path.display())?;
-        match &self.reason {
-            Reason::System(error) => error.fmt(f),
-            Reason::NoReader => f.write_str("it is a FIFO that nobody reads"),
-            Reason::Kind => f.write_str("it is neither a regular file nor a FIFO"),
-            Reason::Link => {
-                f.write_str("it is a symbolic link, or one that an app may have made is on its way")
-            }
-            Reason::Links => f.write_str("it has other names, too (hard links)"),
-            Reason::Caller => f.write_str("the bus does not tell which user asks for it"),
-            Reason::Thread(error) => {
-                write!(f, "no thread with the caller's rights can be made: {error}")
-            }
-        }
-    }
-}
-
-impl std::error::Error for OutputFileError {}
 
 /// Opens `path` for writing as `caller` may: a regular file, created with mode 0644 or truncated,
 /// or a FIFO that has a reader.
@@ -84,36 +63,10 @@ pub fn open(
         reason,
     };
     let caller = caller.ok_or_else(|| error(Reason::Caller))?;
-    if caller.user == 0 {
-        return open_here(path, writable).map_err(error);
-    }
-    // Linux has these per thread; a thread of its own, since no way leads back to root.
-    thread::scope(|scope| {
-        let thread = thread::Builder::new().name("output".to_owned());
-        let opened = thread.spawn_scoped(scope, || {
-            become_user(caller).map_err(|errno| Reason::Thread(errno.into()))?;
-            open_here(path, writable)
-        });
-        match opened.map(thread::ScopedJoinHandle::join) {
-            Ok(Ok(result)) => result,
-            Ok(Err(_)) => Err(Reason::Thread(io::ErrorKind::Other.into())),
-            Err(source) => Err(Reason::Thread(source)),
-        }
-    })
-    .map_err(error)
-}
-
-fn become_user(caller: &Credentials) -> rustix::io::Result<()> {
-    // A bus that tells no groups leaves the caller with those of nobody.
-    const NO_GROUP: u32 = 65534;
-    let groups: Vec<Gid> = caller.groups.iter().copied().map(Gid::from_raw).collect();
-    set_thread_groups(&groups)?;
-    // Most users' primary group has their own number.
-    let own = caller.groups.iter().copied().find(|it| *it == caller.user);
-    let primary = own.or(caller.groups.first().copied());
-    set_thread_gid(Gid::from_raw(primary.unwrap_or(NO_GROUP)))?;
-    // From root to another user, this takes every capability from the thread (capabilities(7)).
-    set_thread_uid(Uid::from_raw(caller.user))
+    let opened = caller.act(|| open_here(path, writable));
+    opened
+        .unwrap_or_else(|source| Err(Reason::Thread(source)))
+        .map_err(error)
 }
 
 fn open_here(path: &Path, writable: &WritableDirectories) -> Result<OwnedFd, Reason> {

@@ -5,7 +5,7 @@
 //! it.
 
 use std::{
-    fmt, fs,
+    fs,
     fs::File,
     io,
     os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _},
@@ -16,6 +16,7 @@ use nix::{
     errno::Errno,
     fcntl::{FcntlArg, fcntl},
 };
+use thiserror::Error;
 
 /// The file in the directory that is locked while an agent uses it.
 const LOCK: &str = ".softwarecontainer-agent.lock";
@@ -26,55 +27,33 @@ const OTHERS_WRITE: u32 = 0o002;
 const STICKY: u32 = 0o1000;
 
 /// Why an agent cannot have a directory.
-#[derive(Debug)]
+#[derive(Debug, Error)]
+#[error("cannot use {key} {}", path.display())]
 pub struct OwnDirectoryError {
     key: &'static str,
     path: PathBuf,
+    #[source]
     reason: Reason,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Error)]
 enum Reason {
-    System(&'static str, io::Error),
-    /// Process 0 stands for one that cannot be told.
+    #[error("cannot {0} it")]
+    System(&'static str, #[source] io::Error),
+    #[error("another agent, process {0}, uses it; each agent needs directories of its own")]
     Taken(i32),
-    Owner(PathBuf, u32),
+    #[error("another agent uses it; each agent needs directories of its own")]
+    TakenBySomebody,
+    #[error(
+        "{} belongs to user {user}, who could have the agent write anything to the host",
+        path.display()
+    )]
+    Owner { path: PathBuf, user: u32 },
+    #[error(
+        "others than root can write to {} and could have the agent write anything to the host",
+        .0.display()
+    )]
     Writable(PathBuf),
-}
-
-impl fmt::Display for OwnDirectoryError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "cannot use {} {}: ", self.key, self.path.display())?;
-        match &self.reason {
-            Reason::System(action, error) => write!(f, "cannot {action} it: {error}"),
-            Reason::Taken(process) => {
-                match process {
-                    0 => f.write_str("another agent")?,
-                    process => write!(f, "another agent, process {process},")?,
-                }
-                f.write_str(" uses it; each agent needs directories of its own")
-            }
-            Reason::Owner(path, user) => write!(
-                f,
-                "{} belongs to user {user}, who could have the agent write anything to the host",
-                path.display()
-            ),
-            Reason::Writable(path) => write!(
-                f,
-                "others than root can write to {} and could have the agent write anything to the host",
-                path.display()
-            ),
-        }
-    }
-}
-
-impl std::error::Error for OwnDirectoryError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match &self.reason {
-            Reason::System(_, error) => Some(error),
-            _ => None,
-        }
-    }
 }
 
 /// A directory that no other agent uses for as long as this lives.
@@ -137,7 +116,10 @@ impl OwnDirectory {
 fn check_owner(path: &Path, metadata: &fs::Metadata, itself: bool) -> Result<(), Reason> {
     let (owner, mode) = (metadata.uid(), metadata.mode());
     if owner != 0 && owner != nix::unistd::geteuid().as_raw() {
-        return Err(Reason::Owner(path.to_owned(), owner));
+        return Err(Reason::Owner {
+            path: path.to_owned(),
+            user: owner,
+        });
     }
     let writable = mode & OTHERS_WRITE != 0 || mode & GROUP_WRITES != 0 && metadata.gid() != 0;
     // In a directory such as /tmp, others cannot rename what is not theirs.
@@ -176,7 +158,11 @@ fn hold(path: &Path) -> Result<File, Reason> {
             fcntl(&file, FcntlArg::F_GETLK(&mut wanted)).map_err(system)?;
             // It may have gone in the meantime; who asks again then gets it.
             let is_held = wanted.l_type != unlocked();
-            Err(Reason::Taken(if is_held { wanted.l_pid } else { 0 }))
+            Err(if is_held {
+                Reason::Taken(wanted.l_pid)
+            } else {
+                Reason::TakenBySomebody
+            })
         }
         Err(errno) => Err(system(errno)),
     }
@@ -209,12 +195,12 @@ fn unlocked() -> libc::c_short {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error_chain::Chain;
     use std::os::unix::fs::{PermissionsExt as _, chown, symlink};
 
     fn text(path: &Path) -> String {
-        OwnDirectory::take("shared-mounts-dir", path)
-            .unwrap_err()
-            .to_string()
+        let error = OwnDirectory::take("shared-mounts-dir", path).unwrap_err();
+        Chain(&error).to_string()
     }
 
     #[test]

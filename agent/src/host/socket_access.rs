@@ -16,18 +16,9 @@ use rustix::{
     fs::{CWD, FileType, Mode, OFlags, XattrFlags},
     io::Errno,
 };
+use softwarecontainer_write_buffer::acl::{self, Entry, NO_ID, tag};
 
-const ATTRIBUTE: &str = "system.posix_acl_access";
-/// Of the attribute's value, see linux/posix_acl_xattr.h: a version, then entries of tag,
-/// permissions and ID, ordered by tag.
-const VERSION: u32 = 2;
-const OWNER: u16 = 0x01;
-const USER: u16 = 0x02;
-const GROUP: u16 = 0x04;
-const NAMED_GROUP: u16 = 0x08;
-const MASK: u16 = 0x10;
-const OTHERS: u16 = 0x20;
-const NOBODY: u32 = u32::MAX;
+/// The permissions to read (4) and write (2).
 const READ_WRITE: u16 = 6;
 /// Room for some hundred entries; the kernel allows more, nobody has them.
 const LARGEST: usize = 4096;
@@ -37,13 +28,6 @@ const LARGEST: usize = 4096;
 pub struct SocketAccess {
     socket: OwnedFd,
     user: u32,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Entry {
-    tag: u16,
-    permissions: u16,
-    id: u32,
 }
 
 impl SocketAccess {
@@ -73,8 +57,8 @@ impl SocketAccess {
     /// The list, or what the mode says where there is none.
     fn entries(&self, mode: u32) -> io::Result<Vec<Entry>> {
         let mut value = vec![0; LARGEST];
-        match rustix::fs::getxattr(self.path(), ATTRIBUTE, &mut value[..]) {
-            Ok(length) => Ok(decode(&value[..length])),
+        match rustix::fs::getxattr(self.path(), acl::ACCESS, &mut value[..]) {
+            Ok(length) => acl::decode(&value[..length]).ok_or(io::ErrorKind::InvalidData.into()),
             Err(Errno::NODATA) => Ok(of_mode(mode)),
             Err(errno) => Err(errno.into()),
         }
@@ -83,8 +67,8 @@ impl SocketAccess {
     fn set(&self, entries: &[Entry]) -> io::Result<()> {
         rustix::fs::setxattr(
             self.path(),
-            ATTRIBUTE,
-            &encode(entries),
+            acl::ACCESS,
+            &acl::encode(entries),
             XattrFlags::empty(),
         )?;
         Ok(())
@@ -108,12 +92,12 @@ impl Drop for SocketAccess {
 }
 
 fn of_mode(mode: u32) -> Vec<Entry> {
-    [(OWNER, 6), (GROUP, 3), (OTHERS, 0)]
+    [(tag::OWNER, 6), (tag::OWNING_GROUP, 3), (tag::OTHERS, 0)]
         .into_iter()
         .map(|(tag, shift)| Entry {
             tag,
             permissions: u16::try_from(mode >> shift & 7).unwrap_or(0),
-            id: NOBODY,
+            id: NO_ID,
         })
         .collect()
 }
@@ -123,26 +107,26 @@ fn of_mode(mode: u32) -> Vec<Entry> {
 fn with_user(entries: Vec<Entry>, user: u32) -> Vec<Entry> {
     let mask = entries
         .iter()
-        .find(|entry| entry.tag == MASK)
+        .find(|entry| entry.tag == tag::MASK)
         .map(|entry| entry.permissions);
     let mut entries = without_user(entries, user);
     let mut bound = 0;
     for entry in &mut entries {
-        if matches!(entry.tag, USER | GROUP | NAMED_GROUP) {
+        if matches!(entry.tag, tag::USER | tag::OWNING_GROUP | tag::GROUP) {
             entry.permissions &= mask.unwrap_or(7);
             bound |= entry.permissions;
         }
     }
-    entries.retain(|entry| entry.tag != MASK);
+    entries.retain(|entry| entry.tag != tag::MASK);
     entries.push(Entry {
-        tag: USER,
+        tag: tag::USER,
         permissions: READ_WRITE,
         id: user,
     });
     entries.push(Entry {
-        tag: MASK,
+        tag: tag::MASK,
         permissions: bound | READ_WRITE,
-        id: NOBODY,
+        id: NO_ID,
     });
     entries.sort_by_key(|entry| entry.tag);
     entries
@@ -151,42 +135,24 @@ fn with_user(entries: Vec<Entry>, user: u32) -> Vec<Entry> {
 /// Without a right for `user`. A mask that bounds nobody any more goes, too: the kernel makes a
 /// plain mode of the rest.
 fn without_user(mut entries: Vec<Entry>, user: u32) -> Vec<Entry> {
-    entries.retain(|entry| entry.tag != USER || entry.id != user);
+    entries.retain(|entry| entry.tag != tag::USER || entry.id != user);
     if !entries
         .iter()
-        .any(|entry| matches!(entry.tag, USER | NAMED_GROUP))
+        .any(|entry| matches!(entry.tag, tag::USER | tag::GROUP))
     {
         let mask = entries
             .iter()
-            .find(|entry| entry.tag == MASK)
+            .find(|entry| entry.tag == tag::MASK)
             .map_or(7, |entry| entry.permissions);
-        for entry in entries.iter_mut().filter(|entry| entry.tag == GROUP) {
+        for entry in entries
+            .iter_mut()
+            .filter(|entry| entry.tag == tag::OWNING_GROUP)
+        {
             entry.permissions &= mask;
         }
-        entries.retain(|entry| entry.tag != MASK);
+        entries.retain(|entry| entry.tag != tag::MASK);
     }
     entries
-}
-
-fn decode(value: &[u8]) -> Vec<Entry> {
-    let entries = value.get(4..).unwrap_or_default().chunks_exact(8);
-    entries
-        .map(|entry| Entry {
-            tag: u16::from_le_bytes([entry[0], entry[1]]),
-            permissions: u16::from_le_bytes([entry[2], entry[3]]),
-            id: u32::from_le_bytes([entry[4], entry[5], entry[6], entry[7]]),
-        })
-        .collect()
-}
-
-fn encode(entries: &[Entry]) -> Vec<u8> {
-    let mut value = VERSION.to_le_bytes().to_vec();
-    for entry in entries {
-        value.extend(entry.tag.to_le_bytes());
-        value.extend(entry.permissions.to_le_bytes());
-        value.extend(entry.id.to_le_bytes());
-    }
-    value
 }
 
 #[cfg(test)]

@@ -4,9 +4,14 @@ use std::{fs, path::Path};
 
 use crate::config::UserNamespace;
 
+/// How many user and group IDs a container has.
+pub const ID_RANGE: u32 = 65536;
+/// The first host ID of container 0, as systemd's and others' container ranges have it.
+pub const FIRST_ID: u32 = 0x8_0000;
 /// The first kernel with idmapped mounts (mount_setattr(2)), without which bind-mounted files would
 /// belong to nobody in a container.
 const FIRST_KERNEL: (u32, u32) = (5, 12);
+
 /// Why this kernel or host gives containers no user namespace; `None` if it does.
 pub fn obstacle() -> Option<String> {
     if !Path::new("/proc/self/ns/user").exists() {

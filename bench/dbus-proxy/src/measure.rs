@@ -2,7 +2,8 @@
 
 use std::time::Instant;
 
-use crate::{peer::Client, setup::Route};
+use crate::peer::Client;
+use crate::setup::Route;
 
 /// Round trips in µs.
 #[derive(Clone, Default)]

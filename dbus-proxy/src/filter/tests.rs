@@ -1,8 +1,6 @@
 use super::*;
-use crate::{
-    rule::{Pattern, Rule},
-    wire::{self, Endian, NewMessage, Parsed},
-};
+use crate::rule::{Pattern, Rule};
+use crate::wire::{self, Endian, NewMessage, Parsed};
 
 /// A message in the making.
 struct Draft<'a> {

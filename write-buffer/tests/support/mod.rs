@@ -4,14 +4,20 @@
 
 pub mod inject;
 
-use std::collections::BTreeMap;
-use std::os::fd::OwnedFd;
-use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::{
+    collections::BTreeMap,
+    os::{
+        fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd},
+        unix::{ffi::OsStrExt, fs::MetadataExt},
+    },
+    path::{Path, PathBuf},
+};
 
-use rustix::fs::CWD;
-use rustix::mount::{MountFlags, MoveMountFlags, UnmountFlags};
+use rustix::{
+    fs::{CWD, Mode, OFlags},
+    mount::{MountFlags, MoveMountFlags, OpenTreeFlags, UnmountFlags},
+};
+use softwarecontainer_write_buffer::{Buffer, Failure, Mapping};
 
 /// A directory of the host, a tmpfs for buffers and a place to attach an overlay at.
 pub struct Bench {
@@ -90,6 +96,46 @@ impl Drop for Bench {
         }
         let _ = rustix::mount::unmount(self.scratch(), UnmountFlags::DETACH);
     }
+}
+
+/// Covers `host` with a buffer in `directory`, its owners shown as the user namespace has them.
+pub fn cover(
+    host: &Path,
+    directory: &Path,
+    mapping: Mapping,
+    owners: Option<BorrowedFd<'_>>,
+) -> Result<(Buffer, OwnedFd), Failure> {
+    let opened = rustix::fs::open(host, OFlags::PATH | OFlags::CLOEXEC, Mode::empty()).unwrap();
+    let flags = OpenTreeFlags::OPEN_TREE_CLONE
+        | OpenTreeFlags::OPEN_TREE_CLOEXEC
+        | OpenTreeFlags::AT_EMPTY_PATH;
+    let lower = rustix::mount::open_tree(&opened, c"", flags).unwrap();
+    if let Some(owners) = owners {
+        idmap(lower.as_fd(), owners);
+    }
+    Buffer::mount(opened.as_fd(), lower, directory, mapping)
+}
+
+fn idmap(mount: BorrowedFd<'_>, owners: BorrowedFd<'_>) {
+    let attributes = libc::mount_attr {
+        attr_set: libc::MOUNT_ATTR_IDMAP,
+        attr_clr: 0,
+        propagation: 0,
+        userns_fd: u64::try_from(owners.as_raw_fd()).unwrap(),
+    };
+    // SAFETY: mount_setattr(2) reads `attributes`, of the size passed, and an empty C string; both
+    // outlive the call.
+    let result = unsafe {
+        libc::syscall(
+            libc::SYS_mount_setattr,
+            mount.as_raw_fd(),
+            c"".as_ptr(),
+            libc::AT_EMPTY_PATH,
+            &raw const attributes,
+            size_of::<libc::mount_attr>(),
+        )
+    };
+    assert_eq!(result, 0, "{}", std::io::Error::last_os_error());
 }
 
 pub fn mount_tmpfs(at: &Path, size: &str) {

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use crate::host::mount::unescaped;
+use crate::host::mountinfo::unescaped;
 
 /// A kind of hierarchy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

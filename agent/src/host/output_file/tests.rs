@@ -13,7 +13,8 @@ const ROOT: Credentials = Credentials {
 };
 
 fn refused(path: &Path, writable: &WritableDirectories) -> String {
-    open(path, Some(&ROOT), writable).unwrap_err().to_string()
+    let error = open(path, Some(&ROOT), writable).unwrap_err();
+    crate::error_chain::Chain(&error).to_string()
 }
 
 #[test]
@@ -77,12 +78,22 @@ fn another_user_gets_only_files_of_their_own() {
     assert_eq!((metadata.uid(), metadata.gid()), (12345, 12345));
     fs::write(&roots, "precious").unwrap();
     let error = open(&roots, Some(&caller), &writable).unwrap_err();
-    assert!(error.to_string().contains("Permission denied"), "{error}");
+    assert!(
+        crate::error_chain::Chain(&error)
+            .to_string()
+            .contains("Permission denied"),
+        "{error}"
+    );
     assert_eq!(fs::read(&roots).unwrap(), b"precious");
     // This thread and the process still are root.
     assert!(rustix::process::geteuid().is_root());
     let error = open(&roots, None, &writable).unwrap_err();
-    assert!(error.to_string().contains("which user"), "{error}");
+    assert!(
+        crate::error_chain::Chain(&error)
+            .to_string()
+            .contains("which user"),
+        "{error}"
+    );
 }
 
 #[test]

@@ -2,15 +2,19 @@
 
 use std::ffi::CStr;
 
-use rustix::fs::{AtFlags, RenameFlags};
-use rustix::io::Errno;
+use rustix::{
+    fs::{AtFlags, RenameFlags},
+    io::Errno,
+};
 
-use crate::error::Failure;
-use crate::remove::remove;
-use crate::tree::{Dir, is_dir};
+use crate::{
+    error::Failure,
+    remove::remove,
+    tree::{Dir, is_dir},
+};
 
 /// Renames `temporary` to `name` in `dir`, replacing whatever is there, of whatever type.
-pub fn place(dir: &Dir, temporary: &CStr, name: &CStr) -> Result<(), Failure> {
+pub fn replace(dir: &Dir, temporary: &CStr, name: &CStr) -> Result<(), Failure> {
     let fail = |errno| dir.failure("replace", name, errno);
     let new_is_dir = dir.stat(temporary)?.is_some_and(|stat| is_dir(&stat));
     let old_is_dir = dir.stat(name)?.map(|stat| is_dir(&stat));

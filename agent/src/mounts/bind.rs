@@ -1,0 +1,124 @@
+//! Mounts files and directories of the host in a running container.
+
+use std::{os::fd::AsFd as _, path::Path};
+
+use super::{
+    buffers::Buffers,
+    error::BindError,
+    host_source::{HostPaths, HostSource},
+};
+use crate::{
+    error_chain::Chain,
+    host::{
+        container_path::{self, Owner},
+        mount::DetachedMount,
+        namespace::Namespaces,
+    },
+};
+
+/// A running container, as far as mounts go.
+#[derive(Debug, Clone, Copy)]
+pub struct Mounts<'a> {
+    /// The container's ID.
+    pub id: i32,
+    /// Its namespaces.
+    pub namespaces: &'a Namespaces,
+    /// The host IDs of its root.
+    pub owner: Owner,
+    /// Its write buffers, if it has them.
+    pub buffers: Option<&'a Buffers>,
+    /// What decides on host paths.
+    pub paths: &'a HostPaths,
+}
+
+impl Mounts<'_> {
+    /// Looks up a host path with the agent's rights and mounts it; see [`Self::bind`].
+    ///
+    /// # Errors
+    /// [`BindError`] naming the host path or the container path.
+    pub fn bind_path(&self, host: &Path, at: &Path, read_only: bool) -> Result<bool, BindError> {
+        let source = HostSource::open(host, !read_only, None, self.paths)?;
+        self.bind(&source, at, read_only)
+    }
+
+    /// Mounts a file or directory of the host at an absolute path in the container, with owners as
+    /// the container's user namespace shows them where the file system allows that; whether it
+    /// does. What is written to a directory goes to a buffer, if the container has one.
+    ///
+    /// # Errors
+    /// [`BindError`] naming the host path or the container path.
+    pub fn bind(&self, source: &HostSource, at: &Path, read_only: bool) -> Result<bool, BindError> {
+        let mount = DetachedMount::of_file(source.as_fd(), source.name())?;
+        let is_writable_directory = !read_only && mount.is_directory();
+        if is_writable_directory {
+            self.paths.writable.add(source.name());
+        }
+        if read_only {
+            mount.make_read_only()?;
+        }
+        let mapped = self.map_owners(&mount);
+        let buffers = self
+            .buffers
+            .filter(|_| is_writable_directory && !is_shared_memory(source.name()));
+        let Some(buffers) = buffers else {
+            self.attach(&mount, at)?;
+            return Ok(mapped);
+        };
+        let covered = buffers.cover(source, mount)?;
+        match self.attach(&covered.mount, at) {
+            Ok(()) => {
+                buffers.keep(covered);
+                Ok(true)
+            }
+            Err(error) => {
+                covered.discard();
+                Err(error)
+            }
+        }
+    }
+
+    fn map_owners(&self, mount: &DetachedMount) -> bool {
+        let Some(namespace) = self.namespaces.user() else {
+            return true;
+        };
+        match mount.map_owners(namespace) {
+            Ok(()) => true,
+            Err(error) => {
+                // Documented: such files belong to nobody in the container, and only what others
+                // may do is allowed.
+                log::warn!(
+                    "container {}: {}; files there show no owner",
+                    self.id,
+                    Chain(&error)
+                );
+                false
+            }
+        }
+    }
+
+    /// Attaches a mount at an absolute path in the container.
+    ///
+    /// # Errors
+    /// [`BindError`] naming the container path.
+    pub fn attach(&self, mount: &DetachedMount, at: &Path) -> Result<(), BindError> {
+        let owner = self.owner;
+        self.namespaces
+            .inside_mounts(|root| container_path::attach(root, at, mount, owner))??;
+        Ok(())
+    }
+
+    /// Unmounts a path in the container.
+    ///
+    /// # Errors
+    /// [`BindError`] naming the container path.
+    pub fn unmount(&self, at: &Path) -> Result<(), BindError> {
+        self.namespaces
+            .inside_mounts(|root| container_path::detach(root, at))??;
+        Ok(())
+    }
+}
+
+/// POSIX shared memory (shm_overview(7)) is there to be shared: a buffer would make it private.
+fn is_shared_memory(host: &Path) -> bool {
+    host.starts_with("/dev/shm")
+}

@@ -1,0 +1,155 @@
+//! The write buffers of one container.
+
+use std::{
+    fmt, fs,
+    os::fd::AsFd as _,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use softwarecontainer_write_buffer::{Buffer, Mapping, SyncError};
+
+use super::{error::BindError, host_source::HostSource, unwritten::Unwritten};
+use crate::{
+    error_chain::Chain,
+    host::{
+        container_path::Owner,
+        mount::{DetachedMount, MountError},
+        user_namespace::ID_RANGE,
+    },
+};
+
+/// The directory of buffers in a container's directory.
+pub(super) const BUFFERS: &str = "buffers";
+/// The write buffers of one container: one for each directory of the host that is mounted in it.
+#[derive(Debug)]
+pub struct Buffers {
+    directory: PathBuf,
+    mapping: Mapping,
+    unwritten: Arc<Unwritten>,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    made: u32,
+    kept: Vec<Buffer>,
+}
+
+/// A directory with a buffer that is not mounted anywhere yet.
+#[derive(Debug)]
+pub struct Covered {
+    /// The overlay.
+    pub mount: DetachedMount,
+    buffer: Buffer,
+}
+
+impl Covered {
+    /// Removes the buffer of a directory that could not be mounted.
+    pub fn discard(self) {
+        drop(self.mount);
+        if let Err(error) = self.buffer.discard() {
+            log::error!("removing an unused write buffer: {}", Chain(&error));
+        }
+    }
+}
+
+impl Buffers {
+    /// The buffers of a container whose directory on the host is `directory`, a tmpfs, and whose
+    /// root has the host IDs `owner`.
+    pub fn new(directory: &Path, owner: Owner, unwritten: Arc<Unwritten>) -> Self {
+        let mapping = match owner.0 {
+            0 => Mapping::IDENTITY,
+            first => Mapping::shift(first, ID_RANGE),
+        };
+        Self {
+            directory: directory.join(BUFFERS),
+            mapping,
+            unwritten,
+            state: Mutex::default(),
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Covers a directory of the host; `lower` is a mount of it as the container is to see it.
+    ///
+    /// # Errors
+    /// [`BindError`]; nothing is left then.
+    pub fn cover(&self, host: &HostSource, lower: DetachedMount) -> Result<Covered, BindError> {
+        self.unwritten.check(host.name())?;
+        fs::create_dir_all(&self.directory)
+            .map_err(|e| MountError::new("make", &self.directory, e))?;
+        let directory = {
+            let mut state = self.state();
+            state.made += 1;
+            self.directory.join(state.made.to_string())
+        };
+        let (buffer, overlay) =
+            Buffer::mount(host.as_fd(), lower.into_fd(), &directory, self.mapping)?;
+        Ok(Covered {
+            mount: DetachedMount::of_overlay(overlay, host.name()),
+            buffer,
+        })
+    }
+
+    /// Takes over the buffer of a directory that has been mounted in the container.
+    pub fn keep(&self, covered: Covered) {
+        self.state().kept.push(covered.buffer);
+    }
+
+    /// Writes all buffers to the host, after the container's processes and mounts are gone. What is
+    /// written is removed here; a repeat goes on with what is left.
+    ///
+    /// # Errors
+    /// [`BuffersError`] with every buffer that could not be written.
+    pub fn sync(&self) -> Result<(), BuffersError> {
+        let mut errors = Vec::new();
+        let buffers = std::mem::take(&mut self.state().kept);
+        let mut left = Vec::new();
+        for buffer in buffers {
+            match buffer.sync() {
+                Ok(()) => {
+                    self.unwritten.remove(&entry(&buffer));
+                    if let Err(error) = buffer.discard() {
+                        // The tmpfs it is on goes next.
+                        log::warn!("after its contents were written: {}", Chain(&error));
+                    }
+                }
+                Err(error) => {
+                    errors.push(error);
+                    self.unwritten.add([entry(&buffer)]);
+                    left.push(buffer);
+                }
+            }
+        }
+        self.state().kept = left;
+        if errors.is_empty() {
+            Ok(())
+        } else {
+            Err(BuffersError(errors))
+        }
+    }
+}
+
+fn entry(buffer: &Buffer) -> (PathBuf, PathBuf) {
+    (buffer.host().to_owned(), buffer.upper())
+}
+
+/// Buffers that could not be written to the host. Each error says where its contents remain.
+#[derive(Debug)]
+pub struct BuffersError(Vec<SyncError>);
+
+impl fmt::Display for BuffersError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, error) in self.0.iter().enumerate() {
+            let separator = if index == 0 { "" } else { "; " };
+            write!(f, "{separator}{error}")?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for BuffersError {}

@@ -1,0 +1,45 @@
+//! What can go wrong when something is mounted in a container.
+
+use std::path::PathBuf;
+
+use softwarecontainer_write_buffer::Failure;
+use thiserror::Error;
+
+use super::host_source::HostSourceError;
+use crate::host::{
+    container_path::ContainerPathError, mount::MountError, namespace::NamespaceError,
+};
+
+/// A file or directory of the host that could not be mounted in a container, or not be unmounted.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum BindError {
+    /// The host path is not for apps.
+    #[error(transparent)]
+    Source(#[from] HostSourceError),
+    /// A mount could not be made.
+    #[error(transparent)]
+    Mount(#[from] MountError),
+    /// A path in the container could not be used.
+    #[error(transparent)]
+    Path(#[from] ContainerPathError),
+    /// The container's namespaces could not be used.
+    #[error(transparent)]
+    Namespace(#[from] NamespaceError),
+    /// A directory could not get a write buffer.
+    #[error(transparent)]
+    Buffer(#[from] Failure),
+    /// An earlier write buffer of the directory is not written to the host yet.
+    #[error(
+        "{} gets no write buffer as long as an earlier one, in {}, could not be written there: \
+         destroy its container again, or restart the agent",
+        host.display(),
+        buffer.display()
+    )]
+    Unwritten {
+        /// The directory.
+        host: PathBuf,
+        /// Where the buffer is.
+        buffer: PathBuf,
+    },
+}

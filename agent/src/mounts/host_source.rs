@@ -1,0 +1,231 @@
+//! What of the host an app is to be given: a path that was looked up once, and is held as a
+//! descriptor from then on.
+
+use std::{
+    fs, io,
+    os::fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd},
+    path::{Path, PathBuf},
+};
+
+use rustix::fs::{Access, FileType};
+use thiserror::Error;
+
+use crate::host::{
+    credentials::Credentials,
+    walk::{self, WalkError, WritableDirectories},
+};
+
+/// A host path that apps may not be given, or that cannot be looked at.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum HostSourceError {
+    /// It is empty, which would otherwise stand for the agent's working directory.
+    #[error("the host path is empty")]
+    Empty,
+    /// It leads to a place under none of the configured paths.
+    #[error(
+        "host path {}{} is under none of allowed-host-paths of the agent's configuration",
+        path.display(),
+        leads_to(path, real)
+    )]
+    NotAllowed {
+        /// The path as it was asked for.
+        path: PathBuf,
+        /// Where it leads.
+        real: PathBuf,
+    },
+    /// A symbolic link that an app may have made leads to what that app does not have.
+    #[error(
+        "host path {}: a symbolic link that an app may have made leads out of what the app can \
+         write to",
+        path.display()
+    )]
+    Link {
+        /// The path.
+        path: PathBuf,
+    },
+    /// Apps would write to what the agent keeps for itself.
+    #[error(
+        "host path {} can only be given read-only: the agent keeps containers in {}",
+        path.display(),
+        own.display()
+    )]
+    Own {
+        /// The path.
+        path: PathBuf,
+        /// The agent's directory.
+        own: PathBuf,
+    },
+    /// The caller could not open it, or not for writing.
+    #[error("user {user} has no right to {right} host path {}", path.display())]
+    Caller {
+        /// The path.
+        path: PathBuf,
+        /// The caller.
+        user: u32,
+        /// What the caller cannot do with it.
+        right: &'static str,
+        /// Why.
+        source: io::Error,
+    },
+    /// It could not be opened.
+    #[error("cannot open host path {}", path.display())]
+    Open {
+        /// The path.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+fn leads_to(path: &Path, real: &Path) -> String {
+    if path == real {
+        String::new()
+    } else {
+        format!(" leads to {}, which", real.display())
+    }
+}
+
+/// What decides on the host paths that apps are given.
+#[derive(Debug, Default)]
+pub struct HostPaths {
+    /// Where they have to lead to: the key `allowed-host-paths`.
+    pub allowed: Vec<PathBuf>,
+    /// The directories that the agent keeps for itself, without symbolic links.
+    pub own: Vec<PathBuf>,
+    /// The directories that apps can write to.
+    pub writable: WritableDirectories,
+}
+
+/// A file or directory of the host. It stays the same one, whatever happens to its name.
+#[derive(Debug)]
+pub struct HostSource {
+    file: OwnedFd,
+    name: PathBuf,
+    kind: FileType,
+}
+
+impl HostSource {
+    /// Looks up `path`, symbolic links followed: but not those of apps out of what they have. An
+    /// app that can write there (`writable`) must not reach what the agent keeps for itself.
+    ///
+    /// With a `caller` it is looked up with that user's rights, who must be able to read it and, if
+    /// `writable`, to write to it; without one, with the agent's.
+    ///
+    /// # Errors
+    /// [`HostSourceError`].
+    pub fn open(
+        path: &Path,
+        writable: bool,
+        caller: Option<&Credentials>,
+        paths: &HostPaths,
+    ) -> Result<Self, HostSourceError> {
+        if path.as_os_str().is_empty() {
+            return Err(HostSourceError::Empty);
+        }
+        let failed = |source| HostSourceError::Open {
+            path: path.to_owned(),
+            source,
+        };
+        let look_up = || {
+            let source = Self::look_up(path, &paths.writable)?;
+            if let Some(caller) = caller {
+                source.check_rights(path, writable, caller)?;
+            }
+            Ok(source)
+        };
+        let source = match caller {
+            Some(caller) => caller.act(look_up).map_err(failed)??,
+            None => look_up()?,
+        };
+        let allows = |prefix: &PathBuf| {
+            // A prefix that does not exist allows nothing.
+            fs::canonicalize(prefix).is_ok_and(|prefix| source.name.starts_with(prefix))
+        };
+        if !paths.allowed.iter().any(allows) {
+            return Err(HostSourceError::NotAllowed {
+                path: path.to_owned(),
+                real: source.name,
+            });
+        }
+        if writable {
+            source.check_not_own(&paths.own)?;
+        }
+        Ok(source)
+    }
+
+    fn look_up(path: &Path, writable: &WritableDirectories) -> Result<Self, HostSourceError> {
+        let failed = |source| HostSourceError::Open {
+            path: path.to_owned(),
+            source,
+        };
+        let file = walk::open(path, writable).map_err(|error| match error {
+            WalkError::Link => HostSourceError::Link {
+                path: path.to_owned(),
+            },
+            WalkError::System(source) => failed(source),
+        })?;
+        let name = walk::real_path(&file).map_err(failed)?;
+        let status = rustix::fs::fstat(&file).map_err(|errno| failed(errno.into()))?;
+        let kind = FileType::from_raw_mode(status.st_mode);
+        Ok(Self { file, name, kind })
+    }
+
+    /// Checks what the calling thread's user may do with it.
+    fn check_rights(
+        &self,
+        path: &Path,
+        writable: bool,
+        caller: &Credentials,
+    ) -> Result<(), HostSourceError> {
+        let mut rights = vec![("read", Access::READ_OK)];
+        if self.kind.is_dir() {
+            rights.push(("enter", Access::EXEC_OK));
+        }
+        if writable {
+            rights.push(("write to", Access::WRITE_OK));
+        }
+        let held = format!("/proc/self/fd/{}", self.file.as_raw_fd());
+        for (right, access) in rights {
+            rustix::fs::access(&held, access).map_err(|errno| HostSourceError::Caller {
+                path: path.to_owned(),
+                user: caller.user,
+                right,
+                source: errno.into(),
+            })?;
+        }
+        Ok(())
+    }
+
+    fn check_not_own(&self, own: &[PathBuf]) -> Result<(), HostSourceError> {
+        let met = |own: &&PathBuf| own.starts_with(&self.name) || self.name.starts_with(own);
+        match own.iter().find(met) {
+            None => Ok(()),
+            Some(own) => Err(HostSourceError::Own {
+                path: self.name.clone(),
+                own: own.clone(),
+            }),
+        }
+    }
+
+    /// Its name without symbolic links, as it was when it was looked up.
+    pub fn name(&self) -> &Path {
+        &self.name
+    }
+
+    /// What kind of file it is.
+    pub fn kind(&self) -> FileType {
+        self.kind
+    }
+}
+
+impl AsFd for HostSource {
+    /// Its descriptor (O_PATH).
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.file.as_fd()
+    }
+}
+
+#[cfg(test)]
+#[path = "host_source/tests.rs"]
+mod tests;
