@@ -23,6 +23,7 @@ use crate::{
         options::{self, ContainerOptions},
         processes::{Number, Processes},
     },
+    error_chain::Chain,
     host::kernel,
     runtime::unblock,
 };
@@ -235,7 +236,7 @@ impl Agent {
         let selected = self.store.select(names);
         self.with(id, move |container| {
             container.require_ready("set capabilities")?;
-            Ok(container.set_capabilities(selected?)?)
+            Ok(container.set_capabilities(&selected?)?)
         })
         .await
     }
@@ -246,12 +247,10 @@ impl Agent {
     /// # Errors
     /// [`AgentError`].
     pub async fn execute(&self, id: i32, execution: Execution) -> Result<Started, AgentError> {
-        let defaults = self.store.select(&[]);
+        let defaults = self.store.defaults().to_vec();
         self.with(id, move |container| {
             container.require_ready("execute")?;
-            if !container.has_capabilities() {
-                container.set_capabilities(defaults?)?;
-            }
+            container.set_defaults(&defaults)?;
             let (processes, number, pid) = container.execute(&execution)?;
             let pid = i32::try_from(pid).unwrap_or_default();
             Ok(Started {
@@ -269,7 +268,10 @@ impl Agent {
             return;
         };
         if let Err(error) = unblock(move || host.network.stop()).await {
-            log::error!("the containers' network is not undone completely: {error}");
+            log::error!(
+                "the containers' network is not undone completely: {}",
+                Chain(&error)
+            );
         }
     }
 
@@ -303,7 +305,7 @@ impl Agent {
             .run(async {
                 for task in tasks {
                     if let (id, Err(error)) = task.await {
-                        log::error!("destroying container {id}: {error}");
+                        log::error!("destroying container {id}: {}", Chain(&error));
                     }
                 }
             })

@@ -2,7 +2,6 @@
 
 use lexopt::{Arg, Parser, ValueExt};
 use std::ffi::OsString;
-use std::fmt;
 use std::path::PathBuf;
 
 /// What `--help` prints.
@@ -28,7 +27,7 @@ pub const VERSION: &str = concat!("softwarecontainer-agent ", env!("CARGO_PKG_VE
 
 /// What the command line asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Command {
+pub enum Invocation {
     /// Run the agent.
     Run(Options),
     /// Print [`HELP`].
@@ -55,16 +54,9 @@ pub struct Options {
 }
 
 /// A command line that cannot be understood.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
+#[error("{0} (see --help)")]
 pub struct UsageError(lexopt::Error);
-
-impl fmt::Display for UsageError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} (see --help)", self.0)
-    }
-}
-
-impl std::error::Error for UsageError {}
 
 /// Reads the arguments (without the program's name). Of an option that comes more than once the
 /// last one counts.
@@ -72,14 +64,14 @@ impl std::error::Error for UsageError {}
 /// # Errors
 /// An unknown option, an argument that belongs to no option, a value that is missing or cannot be
 /// used.
-pub fn parse<A>(arguments: A) -> Result<Command, UsageError>
+pub fn parse<A>(arguments: A) -> Result<Invocation, UsageError>
 where
     A: IntoIterator<Item: Into<OsString>, IntoIter: 'static>,
 {
     read(Parser::from_args(arguments)).map_err(UsageError)
 }
 
-fn read(mut parser: Parser) -> Result<Command, lexopt::Error> {
+fn read(mut parser: Parser) -> Result<Invocation, lexopt::Error> {
     let mut options = Options::default();
     while let Some(argument) = parser.next()? {
         match argument {
@@ -95,12 +87,12 @@ fn read(mut parser: Parser) -> Result<Command, lexopt::Error> {
             }
             Arg::Short('b') | Arg::Long("session-bus") => options.session_bus = true,
             Arg::Short('u') | Arg::Long("user") => options.user = Some(parser.value()?.parse()?),
-            Arg::Short('h') | Arg::Long("help") => return Ok(Command::Help),
-            Arg::Short('V') | Arg::Long("version") => return Ok(Command::Version),
+            Arg::Short('h') | Arg::Long("help") => return Ok(Invocation::Help),
+            Arg::Short('V') | Arg::Long("version") => return Ok(Invocation::Version),
             other => return Err(other.unexpected()),
         }
     }
-    Ok(Command::Run(options))
+    Ok(Invocation::Run(options))
 }
 
 #[cfg(test)]
@@ -108,7 +100,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn run(arguments: &[&str]) -> Result<Command, String> {
+    fn run(arguments: &[&str]) -> Result<Invocation, String> {
         parse(
             arguments
                 .iter()
@@ -120,7 +112,7 @@ mod tests {
 
     #[test]
     fn long_and_short_options_mean_the_same() {
-        let expected = Command::Run(Options {
+        let expected = Invocation::Run(Options {
             config: Some("/c".into()),
             manifest_dir: Some("/m".into()),
             default_manifest_dir: Some("/d".into()),
@@ -141,15 +133,15 @@ mod tests {
         ]);
         assert_eq!(short.as_ref(), Ok(&expected));
         assert_eq!(long, Ok(expected));
-        assert_eq!(run(&[]), Ok(Command::Run(Options::default())));
+        assert_eq!(run(&[]), Ok(Invocation::Run(Options::default())));
     }
 
     #[test]
     fn help_and_version_are_asked_for_with_both_spellings() {
-        assert_eq!(run(&["-h"]), Ok(Command::Help));
-        assert_eq!(run(&["-b", "--help"]), Ok(Command::Help));
-        assert_eq!(run(&["-V"]), Ok(Command::Version));
-        assert_eq!(run(&["--version"]), Ok(Command::Version));
+        assert_eq!(run(&["-h"]), Ok(Invocation::Help));
+        assert_eq!(run(&["-b", "--help"]), Ok(Invocation::Help));
+        assert_eq!(run(&["-V"]), Ok(Invocation::Version));
+        assert_eq!(run(&["--version"]), Ok(Invocation::Version));
     }
 
     #[test]
@@ -175,7 +167,7 @@ mod tests {
 
     #[test]
     fn an_empty_manifest_path_is_kept_as_it_means_no_manifests() {
-        let Ok(Command::Run(options)) = run(&["-m", ""]) else {
+        let Ok(Invocation::Run(options)) = run(&["-m", ""]) else {
             panic!("refused")
         };
         assert_eq!(options.manifest_dir, Some(PathBuf::new()));

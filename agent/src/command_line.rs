@@ -5,15 +5,15 @@
 //! what follows a `#` as a comment, where a launcher that passes `--color #ff0000` means an
 //! argument.
 
-use std::fmt;
-
 /// A command line that has no words or cannot be split.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SplitError {
     /// There is no command, or its name is empty.
+    #[error("the command is empty")]
     Empty,
     /// A quote that starts at this byte is not closed.
+    #[error("the quote {quote} at byte {at} is not closed")]
     Unbalanced {
         /// The quote.
         quote: char,
@@ -21,25 +21,12 @@ pub enum SplitError {
         at: usize,
     },
     /// The line ends with a backslash that escapes nothing.
+    #[error("there is nothing after the last backslash")]
     TrailingBackslash,
     /// The line contains a NUL character, which no argument can have.
+    #[error("it contains a NUL character")]
     Nul,
 }
-
-impl fmt::Display for SplitError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Empty => write!(f, "the command is empty"),
-            Self::Unbalanced { quote, at } => {
-                write!(f, "the quote {quote} at byte {at} is not closed")
-            }
-            Self::TrailingBackslash => write!(f, "there is nothing after the last backslash"),
-            Self::Nul => write!(f, "it contains a NUL character"),
-        }
-    }
-}
-
-impl std::error::Error for SplitError {}
 
 /// The words of `line`; the first one is the command and is not empty.
 ///

@@ -15,7 +15,7 @@ mod sleep;
 pub mod stale;
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeMap,
     ffi::CString,
     os::fd::{AsFd as _, OwnedFd},
     path::{Path, PathBuf},
@@ -23,7 +23,7 @@ use std::{
     time::Duration,
 };
 
-use softwarecontainer_capability::{Selected, gateway::GatewaySettings, privilege::Privileges};
+use softwarecontainer_capability::{GatewayConfig, GatewaySettings, privilege::Privileges};
 use softwarecontainer_init::{Command, Confinement};
 use softwarecontainer_lxc as lxc;
 use softwarecontainer_network::Network;
@@ -33,7 +33,7 @@ pub use lifecycle::Host;
 
 use crate::{
     command_line,
-    gateway::{self, Gateways, Target},
+    gateway::{Gateways, Target},
     host::{container_path::Owner, credentials::Credentials, namespace::Namespaces, output_file},
     mounts::{BindError, HostSource, Mounts, buffers::Buffers},
 };
@@ -79,8 +79,6 @@ pub struct Container {
     state: State,
     settings: GatewaySettings,
     baseline: Baseline,
-    /// The names of the capabilities in `settings`; `None` stands for the default ones.
-    applied: BTreeSet<Option<String>>,
     gateways: Gateways,
     network: Arc<Network>,
     host: Arc<Host>,
@@ -102,20 +100,16 @@ pub struct Execution {
 }
 
 impl Container {
-    /// Applies capabilities on top of those applied before; all or nothing. One that was applied
-    /// before is not applied again: what it appends to a variable, for example, is there already.
+    /// Applies gateway configurations on top of those applied before; all or nothing. One that was
+    /// applied before is not applied again: what it appends to a variable, for example, is there
+    /// already.
     ///
     /// # Errors
     /// [`ContainerError`]; the container then is as before.
-    pub fn set_capabilities(&mut self, selected: Vec<Selected>) -> Result<(), ContainerError> {
+    pub fn set_capabilities(&mut self, configs: &[GatewayConfig]) -> Result<(), ContainerError> {
         self.require_ready("set capabilities")?;
         let mut settings = self.settings.clone();
-        let mut applied = self.applied.clone();
-        for Selected { name, gateways } in selected {
-            if applied.insert(name) {
-                settings.add(&gateways)?;
-            }
-        }
+        settings.add(configs)?;
         // Taken out, so that a gateway may look at the container that it changes.
         let mut gateways = std::mem::take(&mut self.gateways);
         let changed = self
@@ -124,13 +118,18 @@ impl Container {
         self.gateways = gateways;
         changed?;
         self.settings = settings;
-        self.applied = applied;
         Ok(())
     }
 
-    /// Whether capabilities, and with them the default ones, have been applied.
-    pub fn has_capabilities(&self) -> bool {
-        self.applied.contains(&None)
+    /// Applies the default capabilities, unless they have been applied.
+    ///
+    /// # Errors
+    /// As for [`Self::set_capabilities`].
+    pub fn set_defaults(&mut self, configs: &[GatewayConfig]) -> Result<(), ContainerError> {
+        if self.settings.has(configs) {
+            return Ok(());
+        }
+        self.set_capabilities(configs)
     }
 
     /// Mounts a host path in the container.
@@ -212,11 +211,8 @@ impl Container {
             }
         })?;
         let mut environment = BTreeMap::from([("PATH".to_owned(), DEFAULT_PATH.to_owned())]);
-        environment.extend(gateway::environment(
-            &self.name,
-            &self.settings,
-            &self.host.config,
-        ));
+        let grants = self.gateways.grants(&self.target()?, &self.settings);
+        environment.extend(grants.environment);
         for (name, value) in &execution.environment {
             if name.is_empty() || name.contains('=') {
                 return Err(ContainerError::Variable { name: name.clone() });
@@ -243,7 +239,7 @@ impl Container {
                 .map(|text| c_string(text))
                 .collect::<Result<_, _>>()?,
             environment: variables.collect::<Result<_, _>>()?,
-            confinement: self.confinement()?,
+            confinement: self.confinement(&grants.privileges)?,
         };
         let wanted = Some(&execution.output_file).filter(|path| !path.as_os_str().is_empty());
         let (caller, writable) = (execution.caller.as_ref(), &self.host.paths.writable);
@@ -251,7 +247,7 @@ impl Container {
             .map(|path| output_file::open(path, caller, writable))
             .transpose()?;
         self.refresh_gateways();
-        let link = self.link()?;
+        let link = self.link(grants.host_ipc)?;
         let processes = link.processes().clone();
         let (number, pid) = link
             .spawn(
@@ -265,21 +261,16 @@ impl Container {
         Ok((processes, number, pid))
     }
 
-    /// What a new process is to be without.
-    fn confinement(&self) -> Result<Confinement, ContainerError> {
-        let given = gateway::privileges(&self.settings);
-        let none = Privileges::default();
-        let filter = self
-            .host
-            .filters
-            .get(&given.unwrap_or(&none).system_calls)?;
-        Ok(self.baseline.confinement(given, &filter))
+    /// What a new process is to be without, where its manifests give it `privileges`.
+    fn confinement(&self, privileges: &Privileges) -> Result<Confinement, ContainerError> {
+        let filter = self.host.filters.get(&privileges.system_calls)?;
+        Ok(self.baseline.confinement(privileges, &filter))
     }
 
     /// The connection to what starts new processes: the init, or the second one in the host's IPC
     /// namespace.
-    fn link(&mut self) -> Result<&InitLink, ContainerError> {
-        if !gateway::in_host_ipc(&self.settings) {
+    fn link(&mut self, host_ipc: bool) -> Result<&InitLink, ContainerError> {
+        if !host_ipc {
             return Ok(&self.link);
         }
         // An app can end it, as it can end any process of the container but the init.

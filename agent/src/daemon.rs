@@ -1,7 +1,7 @@
 //! The agent as a process: start, readiness, watchdog, clean stop.
 
 use std::{
-    fmt, io,
+    io,
     os::fd::{AsFd as _, OwnedFd},
     path::{Path, PathBuf},
     sync::Arc,
@@ -20,8 +20,9 @@ use softwarecontainer_network::LateNetwork;
 use crate::{
     agent::Agent,
     bus,
-    config::{self, Config, ConfigError},
+    config::{self, Config},
     container::{Host, processes::Ended, rootfs::Template, stale},
+    error_chain::Chain,
     gateway::watch::SocketWatch,
     host::{
         cgroup::Home,
@@ -42,40 +43,37 @@ const INIT_VARIABLE: &str = "SOFTWARECONTAINER_INIT";
 const FALLBACK_LXC_PATH: &str = "/var/lib/lxc";
 
 /// Why the agent could not start or go on.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum DaemonError {
-    /// The configuration cannot be used.
-    Config(ConfigError),
     /// A manifest cannot be used.
-    Manifest(ManifestError),
+    #[error(transparent)]
+    Manifest(#[from] ManifestError),
     /// Signals or timers could not be set up.
-    System(io::Error),
+    #[error("cannot set up signals")]
+    System(#[source] io::Error),
     /// A directory of the agent's cannot be used.
-    Directory(OwnDirectoryError),
+    #[error(transparent)]
+    Directory(#[from] OwnDirectoryError),
+    /// Another process has the agent's name.
+    #[error("another process owns the bus name {}", bus::NAME)]
+    NameTaken,
     /// The bus could not be used.
-    Bus(zbus::Error),
+    #[error("D-Bus")]
+    Bus(#[source] zbus::Error),
     /// The connection to the bus, and with it the agent's name, is lost.
+    #[error("the bus name {} is lost", bus::NAME)]
     BusLost,
 }
 
-impl fmt::Display for DaemonError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Config(error) => error.fmt(f),
-            Self::Manifest(error) => error.fmt(f),
-            Self::System(error) => write!(f, "cannot set up signals: {error}"),
-            Self::Directory(error) => error.fmt(f),
-            Self::Bus(zbus::Error::NameTaken) => {
-                write!(f, "another process owns the bus name {}", bus::NAME)
-            }
-            Self::Bus(error) => write!(f, "D-Bus: {error}"),
-            Self::BusLost => write!(f, "the bus name {} is lost", bus::NAME),
+impl From<zbus::Error> for DaemonError {
+    fn from(error: zbus::Error) -> Self {
+        match error {
+            zbus::Error::NameTaken => Self::NameTaken,
+            other => Self::Bus(other),
         }
     }
 }
-
-impl std::error::Error for DaemonError {}
 
 /// Runs the agent until SIGTERM or SIGINT; every container is destroyed then.
 ///
@@ -88,8 +86,7 @@ pub fn run(config: Config) -> Result<(), DaemonError> {
         &config.manifests,
         &config.default_manifests,
         config.limits.manifest_size,
-    )
-    .map_err(DaemonError::Manifest)?;
+    )?;
     for warning in store.warnings() {
         log::warn!("{warning}");
     }
@@ -110,11 +107,9 @@ async fn serve(
     let (session, pending_calls) = (config.use_session_bus, config.limits.pending_calls);
     // The name comes first: who does not get it must not touch the containers of the agent that has
     // it. Calls that come before everything is prepared are answered, except that Create waits.
-    let connection = bus::serve(session, agent.clone(), executor.clone(), pending_calls)
-        .await
-        .map_err(DaemonError::Bus)?;
+    let connection = bus::serve(session, agent.clone(), executor.clone(), pending_calls).await?;
     // Held until the end.
-    let own = Own::take(&config).map_err(DaemonError::Directory)?;
+    let own = Own::take(&config)?;
     let (lxc_path, own_paths) = (own.lxc_path.clone(), own.paths());
     let telling = executor.spawn(bus::tell_ends(connection.clone(), ended));
     let preparing = executor.clone();
@@ -179,7 +174,7 @@ fn prepare(
 ) -> Result<Host, String> {
     let unwritten = Arc::new(Unwritten::default());
     for error in stale::remove_all(&lxc_path, &config.shared_mounts_dir, &unwritten) {
-        log::error!("removing what an earlier agent left: {error}");
+        log::error!("removing what an earlier agent left: {}", Chain(&error));
     }
     let writable = WritableDirectories::default();
     // Apps write to their root trees there.
@@ -200,7 +195,7 @@ fn prepare(
     }
     let network = LateNetwork::new(config.bridge.clone());
     if let Err(error) = network.get() {
-        log::error!("no container can be created yet: {error}");
+        log::error!("no container can be created yet: {}", Chain(&error));
     }
     let sockets = SocketWatch::new().map_err(|error| format!("cannot watch sockets: {error}"))?;
     Ok(Host {

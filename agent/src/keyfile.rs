@@ -4,8 +4,6 @@
 //! ends, a group that comes again, and of equal keys the last one. Every entry keeps its line, so
 //! that what uses the value can tell where it stands.
 
-use std::fmt;
-
 /// The contents of a key file.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct KeyFile {
@@ -48,29 +46,22 @@ pub struct SyntaxError {
 }
 
 /// The kinds of syntax errors.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Problem {
     /// The text is not UTF-8.
+    #[error("is not UTF-8")]
     NotUtf8,
     /// A line starts a group but does not end with a bracket, or has no or a bad name in the
     /// brackets.
+    #[error("is not a group such as [SoftwareContainer]")]
     BadGroup,
     /// A line is neither a group, nor a comment, nor a key with a value.
+    #[error("is neither \"key = value\", nor a [group], nor a # comment")]
     NoKeyValue,
     /// A key stands before the first group.
+    #[error("stands before the first [group]")]
     NoGroup,
-}
-
-impl fmt::Display for Problem {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::NotUtf8 => "is not UTF-8",
-            Self::BadGroup => "is not a group such as [SoftwareContainer]",
-            Self::NoKeyValue => "is neither \"key = value\", nor a [group], nor a # comment",
-            Self::NoGroup => "stands before the first [group]",
-        })
-    }
 }
 
 /// Reads a key file.

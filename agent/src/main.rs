@@ -3,10 +3,11 @@
 use std::{io::Write as _, process::ExitCode};
 
 use softwarecontainer_agent::{
-    cli::{self, Command},
+    cli::{self, Invocation},
     config::Config,
     container::host_ipc,
     daemon,
+    error_chain::Chain,
     host::{sys, user_namespace},
     logging,
 };
@@ -23,9 +24,9 @@ fn main() -> ExitCode {
         };
     }
     let options = match cli::parse(std::env::args_os().skip(1)) {
-        Ok(Command::Run(options)) => options,
-        Ok(Command::Help) => return print(cli::HELP),
-        Ok(Command::Version) => return print(cli::VERSION),
+        Ok(Invocation::Run(options)) => options,
+        Ok(Invocation::Help) => return print(cli::HELP),
+        Ok(Invocation::Version) => return print(cli::VERSION),
         Err(error) => return fail(&error),
     };
     logging::start();
@@ -52,6 +53,6 @@ fn print(text: &str) -> ExitCode {
 }
 
 fn fail(error: &dyn std::error::Error) -> ExitCode {
-    eprintln!("softwarecontainer-agent: {error}");
+    eprintln!("softwarecontainer-agent: {}", Chain(error));
     ExitCode::FAILURE
 }

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use netns::world::World;
 use serde_json::json;
-use softwarecontainer_agent::gateway::cgroups::Limits;
+use softwarecontainer_agent::gateway::cgroups::ContainerCgroup;
 use softwarecontainer_agent::host::cgroup::{Cgroups, Version};
 use softwarecontainer_capability::Settings;
 use softwarecontainer_capability::gateway::cgroups::CgroupsSettings;
@@ -74,7 +74,7 @@ impl Cage {
 
     fn set(
         &self,
-        limits: &mut Limits,
+        limits: &mut ContainerCgroup,
         world: &World,
         pairs: &[(&str, &str)],
     ) -> Result<(), String> {
@@ -132,7 +132,7 @@ fn eat(megabytes: u32) -> String {
 #[test]
 fn an_app_that_wants_more_memory_than_allowed_is_killed_and_one_within_is_not() {
     let (world, container) = (World::new(), Cage::new("memory"));
-    let mut limits = Limits::default();
+    let mut limits = ContainerCgroup::default();
     container
         .set(&mut limits, &world, &[("memory.limit_in_bytes", "40M")])
         .unwrap();
@@ -150,7 +150,7 @@ fn an_app_that_wants_more_memory_than_allowed_is_killed_and_one_within_is_not() 
 #[test]
 fn a_limit_below_what_is_used_is_an_error_and_changes_nothing() {
     let (world, container) = (World::new(), Cage::new("busy"));
-    let mut limits = Limits::default();
+    let mut limits = ContainerCgroup::default();
     container
         .set(&mut limits, &world, &[("pids.max", "50")])
         .unwrap();
@@ -198,7 +198,7 @@ fn a_limit_below_what_is_used_is_an_error_and_changes_nothing() {
 #[test]
 fn a_setting_that_this_host_does_not_have_is_an_error_and_changes_nothing() {
     let (world, container) = (World::new(), Cage::new("unknown"));
-    let mut limits = Limits::default();
+    let mut limits = ContainerCgroup::default();
     let before = (container.read("pids.max"), container.memory_limit());
     for bad in [
         ("pids.no_such_file", "1"),
@@ -229,7 +229,7 @@ fn a_setting_that_this_host_does_not_have_is_an_error_and_changes_nothing() {
 #[test]
 fn taking_the_settings_back_restores_what_was_before() {
     let (world, container) = (World::new(), Cage::new("back"));
-    let mut limits = Limits::default();
+    let mut limits = ContainerCgroup::default();
     let before = (container.read("pids.max"), container.memory_limit());
     let some = [("pids.max", "9"), ("memory.limit_in_bytes", "100M")];
     container.set(&mut limits, &world, &some).unwrap();
@@ -253,7 +253,7 @@ fn on_a_hybrid_host_controllers_of_v2_work_beside_those_of_v1() {
         return;
     }
     let (world, container) = (World::new(), Cage::new("hybrid"));
-    let mut limits = Limits::default();
+    let mut limits = ContainerCgroup::default();
     let both = [
         ("memory.limit_in_bytes", "100M"),
         ("hugetlb.2MB.max", "4194304"),
@@ -270,10 +270,18 @@ fn two_busy_containers_share_a_processor_as_told() {
     let world = World::new();
     let (large, small) = (Cage::new("large"), Cage::new("small"));
     large
-        .set(&mut Limits::default(), &world, &[("cpu.shares", "2048")])
+        .set(
+            &mut ContainerCgroup::default(),
+            &world,
+            &[("cpu.shares", "2048")],
+        )
         .unwrap();
     small
-        .set(&mut Limits::default(), &world, &[("cpu.shares", "512")])
+        .set(
+            &mut ContainerCgroup::default(),
+            &world,
+            &[("cpu.shares", "512")],
+        )
         .unwrap();
     let spin = "exec taskset -c 0 sh -c 'while :; do :; done'";
     let mut children = [large.run(spin), small.run(spin)];

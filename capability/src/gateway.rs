@@ -110,6 +110,14 @@ impl GatewaySettings {
         Ok(())
     }
 
+    /// Whether all these configurations have been merged.
+    #[must_use]
+    pub fn has(&self, configs: &[GatewayConfig]) -> bool {
+        configs
+            .iter()
+            .all(|config| self.merged.contains(&config.origin))
+    }
+
     fn add_one(&mut self, config: &GatewayConfig) -> Result<(), ConfigError> {
         match &config.config {
             Value::Array(elements) => self.merge_into(&config.id, elements),

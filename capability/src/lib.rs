@@ -21,4 +21,4 @@ pub use gateway::GatewaySettings;
 pub use gateway_config::{GatewayConfig, Origin};
 pub use manifest::{ManifestError, Warning};
 pub use settings::Settings;
-pub use store::{ManifestSource, Selected, Store, UnknownCapability};
+pub use store::{ManifestSource, Store, UnknownCapability};

@@ -109,16 +109,6 @@ fn is_manifest_name(name: &[u8]) -> bool {
 #[error("no service manifest defines capability {0:?}")]
 pub struct UnknownCapability(pub String);
 
-/// A capability, or all default ones together, with the configurations that it has in all
-/// manifests.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Selected {
-    /// The capability's name; `None` for the default ones.
-    pub name: Option<String>,
-    /// What it asks of gateways.
-    pub gateways: Vec<GatewayConfig>,
-}
-
 /// The capabilities of all manifests.
 #[derive(Debug, Default, PartialEq)]
 pub struct Store {
@@ -193,26 +183,26 @@ impl Store {
         self.listed.keys().map(String::as_str)
     }
 
-    /// The default capabilities together, then the named ones in their order. One that is named
-    /// twice counts once.
+    /// What the default capabilities ask of gateways.
+    #[must_use]
+    pub fn defaults(&self) -> &[GatewayConfig] {
+        &self.default
+    }
+
+    /// What the default capabilities and then the named ones, in their order, ask of gateways. One
+    /// that is named twice counts once.
     ///
     /// # Errors
     /// A name that no manifest in the (not default) directory defines.
-    pub fn select(&self, names: &[String]) -> Result<Vec<Selected>, UnknownCapability> {
-        let mut selected = vec![Selected {
-            name: None,
-            gateways: self.default.clone(),
-        }];
+    pub fn select(&self, names: &[String]) -> Result<Vec<GatewayConfig>, UnknownCapability> {
+        let mut selected = self.default.clone();
         for (i, name) in names.iter().enumerate() {
             let found = self
                 .listed
                 .get(name)
                 .ok_or_else(|| UnknownCapability(name.clone()))?;
             if !names[..i].contains(name) {
-                selected.push(Selected {
-                    name: Some(name.clone()),
-                    gateways: found.clone(),
-                });
+                selected.extend_from_slice(found);
             }
         }
         Ok(selected)

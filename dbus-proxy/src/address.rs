@@ -1,12 +1,13 @@
 //! D-Bus server addresses.
 
-use std::ffi::OsString;
-use std::fmt;
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::path::PathBuf;
+use std::{
+    ffi::OsString,
+    fmt,
+    os::unix::ffi::{OsStrExt, OsStringExt},
+    path::PathBuf,
+};
 
-use rustix::io::Errno;
-use rustix::net::SocketAddrUnix;
+use rustix::{io::Errno, net::SocketAddrUnix};
 
 /// A Unix socket that a bus listens on.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,20 +19,9 @@ pub enum SocketAddress {
 }
 
 /// An address string that names no Unix socket.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the D-Bus address {0:?} names no Unix socket (unix:path=… or unix:abstract=…)")]
 pub struct AddressError(String);
-
-impl fmt::Display for AddressError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "the D-Bus address {:?} names no Unix socket (unix:path=… or unix:abstract=…)",
-            self.0
-        )
-    }
-}
-
-impl std::error::Error for AddressError {}
 
 impl SocketAddress {
     /// Takes the first Unix socket from a D-Bus address list such as

@@ -1,27 +1,27 @@
 //! The command line, which only the agent writes.
 
-use std::fmt;
+use std::ffi::OsString;
 
-use crate::address::{AddressError, SocketAddress};
-use crate::control::Bus;
-use crate::limits;
+use lexopt::{Arg, Parser, ValueExt};
+
+use crate::{address::SocketAddress, limits};
 
 /// What the agent says at start.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Arguments {
+pub(crate) struct Arguments {
     /// Addresses of the session and the system bus.
-    pub buses: [Option<SocketAddress>; 2],
+    pub(crate) buses: [Option<SocketAddress>; 2],
     /// Users to be on them.
-    pub uids: [u32; 2],
+    pub(crate) uids: [u32; 2],
     /// The group of the process.
-    pub gid: u32,
+    pub(crate) gid: u32,
     /// How many connections there may be, over both buses.
-    pub connections: u32,
+    pub(crate) connections: u32,
 }
 
 /// What the command line asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Action {
+pub(crate) enum Action {
     /// To serve.
     Serve(Arguments),
     /// To print the usage.
@@ -31,34 +31,18 @@ pub enum Action {
 }
 
 /// A command line that cannot be understood.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum ArgumentError {
-    /// No such option.
-    Unknown(String),
-    /// The option needs a number behind it, or an address.
-    Value(&'static str),
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ArgumentError {
+    /// An unknown option, or a value that is missing or cannot be used.
+    #[error(transparent)]
+    Usage(#[from] lexopt::Error),
     /// The option must be there.
+    #[error("{0} is missing")]
     Missing(&'static str),
-    /// What is behind the option is no address.
-    Address(AddressError),
 }
-
-impl fmt::Display for ArgumentError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Unknown(option) => write!(f, "unknown option {option:?}"),
-            Self::Value(option) => write!(f, "bad or missing value of {option}"),
-            Self::Missing(option) => write!(f, "{option} is missing"),
-            Self::Address(error) => error.fmt(f),
-        }
-    }
-}
-
-impl std::error::Error for ArgumentError {}
 
 /// What `--help` prints.
-pub const USAGE: &str = "\
+pub(crate) const USAGE: &str = "\
 Usage: softwarecontainer-dbus-proxy --uid UID --gid GID
            [--session-bus ADDRESS [--session-uid UID]] [--system-bus ADDRESS]
            [--connections NUMBER]
@@ -71,23 +55,25 @@ rules and sockets through a socket that is standard input; see softwarecontainer
 ///
 /// # Errors
 /// [`ArgumentError`]
-pub fn parse(arguments: impl IntoIterator<Item = String>) -> Result<Action, ArgumentError> {
-    let mut arguments = arguments.into_iter();
+pub(crate) fn parse<A>(arguments: A) -> Result<Action, ArgumentError>
+where
+    A: IntoIterator<Item: Into<OsString>, IntoIter: 'static>,
+{
+    let mut parser = Parser::from_args(arguments);
     let (mut uid, mut session_uid, mut gid) = (None, None, None);
     let [mut session, mut system] = [None, None];
     let mut connections = limits::CONNECTIONS;
-    while let Some(option) = arguments.next() {
-        let mut value = || arguments.next();
-        match option.as_str() {
-            "-h" | "--help" => return Ok(Action::Help),
-            "-V" | "--version" => return Ok(Action::Version),
-            "--uid" => uid = Some(number("--uid", value())?),
-            "--session-uid" => session_uid = Some(number("--session-uid", value())?),
-            "--gid" => gid = Some(number("--gid", value())?),
-            "--connections" => connections = number("--connections", value())?,
-            "--session-bus" => session = Some(address(Bus::Session, value())?),
-            "--system-bus" => system = Some(address(Bus::System, value())?),
-            _ => return Err(ArgumentError::Unknown(option)),
+    while let Some(argument) = parser.next()? {
+        match argument {
+            Arg::Short('h') | Arg::Long("help") => return Ok(Action::Help),
+            Arg::Short('V') | Arg::Long("version") => return Ok(Action::Version),
+            Arg::Long("uid") => uid = Some(parser.value()?.parse()?),
+            Arg::Long("session-uid") => session_uid = Some(parser.value()?.parse()?),
+            Arg::Long("gid") => gid = Some(parser.value()?.parse()?),
+            Arg::Long("connections") => connections = parser.value()?.parse()?,
+            Arg::Long("session-bus") => session = Some(address(&mut parser)?),
+            Arg::Long("system-bus") => system = Some(address(&mut parser)?),
+            other => return Err(other.unexpected().into()),
         }
     }
     let uid = uid.ok_or(ArgumentError::Missing("--uid"))?;
@@ -99,56 +85,46 @@ pub fn parse(arguments: impl IntoIterator<Item = String>) -> Result<Action, Argu
     }))
 }
 
-fn number<T: std::str::FromStr>(
-    option: &'static str,
-    value: Option<String>,
-) -> Result<T, ArgumentError> {
-    let value = value.and_then(|value| value.parse().ok());
-    value.ok_or(ArgumentError::Value(option))
-}
-
-fn address(bus: Bus, value: Option<String>) -> Result<SocketAddress, ArgumentError> {
-    let option = match bus {
-        Bus::Session => "--session-bus",
-        Bus::System => "--system-bus",
-    };
-    let value = value.ok_or(ArgumentError::Value(option))?;
-    SocketAddress::parse(&value).map_err(ArgumentError::Address)
+fn address(parser: &mut Parser) -> Result<SocketAddress, lexopt::Error> {
+    let value = parser.value()?;
+    value.parse_with(SocketAddress::parse)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn parse_words(line: &str) -> Result<Action, ArgumentError> {
-        parse(line.split_whitespace().map(str::to_owned))
+    fn parse_words(line: &'static str) -> Result<Action, ArgumentError> {
+        parse(line.split_whitespace())
     }
 
     #[test]
     fn all_options_are_understood() {
-        let line = "--uid 7 --gid 8 --connections 5 --session-uid 9 --session-bus unix:path=/s --system-bus unix:path=/t";
+        let line = "--uid 7 --gid 8 --connections 5 --session-uid 9 \
+                    --session-bus unix:path=/s --system-bus unix:path=/t";
         let expected = Arguments {
             buses: ["/s", "/t"].map(|path| Some(SocketAddress::Path(path.into()))),
             uids: [9, 7],
             gid: 8,
             connections: 5,
         };
-        assert_eq!(parse_words(line), Ok(Action::Serve(expected)));
+        assert_eq!(parse_words(line).unwrap(), Action::Serve(expected));
     }
 
     #[test]
-    fn a_wrong_command_line_is_refused() {
+    fn a_wrong_command_line_is_refused_with_its_mistake() {
         let lines = [
-            "",
-            "--uid 1",
-            "--gid 1",
-            "--uid",
-            "--uid -1",
-            "--session-bus tcp:x",
-            "--nonsense",
+            ("", "--uid is missing"),
+            ("--uid 1", "--gid is missing"),
+            ("--uid", "--uid"),
+            ("--uid -1", "\"-1\""),
+            ("--uid 1 --session-bus tcp:x", "\"tcp:x\""),
+            ("--nonsense", "--nonsense"),
+            ("word", "\"word\""),
         ];
-        for line in lines {
-            assert!(parse_words(line).is_err(), "{line}");
+        for (line, mistake) in lines {
+            let text = parse_words(line).unwrap_err().to_string();
+            assert!(text.contains(mistake), "{line}: {text}");
         }
     }
 }

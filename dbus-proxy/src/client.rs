@@ -1,25 +1,25 @@
-//! The agent's side: starts a proxy, tells it what to serve, keeps it alive.
+//! The agent's side: starts a proxy, sends it what to serve, keeps it alive.
 //!
 //! A thread per proxy reads what it says and starts it again when it dies: with the same listening
 //! sockets, so that clients who connect meanwhile only wait. The proxy ends when the control socket
 //! closes, which it also does when the agent is killed.
 
 mod process;
+mod shared;
 mod supervisor;
 
-use std::fmt;
-use std::io;
-use std::os::fd::{AsFd, OwnedFd};
-use std::path::PathBuf;
-use std::process::{Child, Command};
-use std::sync::{Arc, PoisonError};
-use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::{
+    fmt, io,
+    os::fd::{AsFd, OwnedFd},
+    path::PathBuf,
+    process::{Child, Command},
+    sync::{Arc, PoisonError},
+    thread::JoinHandle,
+    time::{Duration, Instant},
+};
 
-use crate::address::SocketAddress;
-use crate::control::Bus;
-use crate::rule::RuleSet;
-use supervisor::Shared;
+use crate::{address::SocketAddress, control::Bus, rule::RuleSet};
+use shared::Shared;
 
 /// Longest time that new rules may take to be in force, a restart of the proxy included.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -91,42 +91,28 @@ pub struct Service {
 pub type Services = [Option<Service>; 2];
 
 /// Why a proxy does not do what it shall.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ClientError {
     /// It cannot be started.
+    #[error("cannot start the D-Bus proxy {}", program.display())]
     Start {
         /// The executable.
         program: PathBuf,
         /// What the system says.
-        error: io::Error,
+        source: io::Error,
     },
     /// It did not take the new rules in time, and the old ones hold.
+    #[error("the D-Bus proxy does not answer{}", suffix(last.as_deref()))]
     NoAnswer {
         /// What it said last, if anything.
         last: Option<String>,
     },
 }
 
-impl fmt::Display for ClientError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Start { program, error } => {
-                write!(
-                    f,
-                    "cannot start the D-Bus proxy {}: {error}",
-                    program.display()
-                )
-            }
-            Self::NoAnswer { last: None } => f.write_str("the D-Bus proxy does not answer"),
-            Self::NoAnswer { last: Some(text) } => {
-                write!(f, "the D-Bus proxy does not answer: {text}")
-            }
-        }
-    }
+fn suffix(last: Option<&str>) -> String {
+    last.map_or_else(String::new, |text| format!(": {text}"))
 }
-
-impl std::error::Error for ClientError {}
 
 /// A running proxy. Dropping it ends the proxy.
 #[derive(Debug)]
@@ -157,7 +143,7 @@ impl Proxy {
         let deadline = Instant::now() + PATIENCE;
         let mut state = self.shared.lock();
         let before = std::mem::replace(&mut state.services, services);
-        let number = state.tell();
+        let number = state.send();
         while state.acknowledged < number {
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
@@ -173,7 +159,7 @@ impl Proxy {
         Ok(())
     }
 
-    /// The process ID at present; none between two lives.
+    /// The process ID at present; none while it is being started again.
     #[must_use]
     pub fn pid(&self) -> Option<u32> {
         self.shared.lock().pid

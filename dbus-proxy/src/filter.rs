@@ -7,9 +7,11 @@ pub use driver::DRIVER;
 use driver::DriverCall;
 use pending::{IncomingCalls, NameHasher, OutgoingCalls};
 
-use crate::limits;
-use crate::rule::{Direction, RuleSet, Subject};
-use crate::wire::{Header, Kind};
+use crate::{
+    limits,
+    rule::{Direction, RuleSet, Subject},
+    wire::{Header, Kind},
+};
 
 /// What happens to a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

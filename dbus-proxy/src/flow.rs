@@ -3,50 +3,35 @@
 //!
 //! Only headers are ever held back; a body follows its header's verdict as it comes in.
 
-use std::collections::VecDeque;
-use std::fmt;
-use std::os::fd::OwnedFd;
+use std::{collections::VecDeque, os::fd::OwnedFd};
 
-use crate::filter::{Filter, Refusal, Verdict, describe};
-use crate::rule::{Direction, RuleSet};
-use crate::wire::{self, Header, Parsed, WireError};
+use crate::{
+    filter::{Filter, Refusal, Verdict, describe},
+    rule::{Direction, RuleSet},
+    wire::{self, Header, Parsed, WireError},
+};
 
-/// Where messages, answers and notes go.
+/// Where messages, answers and lines for the log go.
 pub trait Sink {
     /// Bytes for the other side. `fds` belong to the message that starts with the first of them.
     fn forward(&mut self, bytes: &[u8], fds: Vec<OwnedFd>);
     /// A message of our own for the side that `bytes` came from.
     fn answer(&mut self, message: Vec<u8>);
-    /// A message did not pass.
-    fn note(&mut self, what: &dyn Fn() -> String);
+    /// A line for the log: a message did not pass.
+    fn log(&mut self, line: &dyn Fn() -> String);
 }
 
 /// Why a connection is closed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum FlowError {
     /// The bytes are no message.
-    Wire(WireError),
+    #[error("not a D-Bus message")]
+    Wire(#[from] WireError),
     /// A message says it comes with more descriptors than have come, or descriptors came with no
     /// message.
+    #[error("wrong number of file descriptors")]
     Descriptors,
-}
-
-impl fmt::Display for FlowError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Wire(error) => write!(f, "not a D-Bus message: {error}"),
-            Self::Descriptors => f.write_str("wrong number of file descriptors"),
-        }
-    }
-}
-
-impl std::error::Error for FlowError {}
-
-impl From<WireError> for FlowError {
-    fn from(error: WireError) -> Self {
-        Self::Wire(error)
-    }
 }
 
 /// State of one direction.
@@ -79,12 +64,6 @@ impl Flow {
     #[must_use]
     pub fn between_messages(&self) -> bool {
         self.body == 0 || !self.body_passes
-    }
-
-    /// Descriptors that wait for the rest of their message's header.
-    #[must_use]
-    pub fn waiting_fds(&self) -> usize {
-        self.fds.len()
     }
 
     /// Takes what was read at once: `data`, and the descriptors that came with it.
@@ -208,10 +187,10 @@ impl Flow {
 
 fn refuse(direction: Direction, header: &Header<'_>, verdict: Verdict, sink: &mut dyn Sink) {
     let Verdict::Refuse(refusal) = verdict else {
-        sink.note(&|| format!("Dropped {}", describe(direction, header)));
+        sink.log(&|| format!("Dropped {}", describe(direction, header)));
         return;
     };
-    sink.note(&|| refusal.text(direction, header));
+    sink.log(&|| refusal.text(direction, header));
     let text = refusal.text(direction, header);
     sink.answer(answer(direction, header, refusal, &text));
 }

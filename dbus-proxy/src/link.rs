@@ -1,25 +1,27 @@
 //! One client in the container and its connection to the bus.
 
+mod error;
 mod side;
 
+pub(crate) use error::LinkError;
 pub(crate) use side::{Interest, Side};
 
-use std::fmt;
-use std::os::fd::OwnedFd;
-use std::time::Instant;
+use std::{os::fd::OwnedFd, time::Instant};
 
 use rustix::io::Errno;
 
-use crate::control::Bus;
-use crate::filter::Filter;
-use crate::flow::{Flow, FlowError, Sink};
-use crate::limits;
-use crate::rule::{Direction, RuleSet};
-use crate::sasl::{AuthError, ClientAuth, Progress, ServerAuth, greeting};
-use crate::sys;
+use crate::{
+    control::Bus,
+    filter::Filter,
+    flow::{Flow, FlowError, Sink},
+    limits,
+    rule::{Direction, RuleSet},
+    sasl::{ClientAuth, Progress, ServerAuth, greeting},
+    sys,
+};
 
-/// What links need of the process they are in.
-pub(crate) trait Host {
+/// What links need of the server that they are part of.
+pub(crate) trait Buses {
     /// The rules of a bus.
     fn rules(&self, bus: Bus) -> &RuleSet;
     /// A new connection to the bus, and the user it was made as.
@@ -27,46 +29,6 @@ pub(crate) trait Host {
     /// The user that connections to the bus are made as.
     fn uid(&self, bus: Bus) -> u32;
 }
-
-/// Why a link ends before its client does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum LinkError {
-    /// The client does not authenticate properly.
-    Client(AuthError),
-    /// The bus does not.
-    Bus(AuthError),
-    /// The client sends what is no message.
-    FromClient(FlowError),
-    /// The bus does.
-    FromBus(FlowError),
-    /// Descriptors came during the authentication.
-    EarlyDescriptors,
-    /// The bus cannot be connected to.
-    Connect(Errno),
-    /// recvmsg(2) or sendmsg(2) failed.
-    Socket(Errno),
-    /// Something took too long.
-    TimeOut(&'static str),
-}
-
-impl fmt::Display for LinkError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Client(error) => write!(f, "authentication of a client: {error}"),
-            Self::Bus(error) => write!(f, "authentication to the bus: {error}"),
-            Self::FromClient(error) => write!(f, "data of a client: {error}"),
-            Self::FromBus(error) => write!(f, "data of the bus: {error}"),
-            Self::EarlyDescriptors => {
-                f.write_str("file descriptors before the authentication ended")
-            }
-            Self::Connect(error) => write!(f, "connecting to the bus: {error}"),
-            Self::Socket(error) => write!(f, "socket of a client: {error}"),
-            Self::TimeOut(what) => write!(f, "{what} took too long"),
-        }
-    }
-}
-
-impl std::error::Error for LinkError {}
 
 #[derive(Debug)]
 enum Phase {
@@ -87,7 +49,7 @@ enum Phase {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum End {
     App,
-    Host,
+    Bus,
 }
 
 /// A pair of connections.
@@ -96,8 +58,8 @@ pub(crate) struct Link {
     bus: Bus,
     phase: Phase,
     pub(crate) app: Side,
-    pub(crate) host: Side,
-    to_host: Flow,
+    pub(crate) upstream: Side,
+    to_bus: Flow,
     to_app: Flow,
     filter: Filter,
     deadline: Option<Instant>,
@@ -109,8 +71,8 @@ impl Link {
             bus,
             phase: Phase::Auth(ServerAuth::new(guid)),
             app: Side::new(Some(client)),
-            host: Side::new(None),
-            to_host: Flow::new(Direction::Outgoing),
+            upstream: Side::new(None),
+            to_bus: Flow::new(Direction::Outgoing),
             to_app: Flow::new(Direction::Incoming),
             filter: Filter::default(),
             deadline: Some(now + limits::AUTH_TIME),
@@ -132,15 +94,15 @@ impl Link {
     /// Whether nothing is left to be done.
     pub(crate) fn is_over(&self) -> bool {
         let drained = |side: &Side| side.ended || side.out.is_empty();
-        matches!(self.phase, Phase::Closing) && drained(&self.app) && drained(&self.host)
+        matches!(self.phase, Phase::Closing) && drained(&self.app) && drained(&self.upstream)
     }
 
     /// What to wait for on one socket. A side is read from only while the other takes what is read,
     /// and while it takes the answers that reading may cause.
     pub(crate) fn interest(&self, end: End) -> Interest {
         let (this, other) = match end {
-            End::App => (&self.app, &self.host),
-            End::Host => (&self.host, &self.app),
+            End::App => (&self.app, &self.upstream),
+            End::Bus => (&self.upstream, &self.app),
         };
         let moving = match self.phase {
             Phase::Auth(_) => true,
@@ -153,34 +115,34 @@ impl Link {
         }
     }
 
-    /// Handles what epoll(7) said about one socket. `note` takes texts about refused messages.
+    /// Handles what epoll(7) said about one socket. `log` takes lines about refused messages.
     pub(crate) fn ready(
         &mut self,
         end: End,
         ready: Interest,
         buffer: &mut [u8],
-        host: &mut dyn Host,
-        note: &mut dyn FnMut(&dyn Fn() -> String),
+        buses: &mut dyn Buses,
+        log: &mut dyn FnMut(&dyn Fn() -> String),
     ) -> Result<(), LinkError> {
         let wanted = self.interest(end);
         if ready.write && wanted.write {
             self.side(end).flush();
         }
         if ready.read && wanted.read {
-            self.read(end, buffer, host, note)?;
+            self.read(end, buffer, buses, log)?;
         }
         Ok(())
     }
 
     /// Handles a deadline that has passed.
-    pub(crate) fn expired(&mut self, now: Instant, host: &mut dyn Host) -> Result<(), LinkError> {
+    pub(crate) fn expired(&mut self, now: Instant, buses: &mut dyn Buses) -> Result<(), LinkError> {
         match self.phase {
             Phase::Auth(_) => Err(LinkError::TimeOut("authentication of a client")),
             Phase::Greeting(_) => Err(LinkError::TimeOut("authentication to the bus")),
             Phase::Connecting { give_up } if now >= give_up => {
                 Err(LinkError::Connect(Errno::AGAIN))
             }
-            Phase::Connecting { .. } => self.connect(now, host),
+            Phase::Connecting { .. } => self.connect(now, buses),
             Phase::Open => {
                 self.deadline = None;
                 Ok(())
@@ -192,7 +154,7 @@ impl Link {
     fn side(&mut self, end: End) -> &mut Side {
         match end {
             End::App => &mut self.app,
-            End::Host => &mut self.host,
+            End::Bus => &mut self.upstream,
         }
     }
 
@@ -200,8 +162,8 @@ impl Link {
         &mut self,
         end: End,
         buffer: &mut [u8],
-        host: &mut dyn Host,
-        note: &mut dyn FnMut(&dyn Fn() -> String),
+        buses: &mut dyn Buses,
+        log: &mut dyn FnMut(&dyn Fn() -> String),
     ) -> Result<(), LinkError> {
         let mut fds = Vec::new();
         let Some(socket) = &self.side(end).socket else {
@@ -219,8 +181,8 @@ impl Link {
         };
         let data = buffer.get(..count).unwrap_or_default();
         match end {
-            End::App => self.take_from_app(data, fds, host, note),
-            End::Host => self.take_from_host(data, fds, host, note),
+            End::App => self.take_from_app(data, fds, buses, log),
+            End::Bus => self.take_from_bus(data, fds, buses, log),
         }
     }
 
@@ -234,8 +196,8 @@ impl Link {
         &mut self,
         mut data: &[u8],
         fds: Vec<OwnedFd>,
-        host: &mut dyn Host,
-        note: &mut dyn FnMut(&dyn Fn() -> String),
+        buses: &mut dyn Buses,
+        log: &mut dyn FnMut(&dyn Fn() -> String),
     ) -> Result<(), LinkError> {
         if let Phase::Auth(auth) = &mut self.phase {
             let mut reply = Vec::new();
@@ -251,35 +213,24 @@ impl Link {
             };
             data = data.get(used..).unwrap_or_default();
             // Only now: a client that does not authenticate must not use up the bus's connections.
-            self.host.unix_fds = unix_fds;
-            self.host
-                .send(&greeting(host.uid(self.bus), unix_fds), Vec::new());
+            self.upstream.unix_fds = unix_fds;
+            self.upstream
+                .send(&greeting(buses.uid(self.bus), unix_fds), Vec::new());
             let now = Instant::now();
             let give_up = now + limits::CONNECT_TIME;
             self.phase = Phase::Connecting { give_up };
-            self.connect(now, host)?;
+            self.connect(now, buses)?;
         }
-        let mut ways = Ways {
-            to: &mut self.host,
-            back: &mut self.app,
-            back_is_free: self.to_app.between_messages(),
-            note,
-        };
-        self.to_host
-            .feed(data, fds, &mut self.filter, host.rules(self.bus), &mut ways)
-            .map_err(LinkError::FromClient)?;
-        if self.to_host.between_messages() {
-            self.host.release();
-        }
-        Ok(())
+        self.pass_on(End::App, data, fds, buses, log)
+            .map_err(LinkError::FromClient)
     }
 
-    fn connect(&mut self, now: Instant, host: &mut dyn Host) -> Result<(), LinkError> {
-        match host.connect(self.bus) {
+    fn connect(&mut self, now: Instant, buses: &mut dyn Buses) -> Result<(), LinkError> {
+        match buses.connect(self.bus) {
             Ok(socket) => {
-                self.host.socket = Some(socket);
-                self.host.flush();
-                self.phase = Phase::Greeting(ClientAuth::new(self.host.unix_fds));
+                self.upstream.socket = Some(socket);
+                self.upstream.flush();
+                self.phase = Phase::Greeting(ClientAuth::new(self.upstream.unix_fds));
                 self.deadline = Some(now + limits::AUTH_TIME);
                 Ok(())
             }
@@ -291,12 +242,12 @@ impl Link {
         }
     }
 
-    fn take_from_host(
+    fn take_from_bus(
         &mut self,
         mut data: &[u8],
         fds: Vec<OwnedFd>,
-        host: &mut dyn Host,
-        note: &mut dyn FnMut(&dyn Fn() -> String),
+        buses: &mut dyn Buses,
+        log: &mut dyn FnMut(&dyn Fn() -> String),
     ) -> Result<(), LinkError> {
         if let Phase::Greeting(auth) = &mut self.phase {
             let Progress::Done(used) = auth.feed(data).map_err(LinkError::Bus)? else {
@@ -306,31 +257,57 @@ impl Link {
             self.deadline = None;
             data = data.get(used..).unwrap_or_default();
         }
-        let mut ways = Ways {
-            to: &mut self.app,
-            back: &mut self.host,
-            back_is_free: self.to_host.between_messages(),
-            note,
+        self.pass_on(End::Bus, data, fds, buses, log)
+            .map_err(LinkError::FromBus)
+    }
+
+    /// Has messages judged that came from `end`, and passes on what may pass.
+    fn pass_on(
+        &mut self,
+        end: End,
+        data: &[u8],
+        fds: Vec<OwnedFd>,
+        buses: &dyn Buses,
+        log: &mut dyn FnMut(&dyn Fn() -> String),
+    ) -> Result<(), FlowError> {
+        let (flow, counterflow, to, back) = match end {
+            End::App => (
+                &mut self.to_bus,
+                &self.to_app,
+                &mut self.upstream,
+                &mut self.app,
+            ),
+            End::Bus => (
+                &mut self.to_app,
+                &self.to_bus,
+                &mut self.app,
+                &mut self.upstream,
+            ),
         };
-        self.to_app
-            .feed(data, fds, &mut self.filter, host.rules(self.bus), &mut ways)
-            .map_err(LinkError::FromBus)?;
-        if self.to_app.between_messages() {
-            self.app.release();
+        let mut output = Output {
+            to,
+            back,
+            back_is_free: counterflow.between_messages(),
+            log,
+        };
+        let rules = buses.rules(self.bus);
+        flow.feed(data, fds, &mut self.filter, rules, &mut output)?;
+        if flow.between_messages() {
+            output.to.release();
         }
         Ok(())
     }
 }
 
 /// Where a flow's output goes.
-struct Ways<'a> {
+struct Output<'a> {
     to: &'a mut Side,
     back: &'a mut Side,
     back_is_free: bool,
-    note: &'a mut dyn FnMut(&dyn Fn() -> String),
+    log: &'a mut dyn FnMut(&dyn Fn() -> String),
 }
 
-impl Sink for Ways<'_> {
+impl Sink for Output<'_> {
     fn forward(&mut self, bytes: &[u8], fds: Vec<OwnedFd>) {
         self.to.send(bytes, fds);
     }
@@ -343,7 +320,7 @@ impl Sink for Ways<'_> {
         }
     }
 
-    fn note(&mut self, what: &dyn Fn() -> String) {
-        (self.note)(what);
+    fn log(&mut self, line: &dyn Fn() -> String) {
+        (self.log)(line);
     }
 }

@@ -1,7 +1,9 @@
 //! What waits to be written to a socket.
 
-use std::collections::VecDeque;
-use std::os::fd::{AsFd, OwnedFd};
+use std::{
+    collections::VecDeque,
+    os::fd::{AsFd, OwnedFd},
+};
 
 use rustix::io::Errno;
 

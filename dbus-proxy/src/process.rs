@@ -1,52 +1,45 @@
-//! The life of the proxy process: takes the control socket, enters the sandbox, serves.
+//! The proxy process from start to end: takes the control socket, enters the sandbox, serves.
 
-use std::fmt;
 use std::os::fd::{AsFd, OwnedFd};
 
 use rustix::io::Errno;
 
-use crate::args::Arguments;
-use crate::control::{Bus, Event};
-use crate::sandbox::{self, Identity, SandboxError};
-use crate::server::{Server, ServerError, Upstream};
-use crate::sys;
+use crate::{
+    args::Arguments,
+    control::{Bus, Event},
+    error_chain::error_chain,
+    sandbox::{self, Identity, SandboxError},
+    server::{Server, ServerError, Upstream},
+    sys,
+};
 
 /// Why the process ends with a failure.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ProcessError {
     /// Standard input is no socket.
-    Control(Errno),
+    #[error("control socket")]
+    Control(#[source] Errno),
     /// The sandbox could not be entered.
-    Sandbox(SandboxError),
+    #[error(transparent)]
+    Sandbox(#[from] SandboxError),
     /// The event loop could not be set up.
-    Epoll(Errno),
+    #[error("epoll")]
+    Epoll(#[source] Errno),
     /// The event loop ended.
-    Server(ServerError),
+    #[error(transparent)]
+    Server(#[from] ServerError),
 }
-
-impl fmt::Display for ProcessError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Control(error) => write!(f, "control socket: {error}"),
-            Self::Sandbox(error) => error.fmt(f),
-            Self::Epoll(error) => write!(f, "epoll: {error}"),
-            Self::Server(error) => error.fmt(f),
-        }
-    }
-}
-
-impl std::error::Error for ProcessError {}
 
 /// Serves until the agent closes the control socket. Call it once, with one thread.
 ///
 /// # Errors
-/// [`ProcessError`], which was told to the agent, too.
+/// [`ProcessError`], which was reported to the agent, too.
 pub fn serve(arguments: Arguments) -> Result<(), ProcessError> {
     let control = take_control().map_err(ProcessError::Control)?;
     let result = sandboxed(arguments, &control);
     if let Err(error) = &result {
-        let text = Event::Error(error.to_string()).to_string();
+        let text = Event::Error(error_chain(error)).to_string();
         // The agent may have gone, and sees the end of the process in any case.
         let _ = sys::transmit(&control, text.as_bytes(), &[]);
     }
@@ -64,7 +57,7 @@ fn sandboxed(arguments: Arguments, control: &OwnedFd) -> Result<(), ProcessError
     let own_control = own_control.map_err(|error| {
         ProcessError::Control(Errno::from_io_error(&error).unwrap_or(Errno::BADF))
     })?;
-    let sandbox = sandbox::enter(arguments.buses, &identity).map_err(ProcessError::Sandbox)?;
+    let sandbox = sandbox::enter(arguments.buses, &identity)?;
     let mut upstreams = sandbox
         .sockets
         .into_iter()
@@ -74,7 +67,7 @@ fn sandboxed(arguments: Arguments, control: &OwnedFd) -> Result<(), ProcessError
     let mut server = Server::new(own_control, upstreams, system_uid, arguments.connections)
         .map_err(ProcessError::Epoll)?;
     server.announce(sandbox.missing);
-    server.run().map_err(ProcessError::Server)
+    Ok(server.run()?)
 }
 
 /// Takes the control socket from standard input and closes what else was inherited.

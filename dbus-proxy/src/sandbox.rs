@@ -1,7 +1,7 @@
 //! Gives up everything that the proxy does not need, before it reads a byte from anybody.
 //!
-//! In this order: a file system that holds only the sockets of the buses ([`root`]); limits; user,
-//! groups and capabilities ([`privileges`]); Landlock; seccomp. A step that the kernel does not
+//! In this order: a file system that holds only the sockets of the buses (`root`); limits; user,
+//! groups and capabilities (`privileges`); Landlock; seccomp. A step that the kernel does not
 //! know is left out and reported, except privileges and seccomp, without which the proxy does not
 //! start.
 
@@ -13,31 +13,23 @@ mod seccomp;
 pub use privileges::Identity;
 pub use root::Sockets;
 
-use std::fmt;
+use rustix::{
+    io::Errno,
+    process::{Resource, Rlimit},
+};
 
-use rustix::io::Errno;
-use rustix::process::{Resource, Rlimit};
-
-use crate::address::SocketAddress;
-use crate::limits;
+use crate::{address::SocketAddress, error_chain::error_chain, limits};
 
 /// A step that failed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("sandbox: {step}")]
 pub struct SandboxError {
     step: &'static str,
-    error: Errno,
+    source: Errno,
 }
-
-impl fmt::Display for SandboxError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "sandbox: {}: {}", self.step, self.error)
-    }
-}
-
-impl std::error::Error for SandboxError {}
 
 fn step<T>(step: &'static str, result: Result<T, Errno>) -> Result<T, SandboxError> {
-    result.map_err(|error| SandboxError { step, error })
+    result.map_err(|source| SandboxError { step, source })
 }
 
 /// What came of it.
@@ -56,7 +48,7 @@ pub struct Sandbox {
 pub fn enter(sockets: Sockets, identity: &Identity) -> Result<Sandbox, SandboxError> {
     let mut missing = Vec::new();
     let sockets = root::enter(&sockets).unwrap_or_else(|error| {
-        missing.push(error.to_string());
+        missing.push(error_chain(&error));
         sockets
     });
     set_limits()?;
@@ -66,7 +58,7 @@ pub fn enter(sockets: Sockets, identity: &Identity) -> Result<Sandbox, SandboxEr
         .flatten()
         .any(|address| matches!(address, SocketAddress::Abstract(_)));
     if let Err(error) = landlock::restrict(abstract_bus) {
-        missing.push(error.to_string());
+        missing.push(error_chain(&error));
     }
     seccomp::install(identity)?;
     Ok(Sandbox { sockets, missing })

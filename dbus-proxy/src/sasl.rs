@@ -10,8 +10,6 @@ mod server;
 pub use client::{ClientAuth, greeting};
 pub use server::ServerAuth;
 
-use std::fmt;
-
 use crate::limits;
 
 /// How far an authentication has come.
@@ -24,37 +22,28 @@ pub enum Progress {
 }
 
 /// Why an authentication failed. The connection is closed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum AuthError {
     /// The first byte was not NUL.
+    #[error("the first byte is not NUL")]
     NoNul,
     /// A line was longer than allowed.
+    #[error("a line is too long")]
     LongLine,
     /// The client sent too many commands that failed.
+    #[error("too many commands failed")]
     TooManyFailures,
     /// `BEGIN` came before the authentication had succeeded.
+    #[error("BEGIN before the authentication has succeeded")]
     BeginTooEarly,
     /// The bus does not take us for who we are.
+    #[error("the bus rejected the identity of the proxy")]
     Rejected,
     /// The bus sent what nobody can understand.
+    #[error("the bus sent an unknown reply")]
     UnexpectedReply,
 }
-
-impl fmt::Display for AuthError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::NoNul => "the first byte is not NUL",
-            Self::LongLine => "a line is too long",
-            Self::TooManyFailures => "too many commands failed",
-            Self::BeginTooEarly => "BEGIN before the authentication has succeeded",
-            Self::Rejected => "the bus rejected the identity of the proxy",
-            Self::UnexpectedReply => "the bus sent an unknown reply",
-        })
-    }
-}
-
-impl std::error::Error for AuthError {}
 
 /// Collects bytes into lines that end in CR LF.
 #[derive(Debug, Default)]
@@ -83,7 +72,7 @@ impl Lines {
 }
 
 fn hex(text: &[u8]) -> String {
-    use fmt::Write as _;
+    use std::fmt::Write as _;
     let mut out = String::with_capacity(text.len() * 2);
     for byte in text {
         // Writing to a String cannot fail.

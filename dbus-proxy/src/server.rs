@@ -3,24 +3,31 @@
 
 mod control;
 mod links;
-mod notes;
+mod listening;
+mod log_lines;
 
-use std::os::fd::{AsFd, OwnedFd};
-use std::time::Instant;
+use std::{os::fd::OwnedFd, time::Instant};
 
-use rustix::event::Timespec;
-use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
-use rustix::io::Errno;
+use rustix::{
+    event::{
+        Timespec,
+        epoll::{self, CreateFlags, EventData, EventFlags},
+    },
+    io::Errno,
+};
 
-use crate::address::SocketAddress;
-use crate::control::Bus;
-use crate::limits;
-use crate::link::{End, Host, Interest};
-use crate::rule::RuleSet;
-use crate::sys;
+use crate::{
+    address::SocketAddress,
+    control::Bus,
+    error_chain::error_chain,
+    limits,
+    link::{Buses, End, Interest},
+    rule::RuleSet,
+    sys,
+};
 use control::Control;
-use links::{Links, Place};
-use notes::Notes;
+use links::{Links, Watched};
+use log_lines::LogLines;
 
 /// How to reach one bus.
 #[derive(Clone, Debug)]
@@ -38,10 +45,10 @@ pub struct Server {
     links: Links,
     /// The most links that there may be.
     connections: usize,
-    buses: Buses,
+    buses: Upstreams,
     listeners: [Option<OwnedFd>; 2],
     guids: [String; 2],
-    notes: Notes,
+    log: LogLines,
     buffer: Vec<u8>,
     /// When to look for links whose time is over.
     next_deadline: Option<Instant>,
@@ -50,16 +57,16 @@ pub struct Server {
 }
 
 /// What connections are made with.
-struct Buses {
-    upstreams: [Option<Upstream>; 2],
+struct Upstreams {
+    addresses: [Option<Upstream>; 2],
     rules: [RuleSet; 2],
     /// The effective user ID at present.
     uid: u32,
-    /// Buses that could not be reached, to be told to the agent.
-    lost: Vec<Bus>,
+    /// Buses that could not be reached, to be reported to the agent.
+    unreachable: Vec<Bus>,
 }
 
-impl Host for Buses {
+impl Buses for Upstreams {
     fn rules(&self, bus: Bus) -> &RuleSet {
         let [session, system] = &self.rules;
         match bus {
@@ -74,7 +81,7 @@ impl Host for Buses {
 
     fn connect(&mut self, bus: Bus) -> Result<OwnedFd, Errno> {
         let Some(upstream) = self.upstream(bus) else {
-            self.lost.push(bus);
+            self.unreachable.push(bus);
             return Err(Errno::NOENT);
         };
         let uid = upstream.uid;
@@ -89,15 +96,15 @@ impl Host for Buses {
         let result = sys::connect(&upstream.address);
         self.uid = uid;
         if matches!(result, Err(Errno::NOENT | Errno::CONNREFUSED)) {
-            self.lost.push(bus);
+            self.unreachable.push(bus);
         }
         result
     }
 }
 
-impl Buses {
+impl Upstreams {
     fn upstream(&self, bus: Bus) -> Option<&Upstream> {
-        self.upstreams.get(bus.index())?.as_ref()
+        self.addresses.get(bus.index())?.as_ref()
     }
 }
 
@@ -114,22 +121,22 @@ impl Server {
         connections: u32,
     ) -> Result<Self, Errno> {
         let epoll = epoll::create(CreateFlags::CLOEXEC)?;
-        let token = EventData::new_u64(Place::Control.token());
+        let token = EventData::new_u64(Watched::Control.token());
         epoll::add(&epoll, &control, token, EventFlags::IN)?;
         Ok(Self {
             epoll,
             control: Control::new(control),
             links: Links::default(),
             connections: usize::try_from(connections).unwrap_or(usize::MAX),
-            buses: Buses {
-                upstreams,
+            buses: Upstreams {
+                addresses: upstreams,
                 rules: [RuleSet::default(), RuleSet::default()],
                 uid,
-                lost: Vec::new(),
+                unreachable: Vec::new(),
             },
             listeners: [None, None],
             guids: [new_guid(), new_guid()],
-            notes: Notes::default(),
+            log: LogLines::default(),
             buffer: vec![0; limits::READ],
             next_deadline: None,
             listening_paused: None,
@@ -160,18 +167,18 @@ impl Server {
                     read: gone || flags.contains(EventFlags::IN),
                     write: gone || flags.contains(EventFlags::OUT),
                 };
-                match Place::from_token(event.data.u64()) {
-                    Place::Control => {
+                match Watched::from_token(event.data.u64()) {
+                    Watched::Control => {
                         if !self.serve_control(ready)? {
                             return Ok(());
                         }
                     }
-                    Place::Listener(bus) => self.accept(bus)?,
-                    Place::Link(key, end) => self.serve_link(key, end, ready)?,
+                    Watched::Listener(bus) => self.accept(bus)?,
+                    Watched::Link(key, end) => self.serve_link(key, end, ready)?,
                 }
             }
             self.handle_deadlines()?;
-            self.report_lost()?;
+            self.report_unreachable()?;
         }
     }
 
@@ -185,30 +192,31 @@ impl Server {
 
     fn serve_link(
         &mut self,
-        key: links::Key,
+        key: links::LinkKey,
         end: End,
         ready: Interest,
     ) -> Result<(), ServerError> {
         let Some(link) = self.links.get(key) else {
             return Ok(());
         };
-        let notes = &mut self.notes;
+        let lines = &mut self.log;
         let bus = link.bus();
-        let mut note = |what: &dyn Fn() -> String| notes.add(bus, what);
-        let result = link.ready(end, ready, &mut self.buffer, &mut self.buses, &mut note);
+        let mut log = |line: &dyn Fn() -> String| lines.add(bus, line);
+        let result = link.ready(end, ready, &mut self.buffer, &mut self.buses, &mut log);
         self.after(key, result)
     }
 
     /// Ends a link that has failed or is over, else waits for what it needs next.
     fn after(
         &mut self,
-        key: links::Key,
+        key: links::LinkKey,
         result: Result<(), crate::link::LinkError>,
     ) -> Result<(), ServerError> {
         if let (Err(error), Some(link)) = (&result, self.links.get(key)) {
             let bus = link.bus();
-            self.notes
-                .add(bus, &|| format!("Closed a connection: {error}"));
+            self.log.add(bus, &|| {
+                format!("Closed a connection: {}", error_chain(error))
+            });
         }
         let over = self.links.get(key).is_none_or(|link| link.is_over());
         if over || result.is_err() {
@@ -221,50 +229,7 @@ impl Server {
             let deadline = self.links.get(key).and_then(|link| link.deadline());
             self.next_deadline = [self.next_deadline, deadline].into_iter().flatten().min();
         }
-        self.tell_notes()
-    }
-
-    fn accept(&mut self, bus: Bus) -> Result<(), ServerError> {
-        let Some(listener) = self.listeners.get(bus.index()).and_then(Option::as_ref) else {
-            return Ok(());
-        };
-        let flags = rustix::net::SocketFlags::NONBLOCK | rustix::net::SocketFlags::CLOEXEC;
-        let client = match rustix::net::accept_with(listener, flags) {
-            Ok(client) => client,
-            Err(Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM) => {
-                self.pause_listening();
-                return Ok(());
-            }
-            // The client has gone already, or nothing was there.
-            Err(_) => return Ok(()),
-        };
-        if self.links.len() >= self.connections {
-            self.notes.add(bus, &|| {
-                "Refused a connection: too many are open".to_owned()
-            });
-            return self.tell_notes();
-        }
-        if self.links.authenticating() >= limits::UNAUTHENTICATED {
-            self.notes.add(bus, &|| {
-                "Refused a connection: too many are not authenticated".to_owned()
-            });
-            return self.tell_notes();
-        }
-        let guid = self.guids.get(bus.index()).map_or("", String::as_str);
-        let link = crate::link::Link::new(bus, client, guid, Instant::now());
-        let key = self.links.insert(link);
-        self.after(key, Ok(()))
-    }
-
-    fn pause_listening(&mut self) {
-        for listener in self.listeners.iter().flatten() {
-            // It may be out of the set already.
-            let _ = epoll::delete(&self.epoll, listener);
-        }
-        let now = Instant::now();
-        self.listening_paused = Some(now);
-        let resume = now + limits::ACCEPT_PAUSE;
-        self.next_deadline = Some(self.next_deadline.map_or(resume, |next| next.min(resume)));
+        self.send_log()
     }
 
     fn handle_deadlines(&mut self) -> Result<(), ServerError> {
@@ -298,39 +263,22 @@ impl Server {
         }
         Ok(())
     }
-
-    fn watch_listener(&mut self, bus: Bus) -> Result<(), ServerError> {
-        let Some(Some(listener)) = self.listeners.get(bus.index()) else {
-            return Ok(());
-        };
-        let token = EventData::new_u64(Place::Listener(bus).token());
-        epoll::add(&self.epoll, listener.as_fd(), token, EventFlags::IN).map_err(ServerError::Epoll)
-    }
 }
 
-/// Why the proxy ends although the agent has not told it to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Why the proxy ends although the agent wants it to go on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ServerError {
     /// epoll(7) failed.
-    Epoll(Errno),
+    #[error("epoll")]
+    Epoll(#[source] Errno),
     /// The control socket failed.
-    Control(Errno),
+    #[error("control socket")]
+    Control(#[source] Errno),
     /// The agent sent what is no command.
+    #[error("control socket: unknown command")]
     Command,
 }
-
-impl std::fmt::Display for ServerError {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Epoll(error) => write!(f, "epoll: {error}"),
-            Self::Control(error) => write!(f, "control socket: {error}"),
-            Self::Command => f.write_str("control socket: unknown command"),
-        }
-    }
-}
-
-impl std::error::Error for ServerError {}
 
 /// Clients use it to tell servers apart.
 fn new_guid() -> String {

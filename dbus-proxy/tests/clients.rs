@@ -5,8 +5,10 @@ mod support;
 
 use std::process::Command;
 
-use support::service::{INTERFACE, NAME, PATH, Service};
-use support::{Bus, Setup, python, rules, run};
+use support::{
+    Bus, Setup, python, rules, run,
+    service::{INTERFACE, NAME, PATH, Service},
+};
 
 const DENIED: &str = "org.freedesktop.DBus.Error.AccessDenied";
 

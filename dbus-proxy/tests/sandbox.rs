@@ -5,8 +5,11 @@ mod support;
 
 use std::fs::read_to_string;
 
-use support::raw::{Raw, driver_call};
-use support::{Bus, Setup, rules};
+use support::{
+    Bus, Setup,
+    raw::{Raw, driver_call},
+    rules,
+};
 
 fn status(pid: u32, key: &str) -> String {
     let status = read_to_string(format!("/proc/{pid}/status")).unwrap();

@@ -3,10 +3,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use softwarecontainer_dbus_proxy::filter::{DRIVER, Filter};
-use softwarecontainer_dbus_proxy::flow::{Flow, Sink};
-use softwarecontainer_dbus_proxy::rule::{Direction, Pattern, Rule, RuleSet};
-use softwarecontainer_dbus_proxy::wire::{self, Endian, Header, Kind, NewMessage, Parsed};
+use softwarecontainer_dbus_proxy::{filter::{DRIVER, Filter}, flow::{Flow, Sink}, rule::{Direction, Pattern, Rule, RuleSet}, wire::{self, Endian, Header, Kind, NewMessage, Parsed}};
 use std::os::fd::OwnedFd;
 
 #[derive(Default)]
@@ -26,7 +23,7 @@ impl Sink for Passed {
         assert_eq!(header.kind, Kind::Error);
         self.answers += 1;
     }
-    fn note(&mut self, what: &dyn Fn() -> String) {
+    fn log(&mut self, what: &dyn Fn() -> String) {
         assert!(!what().contains(char::is_control));
     }
 }

@@ -2,8 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use softwarecontainer_dbus_proxy::control::{Command, Event, parse_rule, rule_line};
-use softwarecontainer_dbus_proxy::rule::{Direction, RuleSet, Subject};
+use softwarecontainer_dbus_proxy::{control::{Command, Event, parse_rule, rule_line}, rule::{Direction, RuleSet, Subject}};
 
 /// The definition of a glob, by a table: which prefixes of the pattern match which prefixes of the
 /// value.

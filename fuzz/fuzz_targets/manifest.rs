@@ -2,8 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use softwarecontainer_capability::GatewaySettings;
-use softwarecontainer_capability::manifest::parse;
+use softwarecontainer_capability::{GatewaySettings, manifest::parse};
 use std::path::Path;
 
 fuzz_target!(|source: &[u8]| {

@@ -7,7 +7,9 @@
 pub mod addresses;
 pub mod bridge;
 pub mod frame_filter;
+pub mod host_names;
 pub mod iptables;
+pub mod name_servers;
 pub mod namespace;
 pub mod netlink;
 mod network;

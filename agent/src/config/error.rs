@@ -1,15 +1,15 @@
 //! What can be wrong with the configuration.
 
 use crate::keyfile::SyntaxError;
-use std::fmt;
 use std::io;
 use std::path::PathBuf;
 
 /// A configuration that the agent does not start with.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConfigError {
     /// A file could not be read.
+    #[error("{}: cannot be read", path.display())]
     Read {
         /// The file.
         path: PathBuf,
@@ -17,6 +17,7 @@ pub enum ConfigError {
         source: io::Error,
     },
     /// A line is no key-file syntax.
+    #[error("{}:{}: the line {}", file.display(), error.line, error.problem)]
     Syntax {
         /// The file.
         file: PathBuf,
@@ -24,6 +25,7 @@ pub enum ConfigError {
         error: SyntaxError,
     },
     /// No such group exists.
+    #[error("{}:{line}: [{group}]: unknown group", file.display())]
     UnknownGroup {
         /// The file.
         file: PathBuf,
@@ -33,6 +35,7 @@ pub enum ConfigError {
         group: String,
     },
     /// No such key exists in the group.
+    #[error("{}:{line}: [{group}] {key}: unknown key", file.display())]
     UnknownKey {
         /// The file.
         file: PathBuf,
@@ -44,15 +47,27 @@ pub enum ConfigError {
         key: String,
     },
     /// A value cannot be used.
+    #[error("{}:{line}: [{GROUP}] {key}: {value:?} {why}", file.display())]
     Value {
         /// The file.
         file: PathBuf,
-        /// Line, counted from 1; `None` when the value is a built-in default that does not fit to
-        /// the other values.
-        line: Option<usize>,
+        /// Line, counted from 1.
+        line: usize,
         /// The key, in group `[SoftwareContainer]`.
         key: &'static str,
         /// The value.
+        value: String,
+        /// Why, as the end of a sentence.
+        why: String,
+    },
+    /// A built-in default does not fit to the values of the file.
+    #[error("{}: [{GROUP}] {key}: the default {value:?} {why}", file.display())]
+    Default {
+        /// The file.
+        file: PathBuf,
+        /// The key, in group `[SoftwareContainer]`.
+        key: &'static str,
+        /// The default.
         value: String,
         /// Why, as the end of a sentence.
         why: String,
@@ -61,68 +76,3 @@ pub enum ConfigError {
 
 /// The only group.
 pub(super) const GROUP: &str = "SoftwareContainer";
-
-impl fmt::Display for ConfigError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Read { path, source } => {
-                write!(f, "{}: cannot be read: {source}", path.display())
-            }
-            Self::Syntax { file, error } => {
-                write!(
-                    f,
-                    "{}:{}: the line {}",
-                    file.display(),
-                    error.line,
-                    error.problem
-                )
-            }
-            Self::UnknownGroup { file, line, group } => {
-                write!(f, "{}:{line}: [{group}]: unknown group", file.display())
-            }
-            Self::UnknownKey {
-                file,
-                line,
-                group,
-                key,
-            } => {
-                write!(f, "{}:{line}: [{group}] {key}: unknown key", file.display())
-            }
-            Self::Value {
-                file,
-                line: Some(line),
-                key,
-                value,
-                why,
-            } => {
-                write!(
-                    f,
-                    "{}:{line}: [{GROUP}] {key}: {value:?} {why}",
-                    file.display()
-                )
-            }
-            Self::Value {
-                file,
-                line: None,
-                key,
-                value,
-                why,
-            } => {
-                write!(
-                    f,
-                    "{}: [{GROUP}] {key}: the default {value:?} {why}",
-                    file.display()
-                )
-            }
-        }
-    }
-}
-
-impl std::error::Error for ConfigError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::Read { source, .. } => Some(source),
-            _ => None,
-        }
-    }
-}

@@ -63,16 +63,21 @@ impl<'a> Reader<'a> {
         value: impl ToString,
         why: impl Into<String>,
     ) -> ConfigError {
-        ConfigError::Value {
-            file: self.file.to_owned(),
-            line: self
-                .entries
-                .iter()
-                .rfind(|entry| entry.key == key)
-                .map(|entry| entry.line),
-            key,
-            value: value.to_string(),
-            why: why.into(),
+        let (file, value, why) = (self.file.to_owned(), value.to_string(), why.into());
+        match self.entries.iter().rfind(|entry| entry.key == key) {
+            Some(Entry { line, .. }) => ConfigError::Value {
+                file,
+                line: *line,
+                key,
+                value,
+                why,
+            },
+            None => ConfigError::Default {
+                file,
+                key,
+                value,
+                why,
+            },
         }
     }
 

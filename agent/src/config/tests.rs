@@ -1,6 +1,7 @@
 //! Tests of the configuration file and its precedence.
 
 use super::*;
+use crate::error_chain::Chain;
 use proptest::prelude::*;
 use std::net::Ipv4Addr;
 use tempfile::TempDir;
@@ -290,7 +291,8 @@ fn a_file_that_was_named_must_exist() {
         config: Some("/nonexistent/config".into()),
         ..Options::default()
     };
-    let error = Config::load(&options).unwrap_err().to_string();
+    let error = Config::load(&options).unwrap_err();
+    let error = Chain(&error).to_string();
     assert!(
         error.starts_with("/nonexistent/config: cannot be read: No such file"),
         "{error}"

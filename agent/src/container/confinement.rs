@@ -115,13 +115,13 @@ impl Baseline {
 
     /// What a new process is to be without, given what the container's manifests give and the
     /// `filter` that goes with that.
-    pub fn confinement(&self, given: Option<&Privileges>, filter: &[u8]) -> Confinement {
+    pub fn confinement(&self, given: &Privileges, filter: &[u8]) -> Confinement {
         let kept = given
-            .into_iter()
-            .flat_map(|given| &given.capabilities)
+            .capabilities
+            .iter()
             .fold(0, |all, one| all | 1 << one.number());
         let raised = |limit: &AppLimit| {
-            let wanted = given.and_then(|given| given.limits.get(&limit.resource));
+            let wanted = given.limits.get(&limit.resource);
             wanted.copied().filter(|wanted| *wanted > limit.soft)
         };
         let own = self.limits.iter().map(|limit| {
@@ -184,7 +184,7 @@ mod tests {
                 "{dangerous}"
             );
         }
-        let default = Baseline::new(&limits()).confinement(None, &[]);
+        let default = Baseline::new(&limits()).confinement(&Privileges::default(), &[]);
         assert!(extra().iter().all(|one| is_dropped(&default, *one)));
     }
 
@@ -218,7 +218,7 @@ mod tests {
         let mut given = Privileges::default();
         given.capabilities.insert(Capability::NetRaw);
         given.limits.insert(Resource::Nofile, 8192);
-        let confinement = Baseline::new(&limits()).confinement(Some(&given), &[1; 8]);
+        let confinement = Baseline::new(&limits()).confinement(&given, &[1; 8]);
         assert!(!is_dropped(&confinement, Capability::NetRaw));
         assert_eq!(confinement.filter, [1; 8]);
         let limit = |index: usize| {
@@ -236,7 +236,7 @@ mod tests {
         let mut given = Privileges::default();
         given.limits.insert(Resource::Nofile, 2000);
         given.limits.insert(Resource::Memlock, 1);
-        let confinement = Baseline::new(&limits()).confinement(Some(&given), &[]);
+        let confinement = Baseline::new(&limits()).confinement(&given, &[]);
         let all: Vec<_> = confinement
             .limits
             .iter()

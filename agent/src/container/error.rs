@@ -204,7 +204,7 @@ impl fmt::Display for ContainerError {
                 write!(f, "the configuration requires user namespaces: {why}")
             }
             Self::Config(error) => error.fmt(f),
-            Self::Gateway(error) => error.fmt(f),
+            Self::Gateway(error) => Chain(error).fmt(f),
             Self::BindMount { id, source } => {
                 write!(f, "container {id}: bind mount: {}", Chain(source))
             }

@@ -1,7 +1,6 @@
 //! How containers come; see `sleep` and `destroy` for the rest of their lives.
 
 use std::{
-    collections::BTreeSet,
     fs, io,
     path::{Path, PathBuf},
     sync::Arc,
@@ -222,7 +221,6 @@ impl Container {
             state: State::Ready,
             settings: GatewaySettings::default(),
             baseline,
-            applied: BTreeSet::new(),
             gateways: Gateways::default(),
             network,
             host,

@@ -1,87 +1,28 @@
 //! Cgroups gateway: limits and shares of a container, and the class of its network packets.
 
+pub mod error;
 mod files;
 mod plan;
-
-use std::fmt;
 
 use softwarecontainer_capability::{
     Settings as _,
     gateway::cgroups::{CgroupValue, CgroupsSettings},
 };
-use softwarecontainer_network::{Network, NetworkError, TrafficClass};
+use softwarecontainer_network::{Network, TrafficClass};
 
-use super::{Gateway, GatewayError, Target};
-use crate::host::cgroup::{CgroupError, Cgroups};
+use super::{contract::Gateway, error::GatewayError, target::Target};
+use crate::error_chain::Chain;
+use crate::host::cgroup::Cgroups;
+pub use error::{CgroupsGatewayError, PlanError};
 use files::Files;
-pub use plan::PlanError;
-
-/// Why a container's cgroup is not as its capabilities say.
-#[derive(Debug)]
-#[non_exhaustive]
-pub enum CgroupsGatewayError {
-    /// The settings do not go together.
-    Plan(PlanError),
-    /// A file of the cgroup.
-    Cgroup(CgroupError),
-    /// LXC did not take a device rule.
-    Device {
-        /// `devices.allow` or `devices.deny`.
-        setting: &'static str,
-        /// The rule.
-        rule: String,
-        /// Why.
-        source: softwarecontainer_lxc::Error,
-    },
-    /// The container's packets cannot be classified.
-    Class(NetworkError),
-}
-
-impl fmt::Display for CgroupsGatewayError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Plan(source) => source.fmt(f),
-            Self::Cgroup(source) => source.fmt(f),
-            Self::Device {
-                setting,
-                rule,
-                source,
-            } => write!(f, "cannot write {rule:?} to {setting}: {source}"),
-            Self::Class(source) => write!(f, "cannot classify the container's packets: {source}"),
-        }
-    }
-}
-
-impl std::error::Error for CgroupsGatewayError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::Plan(source) => Some(source),
-            Self::Cgroup(source) => Some(source),
-            Self::Device { source, .. } => Some(source),
-            Self::Class(source) => Some(source),
-        }
-    }
-}
-
-impl From<PlanError> for CgroupsGatewayError {
-    fn from(source: PlanError) -> Self {
-        Self::Plan(source)
-    }
-}
-
-impl From<CgroupError> for CgroupsGatewayError {
-    fn from(source: CgroupError) -> Self {
-        Self::Cgroup(source)
-    }
-}
 
 /// What the gateway has done to one container.
 #[derive(Clone, Debug, Default)]
-pub struct Limits {
+pub struct ContainerCgroup {
     files: Files,
 }
 
-impl Limits {
+impl ContainerCgroup {
     /// Makes the cgroup of container `id`, in which process `init` is, as `settings` say; all but
     /// the device rules. On a failure it is left as it was.
     ///
@@ -105,7 +46,10 @@ impl Limits {
             network.set_class(id, settings.class().map(|it| TrafficClass(it.number())))
         {
             if let Err(undo) = self.files.restore(&before) {
-                log::warn!("container {id}: while taking back a change of its limits, {undo}");
+                log::warn!(
+                    "container {id}: while taking back a change of its limits, {}",
+                    Chain(&undo)
+                );
             }
             return Err(CgroupsGatewayError::Class(error));
         }
@@ -148,7 +92,7 @@ fn device_rule<'a>(settings: &'a CgroupsSettings, rule: &str) -> Option<&'a str>
     }
 }
 
-impl Gateway for Limits {
+impl Gateway for ContainerCgroup {
     type Settings = CgroupsSettings;
 
     fn change(
@@ -157,18 +101,19 @@ impl Gateway for Limits {
         from: &CgroupsSettings,
         to: &CgroupsSettings,
     ) -> Result<(), GatewayError> {
-        let failed = |error| GatewayError::new(CgroupsSettings::ID, error);
+        let failed = |error| GatewayError::new(CgroupsSettings::ID, Box::new(error));
         self.set(target.network, target.id, target.init, to)
             .map_err(failed)?;
         if let Err(error) = change_device_rules(target, from, to) {
             // The rule that was refused changed nothing.
             if let Err(undo) = self.set(target.network, target.id, target.init, from) {
                 log::warn!(
-                    "container {}: while taking back a change of its limits, {undo}",
-                    target.id
+                    "container {}: while taking back a change of its limits, {}",
+                    target.id,
+                    Chain(&undo)
                 );
             }
-            return Err(GatewayError::new(CgroupsSettings::ID, error));
+            return Err(GatewayError::new(CgroupsSettings::ID, Box::new(error)));
         }
         Ok(())
     }

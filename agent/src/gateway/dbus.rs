@@ -27,7 +27,11 @@ use softwarecontainer_dbus_proxy::{
     rule::{Direction, Pattern, Rule, RuleSet},
 };
 
-use super::{Gateway, GatewayError, Target, error::Cause};
+use super::{
+    contract::{Gateway, ProcessGrants},
+    error::{Cause, GatewayError},
+    target::Target,
+};
 
 /// Longest path of a socket in bytes (`sun_path` in unix(7), with its NUL).
 const SOCKET_PATH: usize = 108;
@@ -64,6 +68,12 @@ impl Gateway for Dbus {
         }
         result.map_err(|cause| GatewayError::new(DbusSettings::ID, cause))
     }
+
+    fn grant(&self, target: &Target<'_>, settings: &DbusSettings, process: &mut ProcessGrants) {
+        process
+            .environment
+            .extend(environment(target.name, settings));
+    }
 }
 
 impl Dbus {
@@ -78,7 +88,7 @@ impl Dbus {
             }
         }
         let failed = |error: softwarecontainer_dbus_proxy::client::ClientError| {
-            Cause::Other(error.to_string())
+            Cause::Other(softwarecontainer_dbus_proxy::error_chain(&error))
         };
         if self.proxy.is_none() {
             let options = host::options(
@@ -125,7 +135,7 @@ impl Dbus {
 
 /// The variables that lead an app's D-Bus library to the sockets of the container with LXC name
 /// `name`.
-pub fn environment(name: &str, settings: &DbusSettings) -> Vec<(String, String)> {
+fn environment(name: &str, settings: &DbusSettings) -> Vec<(String, String)> {
     let variables = [
         (Bus::Session, "DBUS_SESSION_BUS_ADDRESS"),
         (Bus::System, "DBUS_SYSTEM_BUS_ADDRESS"),

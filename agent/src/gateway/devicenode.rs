@@ -15,8 +15,12 @@ use std::{
 use nix::sys::stat::{Mode, SFlag, major, minor, mknod};
 use softwarecontainer_capability::{Settings as _, gateway::devicenode::DeviceNodeSettings};
 
-use super::{Gateway, GatewayError, Target, error::Cause};
-use crate::host::mount::DetachedMount;
+use super::{
+    contract::Gateway,
+    error::{Cause, GatewayError},
+    target::Target,
+};
+use crate::{error_chain::Chain, host::mount::DetachedMount};
 
 /// What LXC puts in every container's `/dev` (lxc.container.conf(5), `lxc.autodev`).
 const ALWAYS_THERE: [&str; 6] = [
@@ -55,7 +59,7 @@ impl Gateway for DeviceNode {
         self.apply(target, from, to).map_err(|cause| {
             if let Err(cause) = self.apply(target, to, from) {
                 let error = GatewayError::new(DeviceNodeSettings::ID, cause);
-                log::error!("container {}: taking back: {error}", target.id);
+                log::error!("container {}: taking back: {}", target.id, Chain(&error));
             }
             GatewayError::new(DeviceNodeSettings::ID, cause)
         })

@@ -4,7 +4,11 @@ use std::{fmt::Write as _, fs, io};
 
 use softwarecontainer_capability::{Settings as _, gateway::env::EnvSettings};
 
-use super::{Gateway, GatewayError, Target, error::Cause};
+use super::{
+    contract::{Gateway, ProcessGrants},
+    error::{Cause, GatewayError},
+    target::Target,
+};
 
 /// The file in the container's gateway directory that holds the variables as shell `export` lines.
 const FILE: &str = "env";
@@ -40,6 +44,10 @@ impl Gateway for Env {
                 },
             )
         })
+    }
+
+    fn grant(&self, _target: &Target<'_>, settings: &EnvSettings, process: &mut ProcessGrants) {
+        process.environment.extend(settings.vars.clone());
     }
 }
 

@@ -4,7 +4,12 @@ use std::path::PathBuf;
 
 use softwarecontainer_capability::{Settings as _, gateway::file::FileSettings};
 
-use super::{Gateway, GatewayError, Target, error::Cause};
+use super::{
+    contract::Gateway,
+    error::{Cause, GatewayError},
+    target::Target,
+};
+use crate::error_chain::Chain;
 
 /// The file gateway of one container.
 #[derive(Debug, Default)]
@@ -76,7 +81,7 @@ impl Gateway for File {
                 for step in done.into_iter().rev() {
                     if let Err(cause) = perform(target, &step.reversed()) {
                         let error = GatewayError::new(FileSettings::ID, cause);
-                        log::error!("container {}: taking back: {error}", target.id);
+                        log::error!("container {}: taking back: {}", target.id, Chain(&error));
                     }
                 }
                 return Err(GatewayError::new(FileSettings::ID, cause));

@@ -10,7 +10,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{Target, error::Cause};
+use super::{error::Cause, target::Target};
 use crate::host::socket_access::SocketAccess;
 
 /// Where the container sees what the gateways give it.

@@ -5,7 +5,11 @@
 
 use softwarecontainer_capability::gateway::ipc::IpcSettings;
 
-use super::{Gateway, GatewayError, Target};
+use super::{
+    contract::{Gateway, ProcessGrants},
+    error::GatewayError,
+    target::Target,
+};
 
 /// The ipc gateway of one container.
 #[derive(Debug, Default)]
@@ -21,5 +25,9 @@ impl Gateway for Ipc {
         _to: &IpcSettings,
     ) -> Result<(), GatewayError> {
         Ok(())
+    }
+
+    fn grant(&self, _target: &Target<'_>, settings: &IpcSettings, process: &mut ProcessGrants) {
+        process.host_ipc = settings.host;
     }
 }

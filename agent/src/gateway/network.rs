@@ -1,88 +1,23 @@
 //! Network gateway: an address, a route and a firewall for a container.
 
+pub mod error;
 mod inside;
 mod names;
 mod peers;
 mod rules;
 
-use std::fmt;
 use std::os::fd::BorrowedFd;
 
 use softwarecontainer_capability::{Settings as _, gateway::network::NetworkSettings};
 
-use super::{Gateway, GatewayError, Target};
+use super::{contract::Gateway, error::GatewayError, target::Target};
+use crate::error_chain::Chain;
+pub use error::NetworkGatewayError;
 pub use inside::Route;
 use inside::Tables;
 pub use names::UnknownHost;
 use rules::Names;
-use softwarecontainer_network::iptables::FirewallError;
-use softwarecontainer_network::namespace::NamespaceError;
-use softwarecontainer_network::netlink::NetlinkError;
-use softwarecontainer_network::sysctl::SysctlError;
-use softwarecontainer_network::{Network, NetworkError, Port};
-
-/// Why a container's network is not as its capabilities say.
-#[derive(Debug)]
-#[non_exhaustive]
-pub enum NetworkGatewayError {
-    /// A host name in a rule has no address.
-    Name(UnknownHost),
-    /// The host's side cannot be set.
-    Host(NetworkError),
-    /// The container's interface cannot be set.
-    Interface(NetlinkError),
-    /// A kernel setting of the container cannot be set.
-    Setting(SysctlError),
-    /// The container's firewall cannot be set.
-    Firewall(FirewallError),
-    /// The container's network namespace cannot be entered.
-    Namespace(NamespaceError),
-}
-
-impl fmt::Display for NetworkGatewayError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Name(source) => source.fmt(f),
-            Self::Host(source) => source.fmt(f),
-            Self::Interface(source) => write!(f, "in the container, {source}"),
-            Self::Setting(source) => write!(f, "in the container, {source}"),
-            Self::Firewall(source) => write!(f, "in the container, {source}"),
-            Self::Namespace(source) => source.fmt(f),
-        }
-    }
-}
-
-impl std::error::Error for NetworkGatewayError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::Name(source) => Some(source),
-            Self::Host(source) => Some(source),
-            Self::Interface(source) => Some(source),
-            Self::Setting(source) => Some(source),
-            Self::Firewall(source) => Some(source),
-            Self::Namespace(source) => Some(source),
-        }
-    }
-}
-
-macro_rules! from {
-    ($($variant:ident: $source:ty,)*) => {
-        $(impl From<$source> for NetworkGatewayError {
-            fn from(source: $source) -> Self {
-                Self::$variant(source)
-            }
-        })*
-    };
-}
-
-from! {
-    Name: UnknownHost,
-    Host: NetworkError,
-    Interface: NetlinkError,
-    Setting: SysctlError,
-    Firewall: FirewallError,
-    Namespace: NamespaceError,
-}
+use softwarecontainer_network::{Network, Port};
 
 /// What the gateway has done to one container.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -119,7 +54,10 @@ impl Connection {
         }
         if let Err(error) = apply(network, id, namespace, self, &wanted) {
             if let Err(undo) = apply(network, id, namespace, &wanted, self) {
-                log::warn!("container {id}: while taking back a change of its network, {undo}");
+                log::warn!(
+                    "container {id}: while taking back a change of its network, {}",
+                    Chain(&undo)
+                );
             }
             return Err(error);
         }
@@ -157,7 +95,7 @@ impl Gateway for Connection {
         let (network, namespace) = (target.network, target.namespaces.network());
         let connections = target.config.limits.connections;
         self.set(network, target.id, namespace, to, connections)
-            .map_err(|error| GatewayError::new(NetworkSettings::ID, error))
+            .map_err(|error| GatewayError::new(NetworkSettings::ID, Box::new(error)))
     }
 }
 

@@ -2,86 +2,27 @@
 //!
 //! It takes effect when a process is started: see [`crate::container::confinement`].
 
-use std::{fmt, fs, io};
+pub mod error;
+
+use std::fs;
 
 use softwarecontainer_capability::{
     Settings as _,
     privilege::{Capability, Privileges, Resource, UNLIMITED},
 };
 
-use super::{Gateway, GatewayError, Target, error::Cause};
-use crate::host::seccomp::FilterError;
-
-/// Why apps of a container cannot have what its manifests name.
-#[derive(Debug)]
-#[non_exhaustive]
-pub enum PrivilegesError {
-    /// The container's init does not have a kernel capability.
-    Capability(Capability),
-    /// The container's init does not have as high a limit.
-    Limit {
-        /// What is limited.
-        resource: Resource,
-        /// What a manifest asks for.
-        wanted: u64,
-        /// What can be had.
-        highest: u64,
-    },
-    /// What the init has cannot be read.
-    Init {
-        /// The file in /proc.
-        path: String,
-        /// Why.
-        source: io::Error,
-    },
-    /// There is no filter for the system calls.
-    Filter(FilterError),
-}
-
-impl fmt::Display for PrivilegesError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Capability(capability) => write!(
-                f,
-                "the kernel capability {} cannot be given: the container does not have it itself (lxc.cap.keep in the extra LXC settings?)",
-                capability.name()
-            ),
-            Self::Limit {
-                resource,
-                wanted,
-                highest,
-            } => write!(
-                f,
-                "the limit {} cannot be {wanted}: {highest} is as high as the agent can make it here",
-                resource.name()
-            ),
-            Self::Init { path, source } => write!(f, "cannot read {path}: {source}"),
-            Self::Filter(source) => source.fmt(f),
-        }
-    }
-}
-
-impl std::error::Error for PrivilegesError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::Init { source, .. } => Some(source),
-            Self::Filter(source) => Some(source),
-            Self::Capability(_) | Self::Limit { .. } => None,
-        }
-    }
-}
-
-impl From<PrivilegesError> for Cause {
-    fn from(error: PrivilegesError) -> Self {
-        Self::Privileges(Box::new(error))
-    }
-}
+use super::{
+    contract::{Gateway, ProcessGrants},
+    error::GatewayError,
+    target::Target,
+};
+pub use error::PrivilegesError;
 
 /// The privileges gateway of one container.
 #[derive(Debug, Default)]
-pub struct Checked;
+pub struct PrivilegesGateway;
 
-impl Gateway for Checked {
+impl Gateway for PrivilegesGateway {
     type Settings = Privileges;
 
     fn change(
@@ -93,7 +34,11 @@ impl Gateway for Checked {
         if from == to {
             return Ok(());
         }
-        check(target, to).map_err(|error| GatewayError::new(Privileges::ID, error))
+        check(target, to).map_err(|error| GatewayError::new(Privileges::ID, Box::new(error)))
+    }
+
+    fn grant(&self, _target: &Target<'_>, settings: &Privileges, process: &mut ProcessGrants) {
+        process.privileges = settings.clone();
     }
 }
 

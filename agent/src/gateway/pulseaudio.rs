@@ -8,9 +8,10 @@ use std::{collections::BTreeMap, env, path::PathBuf};
 use softwarecontainer_capability::{Settings as _, gateway::pulseaudio::PulseAudioSettings};
 
 use super::{
-    Gateway, GatewayError, Target,
-    error::Cause,
+    contract::{Gateway, ProcessGrants},
+    error::{Cause, GatewayError},
     host_socket::{GATEWAYS, HostSocket},
+    target::Target,
 };
 use crate::config::Config;
 
@@ -56,10 +57,19 @@ impl Gateway for PulseAudio {
             .renew(target, &host, NAME)
             .map_err(|cause| GatewayError::new(PulseAudioSettings::ID, cause))
     }
+
+    fn grant(
+        &self,
+        _target: &Target<'_>,
+        settings: &PulseAudioSettings,
+        process: &mut ProcessGrants,
+    ) {
+        process.environment.extend(environment(settings));
+    }
 }
 
 /// The variable that leads an app to the socket.
-pub fn environment(settings: &PulseAudioSettings) -> BTreeMap<String, String> {
+fn environment(settings: &PulseAudioSettings) -> BTreeMap<String, String> {
     let server = || ("PULSE_SERVER".to_owned(), format!("unix:{GATEWAYS}/{NAME}"));
     settings.audio.then(server).into_iter().collect()
 }

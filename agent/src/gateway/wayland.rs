@@ -9,9 +9,10 @@ use std::{
 use softwarecontainer_capability::{Settings as _, gateway::wayland::WaylandSettings};
 
 use super::{
-    Gateway, GatewayError, Target,
-    error::Cause,
+    contract::{Gateway, ProcessGrants},
+    error::{Cause, GatewayError},
     host_socket::{GATEWAYS, HostSocket},
+    target::Target,
 };
 use crate::config::Config;
 
@@ -52,6 +53,12 @@ impl Gateway for Wayland {
             .renew(target, &host, &name)
             .map_err(|cause| GatewayError::new(WaylandSettings::ID, cause))
     }
+
+    fn grant(&self, target: &Target<'_>, settings: &WaylandSettings, process: &mut ProcessGrants) {
+        process
+            .environment
+            .extend(environment(settings, target.config));
+    }
 }
 
 impl Wayland {
@@ -62,7 +69,7 @@ impl Wayland {
 }
 
 /// The variables that lead an app to the socket.
-pub fn environment(settings: &WaylandSettings, config: &Config) -> BTreeMap<String, String> {
+fn environment(settings: &WaylandSettings, config: &Config) -> BTreeMap<String, String> {
     match place(config) {
         Ok((_, name)) if settings.enabled => BTreeMap::from([
             ("XDG_RUNTIME_DIR".to_owned(), GATEWAYS.to_owned()),

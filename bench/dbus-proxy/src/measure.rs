@@ -2,8 +2,7 @@
 
 use std::time::Instant;
 
-use crate::peer::Client;
-use crate::setup::Route;
+use crate::{peer::Client, setup::Route};
 
 /// Round trips in µs.
 #[derive(Clone, Default)]

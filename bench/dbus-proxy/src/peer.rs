@@ -1,8 +1,10 @@
 //! A client and a service that do as little as possible themselves.
 
-use std::io::{Read, Write};
-use std::os::unix::net::UnixStream;
-use std::path::Path;
+use std::{
+    io::{Read, Write},
+    os::unix::net::UnixStream,
+    path::Path,
+};
 
 use softwarecontainer_dbus_proxy::wire::{Endian, Header, NewMessage, Parsed, parse};
 

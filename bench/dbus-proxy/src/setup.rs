@@ -1,16 +1,19 @@
 //! A bus, a service on it, and ways to it.
 
-use std::os::unix::fs::PermissionsExt;
-use std::os::unix::net::UnixListener;
-use std::path::PathBuf;
-use std::process::{Child, Command};
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::{
+    os::unix::{fs::PermissionsExt, net::UnixListener},
+    path::PathBuf,
+    process::{Child, Command},
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
-use softwarecontainer_dbus_proxy::address::SocketAddress;
-use softwarecontainer_dbus_proxy::client::{BusAccess, Options, Proxy, Service, Spawn};
-use softwarecontainer_dbus_proxy::limits;
-use softwarecontainer_dbus_proxy::rule::{Direction, Pattern, Rule};
+use softwarecontainer_dbus_proxy::{
+    address::SocketAddress,
+    client::{BusAccess, Options, Proxy, Service, Spawn},
+    limits,
+    rule::{Direction, Pattern, Rule},
+};
 use tempfile::TempDir;
 
 use crate::peer::Client;

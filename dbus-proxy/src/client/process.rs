@@ -1,21 +1,22 @@
-//! One life of a proxy process.
+//! The proxy process, as the agent starts it.
 
-use std::io;
-use std::os::fd::OwnedFd;
-use std::os::unix::fs::MetadataExt;
-use std::os::unix::net::UnixStream;
-use std::os::unix::process::CommandExt;
-use std::process::{Child, Command, Stdio};
+use std::{
+    io,
+    os::{
+        fd::OwnedFd,
+        unix::{fs::MetadataExt, net::UnixStream, process::CommandExt},
+    },
+    process::{Child, Command, Stdio},
+};
 
 use super::{ClientError, Options};
-use crate::address::SocketAddress;
-use crate::control::Bus;
+use crate::{address::SocketAddress, control::Bus};
 
 /// Starts the process and returns it with our end of its control socket.
 pub(super) fn spawn(options: &Options) -> Result<(Child, UnixStream), ClientError> {
-    let failed = |error: io::Error| ClientError::Start {
+    let failed = |source: io::Error| ClientError::Start {
         program: options.program.clone(),
-        error,
+        source,
     };
     let (ours, theirs) = UnixStream::pair().map_err(failed)?;
     let mut command = Command::new(&options.program);

@@ -1,7 +1,5 @@
 //! Lines from a stream of bytes.
 
-use std::fmt;
-
 /// Collects bytes and hands out lines.
 #[derive(Debug)]
 pub struct Lines {
@@ -11,16 +9,9 @@ pub struct Lines {
 }
 
 /// A line that is too long or not UTF-8.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a line of the control protocol is too long or not text")]
 pub struct LineError;
-
-impl fmt::Display for LineError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a line of the control protocol is too long or not text")
-    }
-}
-
-impl std::error::Error for LineError {}
 
 impl Lines {
     /// `limit`: bytes that may wait for the end of their line.

@@ -3,9 +3,11 @@
 //! Names are kept as keyed hashes: an entry has one size whatever a client calls its peers, and
 //! without the key nobody can look for two names with the same hash.
 
-use std::collections::{HashMap, HashSet};
-use std::hash::{BuildHasher, RandomState};
-use std::num::NonZeroU32;
+use std::{
+    collections::{HashMap, HashSet},
+    hash::{BuildHasher, RandomState},
+    num::NonZeroU32,
+};
 
 use super::{DRIVER, Refusal};
 use crate::limits;

@@ -1,6 +1,8 @@
 use super::*;
-use crate::rule::{Pattern, Rule};
-use crate::wire::{self, Endian, NewMessage, Parsed};
+use crate::{
+    rule::{Pattern, Rule},
+    wire::{self, Endian, NewMessage, Parsed},
+};
 
 /// A message in the making.
 struct Draft<'a> {

@@ -1,6 +1,8 @@
 use super::*;
-use crate::rule::{Pattern, Rule};
-use crate::wire::{Endian, NewMessage};
+use crate::{
+    rule::{Pattern, Rule},
+    wire::{Endian, NewMessage},
+};
 use proptest::prelude::*;
 
 /// Keeps what it gets.
@@ -8,7 +10,7 @@ use proptest::prelude::*;
 struct Kept {
     runs: Vec<(Vec<u8>, usize)>,
     answers: Vec<Vec<u8>>,
-    notes: usize,
+    logged: usize,
 }
 
 impl Kept {
@@ -27,8 +29,8 @@ impl Sink for Kept {
     fn answer(&mut self, message: Vec<u8>) {
         self.answers.push(message);
     }
-    fn note(&mut self, _: &dyn Fn() -> String) {
-        self.notes += 1;
+    fn log(&mut self, _: &dyn Fn() -> String) {
+        self.logged += 1;
     }
 }
 
@@ -149,7 +151,7 @@ fn descriptors_of_a_refused_message_are_not_given_to_the_next() {
     bench.feed(&message(2, "Yes", None, Some(1)), 1).unwrap();
     assert_eq!(bench.kept.runs.len(), 1);
     assert_eq!(bench.kept.runs[0].1, 1);
-    assert_eq!(bench.flow.waiting_fds(), 0);
+    assert_eq!(bench.flow.fds.len(), 0);
 }
 
 #[test]
@@ -212,7 +214,7 @@ proptest! {
         prop_assert_eq!(bench.kept.bytes(), expected);
         let refused = messages.iter().filter(|(yes, _)| !yes).count();
         prop_assert_eq!(bench.kept.answers.len(), refused);
-        prop_assert_eq!(bench.kept.notes, refused);
+        prop_assert_eq!(bench.kept.logged, refused);
     }
 
     #[test]

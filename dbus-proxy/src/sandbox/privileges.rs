@@ -1,8 +1,10 @@
 //! User, groups, capabilities.
 
-use rustix::io::Errno;
-use rustix::process::{DumpableBehavior, Gid, Uid};
-use rustix::thread::{CapabilitiesSecureBits, CapabilitySet, CapabilitySets};
+use rustix::{
+    io::Errno,
+    process::{DumpableBehavior, Gid, Uid},
+    thread::{CapabilitiesSecureBits, CapabilitySet, CapabilitySets},
+};
 
 use super::{SandboxError, step};
 

@@ -5,12 +5,12 @@
 
 use std::ffi::CStr;
 
-use rustix::fs::{CWD, Mode, OFlags};
-use rustix::io::Errno;
-use rustix::mount::{
-    MountFlags, MountPropagationFlags, MoveMountFlags, OpenTreeFlags, UnmountFlags,
+use rustix::{
+    fs::{CWD, Mode, OFlags},
+    io::Errno,
+    mount::{MountFlags, MountPropagationFlags, MoveMountFlags, OpenTreeFlags, UnmountFlags},
+    thread::UnshareFlags,
 };
-use rustix::thread::UnshareFlags;
 
 use super::{SandboxError, step};
 use crate::address::SocketAddress;

@@ -2,16 +2,20 @@
 
 use std::os::fd::OwnedFd;
 
-use rustix::event::epoll::{self, EventData, EventFlags};
-use rustix::io::Errno;
+use rustix::{
+    event::epoll::{self, EventData, EventFlags},
+    io::Errno,
+};
 
-use super::{Place, Server, ServerError};
-use crate::control::{Bus, Command, Event, Lines, parse_rule};
-use crate::limits;
-use crate::link::Interest;
-use crate::outbox::Outbox;
-use crate::rule::{Rule, RuleSet};
-use crate::sys;
+use super::{Server, ServerError, Watched};
+use crate::{
+    control::{Bus, Command, Event, Lines, parse_rule},
+    limits,
+    link::Interest,
+    outbox::Outbox,
+    rule::{Rule, RuleSet},
+    sys,
+};
 
 /// The socket, and what was read of a command.
 pub(super) struct Control {
@@ -69,12 +73,12 @@ enum Order {
 }
 
 impl Server {
-    /// Tells the agent which layers of the sandbox are missing, once it listens.
+    /// Reports to the agent which layers of the sandbox are missing, once it listens.
     pub fn announce(&mut self, missing: Vec<String>) {
         for text in missing {
             let event = Event::Log(format!("without a layer of protection: {text}"));
             // The agent has gone; reading will say so.
-            let _ = self.tell(&event);
+            let _ = self.send_event(&event);
         }
     }
 
@@ -103,7 +107,7 @@ impl Server {
             match order {
                 Order::Rules(bus, rules) => self.set_rules(bus, rules)?,
                 Order::Off(bus) => self.stop_bus(bus),
-                Order::Sync(number) => self.tell(&Event::Done(number))?,
+                Order::Sync(number) => self.send_event(&Event::Done(number))?,
             }
         }
         Ok(true)
@@ -144,7 +148,7 @@ impl Server {
         }
     }
 
-    fn tell(&mut self, event: &Event) -> Result<(), ServerError> {
+    fn send_event(&mut self, event: &Event) -> Result<(), ServerError> {
         let control = &mut self.control;
         let text = event.to_string();
         match control
@@ -166,24 +170,24 @@ impl Server {
         control.waits_to_write = waits;
         let mut flags = EventFlags::IN;
         flags.set(EventFlags::OUT, waits);
-        let token = EventData::new_u64(Place::Control.token());
+        let token = EventData::new_u64(Watched::Control.token());
         epoll::modify(&self.epoll, &control.socket, token, flags).map_err(ServerError::Epoll)
     }
 
-    /// Hands notes to the agent, unless it is behind with reading.
-    pub(super) fn tell_notes(&mut self) -> Result<(), ServerError> {
-        for text in self.notes.take() {
+    /// Sends lines to the agent's log, unless it is behind with reading.
+    pub(super) fn send_log(&mut self) -> Result<(), ServerError> {
+        for text in self.log.take() {
             if self.control.out.is_empty() {
-                self.tell(&Event::Log(text))?;
+                self.send_event(&Event::Log(text))?;
             }
         }
         Ok(())
     }
 
-    pub(super) fn report_lost(&mut self) -> Result<(), ServerError> {
-        for bus in std::mem::take(&mut self.buses.lost) {
+    pub(super) fn report_unreachable(&mut self) -> Result<(), ServerError> {
+        for bus in std::mem::take(&mut self.buses.unreachable) {
             if self.control.out.is_empty() {
-                self.tell(&Event::Lost(bus))?;
+                self.send_event(&Event::Lost(bus))?;
             }
         }
         Ok(())

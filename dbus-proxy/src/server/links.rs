@@ -2,37 +2,41 @@
 
 use std::os::fd::OwnedFd;
 
-use rustix::event::epoll::{self, EventData, EventFlags};
-use rustix::io::Errno;
+use rustix::{
+    event::epoll::{self, EventData, EventFlags},
+    io::Errno,
+};
 
-use crate::control::Bus;
-use crate::link::{End, Interest, Link, Side};
+use crate::{
+    control::Bus,
+    link::{End, Interest, Link, Side},
+};
 
 /// Names a link. An event that was fetched before its link ended names no other link afterwards.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Key {
+pub(super) struct LinkKey {
     slot: u32,
     generation: u32,
 }
 
 /// What an event is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Place {
+pub(super) enum Watched {
     Control,
     Listener(Bus),
-    Link(Key, End),
+    Link(LinkKey, End),
 }
 
 const FIRST_LINK: u64 = 4;
 
-impl Place {
+impl Watched {
     pub(super) fn token(self) -> u64 {
         match self {
             Self::Control => 0,
             Self::Listener(Bus::Session) => 1,
             Self::Listener(Bus::System) => 2,
             Self::Link(key, end) => {
-                let low = FIRST_LINK + u64::from(key.slot) * 2 + u64::from(end == End::Host);
+                let low = FIRST_LINK + u64::from(key.slot) * 2 + u64::from(end == End::Bus);
                 u64::from(key.generation) << 32 | low
             }
         }
@@ -47,8 +51,8 @@ impl Place {
             _ => {
                 let slot = u32::try_from((low - FIRST_LINK) / 2).unwrap_or(u32::MAX);
                 let generation = u32::try_from(token >> 32).unwrap_or(u32::MAX);
-                let end = if low & 1 == 1 { End::Host } else { End::App };
-                Self::Link(Key { slot, generation }, end)
+                let end = if low & 1 == 1 { End::Bus } else { End::App };
+                Self::Link(LinkKey { slot, generation }, end)
             }
         }
     }
@@ -76,7 +80,7 @@ impl Links {
         links.filter(|link| link.authenticates()).count()
     }
 
-    pub(super) fn insert(&mut self, link: Link) -> Key {
+    pub(super) fn insert(&mut self, link: Link) -> LinkKey {
         let free = self.slots.iter().position(|slot| slot.link.is_none());
         let index = free.unwrap_or(self.slots.len());
         if free.is_none() {
@@ -92,32 +96,32 @@ impl Links {
             generation = slot.generation;
         }
         self.count += 1;
-        Key {
+        LinkKey {
             slot: u32::try_from(index).unwrap_or(u32::MAX),
             generation,
         }
     }
 
-    fn slot(&mut self, key: Key) -> Option<&mut Slot> {
+    fn slot(&mut self, key: LinkKey) -> Option<&mut Slot> {
         let slot = self.slots.get_mut(usize::try_from(key.slot).ok()?)?;
         (slot.generation == key.generation).then_some(slot)
     }
 
-    pub(super) fn get(&mut self, key: Key) -> Option<&mut Link> {
+    pub(super) fn get(&mut self, key: LinkKey) -> Option<&mut Link> {
         self.slot(key)?.link.as_deref_mut()
     }
 
-    pub(super) fn remove(&mut self, key: Key) {
+    pub(super) fn remove(&mut self, key: LinkKey) {
         if self.slot(key).and_then(|slot| slot.link.take()).is_some() {
             self.count -= 1;
         }
     }
 
-    pub(super) fn keys(&self) -> Vec<Key> {
+    pub(super) fn keys(&self) -> Vec<LinkKey> {
         let used = (0_u32..)
             .zip(&self.slots)
             .filter(|(_, slot)| slot.link.is_some());
-        used.map(|(index, slot)| Key {
+        used.map(|(index, slot)| LinkKey {
             slot: index,
             generation: slot.generation,
         })
@@ -125,21 +129,26 @@ impl Links {
     }
 
     /// Makes `epoll` wait for what the link wants of its two sockets.
-    pub(super) fn register(&mut self, key: Key, epoll: &OwnedFd) -> Result<(), Errno> {
+    pub(super) fn register(&mut self, key: LinkKey, epoll: &OwnedFd) -> Result<(), Errno> {
         let Some(link) = self.get(key) else {
             return Ok(());
         };
-        let wanted = [link.interest(End::App), link.interest(End::Host)];
-        let sides = [(End::App, &mut link.app), (End::Host, &mut link.host)];
+        let wanted = [link.interest(End::App), link.interest(End::Bus)];
+        let sides = [(End::App, &mut link.app), (End::Bus, &mut link.upstream)];
         for ((end, side), wanted) in sides.into_iter().zip(wanted) {
-            register(epoll, Place::Link(key, end), side, wanted)?;
+            register(epoll, Watched::Link(key, end), side, wanted)?;
         }
         Ok(())
     }
 }
 
 /// A socket of which nothing is wanted leaves the set: its hang-up would wake us again and again.
-fn register(epoll: &OwnedFd, place: Place, side: &mut Side, wanted: Interest) -> Result<(), Errno> {
+fn register(
+    epoll: &OwnedFd,
+    watched: Watched,
+    side: &mut Side,
+    wanted: Interest,
+) -> Result<(), Errno> {
     let Some(socket) = &side.socket else {
         return Ok(());
     };
@@ -149,7 +158,7 @@ fn register(epoll: &OwnedFd, place: Place, side: &mut Side, wanted: Interest) ->
     let mut flags = EventFlags::empty();
     flags.set(EventFlags::IN, wanted.read);
     flags.set(EventFlags::OUT, wanted.write);
-    let token = EventData::new_u64(place.token());
+    let token = EventData::new_u64(watched.token());
     let nothing = Interest::default();
     if side.registered == nothing {
         epoll::add(epoll, socket, token, flags)?;
@@ -167,20 +176,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn tokens_name_their_places() {
-        let key = Key {
+    fn tokens_name_what_is_watched() {
+        let key = LinkKey {
             slot: 7,
             generation: u32::MAX,
         };
-        let places = [
-            Place::Control,
-            Place::Listener(Bus::Session),
-            Place::Listener(Bus::System),
-            Place::Link(key, End::App),
-            Place::Link(key, End::Host),
+        let all = [
+            Watched::Control,
+            Watched::Listener(Bus::Session),
+            Watched::Listener(Bus::System),
+            Watched::Link(key, End::App),
+            Watched::Link(key, End::Bus),
         ];
-        for place in places {
-            assert_eq!(Place::from_token(place.token()), place);
+        for watched in all {
+            assert_eq!(Watched::from_token(watched.token()), watched);
         }
     }
 }

@@ -82,7 +82,7 @@ pub enum Parsed<'a> {
 
 /// The part that every header has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Fixed {
+struct Fixed {
     endian: Endian,
     kind: Kind,
     flags: Flags,
@@ -98,7 +98,7 @@ impl Fixed {
     ///
     /// # Errors
     /// [`WireError`] when no message starts like this.
-    pub fn parse(data: &[u8]) -> Result<Option<Self>, WireError> {
+    fn parse(data: &[u8]) -> Result<Option<Self>, WireError> {
         let Some(&mark) = data.first() else {
             return Ok(None);
         };

@@ -1,9 +1,10 @@
 //! Real message buses.
 
-use std::io::{BufRead, BufReader};
-use std::os::unix::fs::PermissionsExt;
-use std::os::unix::process::CommandExt;
-use std::process::{Child, ChildStdin, Command, Stdio};
+use std::{
+    io::{BufRead, BufReader},
+    os::unix::{fs::PermissionsExt, process::CommandExt},
+    process::{Child, ChildStdin, Command, Stdio},
+};
 
 use tempfile::TempDir;
 

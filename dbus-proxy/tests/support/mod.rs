@@ -6,16 +6,19 @@ pub mod raw;
 pub mod service;
 pub mod zbus_client;
 
-use std::os::unix::fs::PermissionsExt;
-use std::os::unix::net::UnixListener;
-use std::path::PathBuf;
-use std::process::{Command, Output};
-use std::sync::Arc;
+use std::{
+    os::unix::{fs::PermissionsExt, net::UnixListener},
+    path::PathBuf,
+    process::{Command, Output},
+    sync::Arc,
+};
 
-use softwarecontainer_dbus_proxy::address::SocketAddress;
-use softwarecontainer_dbus_proxy::client::{BusAccess, Options, Proxy, Service, Spawn};
-use softwarecontainer_dbus_proxy::limits;
-use softwarecontainer_dbus_proxy::rule::{Direction, Pattern, Rule, RuleSet};
+use softwarecontainer_dbus_proxy::{
+    address::SocketAddress,
+    client::{BusAccess, Options, Proxy, Service, Spawn},
+    limits,
+    rule::{Direction, Pattern, Rule, RuleSet},
+};
 use tempfile::TempDir;
 
 pub use bus::Bus;
@@ -178,9 +181,19 @@ pub fn python(script: &str) -> Command {
     command
 }
 
+/// How long something may take that does not depend on anybody else. More on a loaded machine:
+/// seconds in the variable `SOFTWARECONTAINER_TEST_PATIENCE`.
+pub fn patience() -> std::time::Duration {
+    let set = std::env::var("SOFTWARECONTAINER_TEST_PATIENCE").ok();
+    std::time::Duration::from_secs(
+        set.and_then(|text| std::str::FromStr::from_str(&text).ok())
+            .unwrap_or(10),
+    )
+}
+
 /// Waits until `condition` holds.
 pub fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
-    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(10);
+    let deadline = std::time::Instant::now() + patience();
     while !condition() {
         assert!(std::time::Instant::now() < deadline, "{what}");
         std::thread::sleep(std::time::Duration::from_millis(5));

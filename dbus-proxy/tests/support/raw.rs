@@ -1,10 +1,13 @@
 //! A client that sends bytes.
 
-use std::io::{ErrorKind, Read, Write};
-use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::net::UnixStream;
-use std::path::Path;
-use std::time::Duration;
+use std::{
+    io::{ErrorKind, Read, Write},
+    os::{
+        fd::{AsFd, OwnedFd},
+        unix::net::UnixStream,
+    },
+    path::Path,
+};
 
 use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags};
 use softwarecontainer_dbus_proxy::wire::{self, Endian, Header, NewMessage, Parsed};
@@ -37,12 +40,8 @@ impl Raw {
 
     /// On an open connection.
     pub fn of(stream: UnixStream) -> Self {
-        stream
-            .set_read_timeout(Some(Duration::from_secs(5)))
-            .unwrap();
-        stream
-            .set_write_timeout(Some(Duration::from_secs(5)))
-            .unwrap();
+        stream.set_read_timeout(Some(super::patience())).unwrap();
+        stream.set_write_timeout(Some(super::patience())).unwrap();
         Self {
             stream,
             data: Vec::new(),

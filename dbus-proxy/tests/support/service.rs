@@ -1,8 +1,10 @@
 //! A service that tests call.
 
-use std::io::{BufRead, BufReader};
-use std::os::unix::process::CommandExt;
-use std::process::{Child, Stdio};
+use std::{
+    io::{BufRead, BufReader},
+    os::unix::process::CommandExt,
+    process::{Child, Stdio},
+};
 
 pub const NAME: &str = "org.example.Service";
 pub const PATH: &str = "/org/example/Test";

@@ -4,12 +4,12 @@
 //! translated; other settings are passed on as they are.
 
 use std::collections::BTreeMap;
-use std::fmt;
 
 use softwarecontainer_capability::gateway::cgroups::{
     Bytes, CgroupValue, CgroupsSettings, NET_CLS_CLASSID,
 };
 
+use super::error::PlanError;
 use crate::host::cgroup::Version;
 
 /// One file to write.
@@ -31,37 +31,6 @@ pub enum Value {
     /// `memory.max` of v2, which needs care.
     MemoryMax(u64),
 }
-
-/// Settings that contradict one another, or that this host cannot have.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum PlanError {
-    /// `memory.memsw.limit_in_bytes` is below `memory.limit_in_bytes`, or that one is missing.
-    SwapWithoutMemory,
-    /// `cpu.cfs_quota_us` or `cpu.cfs_period_us` is not a number.
-    NotANumber {
-        /// The setting.
-        setting: String,
-        /// Its value.
-        value: String,
-    },
-}
-
-impl fmt::Display for PlanError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::SwapWithoutMemory => f.write_str(
-                "memory.memsw.limit_in_bytes limits memory and swap together: it needs a \
-                 memory.limit_in_bytes that is not larger",
-            ),
-            Self::NotANumber { setting, value } => {
-                write!(f, "{setting}: {value:?} is not a number")
-            }
-        }
-    }
-}
-
-impl std::error::Error for PlanError {}
 
 const LIMIT: &str = "memory.limit_in_bytes";
 const SWAP_LIMIT: &str = "memory.memsw.limit_in_bytes";

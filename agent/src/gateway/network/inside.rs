@@ -5,7 +5,7 @@ use std::os::fd::BorrowedFd;
 
 use softwarecontainer_capability::gateway::network::Rule;
 
-use super::NetworkGatewayError;
+use super::error::NetworkGatewayError;
 use super::rules::{self, Names};
 use softwarecontainer_network::addresses::ContainerAddresses;
 use softwarecontainer_network::iptables::{self, Family, FirewallError};

@@ -1,7 +1,6 @@
 //! Host names in rules: all their addresses, as the host's resolver tells them when the rules are
 //! applied.
 
-use std::fmt;
 use std::io;
 use std::net::ToSocketAddrs;
 
@@ -10,22 +9,11 @@ use softwarecontainer_capability::gateway::network::{Host, Rule};
 use super::rules::Names;
 
 /// A host name in a rule that has no address.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
+#[error("cannot resolve host name {name}")]
 pub struct UnknownHost {
     name: String,
     source: io::Error,
-}
-
-impl fmt::Display for UnknownHost {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "cannot resolve host name {}: {}", self.name, self.source)
-    }
-}
-
-impl std::error::Error for UnknownHost {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        Some(&self.source)
-    }
 }
 
 /// Looks up every name in `rules`, source getaddrinfo(3). What `known` has is kept, for what was
@@ -69,6 +57,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
+    use crate::error_chain::Chain;
     use softwarecontainer_capability::gateway::network::{Direction, Traffic};
 
     fn rules(host: &str) -> [Rule; 1] {
@@ -97,7 +86,7 @@ mod tests {
     fn a_name_without_address_is_an_error_unless_it_had_one() {
         let error = resolve(&rules("no-such-host.invalid"), &Names::new()).unwrap_err();
         assert!(
-            error
+            Chain(&error)
                 .to_string()
                 .starts_with("cannot resolve host name no-such-host.invalid: "),
             "{error}"

@@ -166,7 +166,7 @@ fn what_is_malformed_is_refused_by_name() {
         ),
         (
             json!({"setting": LIMIT, "value": "99999999999999999999"}),
-            "is not a number of bytes",
+            "is more than 2^64 bytes",
         ),
         (
             json!({"setting": LIMIT, "value": "18446744073709551615k"}),

@@ -2,8 +2,10 @@
 //! sandbox is for a process with one thread.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use std::os::unix::process::ExitStatusExt;
-use std::process::{Command, ExitCode};
+use std::{
+    os::unix::process::ExitStatusExt,
+    process::{Command, ExitCode},
+};
 
 use softwarecontainer_dbus_proxy::sandbox::{Identity, enter};
 

@@ -5,11 +5,16 @@ mod support;
 
 use std::time::{Duration, Instant};
 
-use softwarecontainer_dbus_proxy::client::{BusAccess, Options, Proxy, Spawn};
-use softwarecontainer_dbus_proxy::limits;
-use softwarecontainer_dbus_proxy::wire::Kind;
-use support::raw::{Raw, call, driver_call};
-use support::{Bus, Endpoint, NOBODY, Setup, eventually, kill, resources, rules};
+use softwarecontainer_dbus_proxy::{
+    client::{BusAccess, Options, Proxy, Spawn},
+    limits,
+    wire::Kind,
+};
+use support::{
+    Bus, Endpoint, NOBODY, Setup, eventually, kill,
+    raw::{Raw, call, driver_call},
+    resources, rules,
+};
 
 const INTERFACE: &str = "org.example.Test";
 const ALL: &[(&str, &str, &str, &str)] = &[("*", "*", "*", "*")];
@@ -180,7 +185,7 @@ fn a_proxy_that_cannot_be_started_is_an_error_that_names_it() {
         connections: limits::CONNECTIONS,
         spawn: Spawn::default(),
     };
-    let error = Proxy::start(options).unwrap_err().to_string();
+    let error = softwarecontainer_dbus_proxy::error_chain(&Proxy::start(options).unwrap_err());
     assert!(
         error.contains("/nowhere/proxy") && error.contains("No such file"),
         "{error}"

@@ -1,4 +1,4 @@
-//! How many lines of a kind a log gets: some at once, then one now and then.
+//! A limit on the lines of a kind that a log gets: some at once, then one now and then.
 
 use std::time::{Duration, Instant};
 
@@ -8,13 +8,13 @@ const PAUSE: Duration = Duration::from_secs(5);
 
 /// Counts lines.
 #[derive(Debug, Default)]
-pub(crate) struct Pace {
+pub(crate) struct LogRate {
     written: u32,
     suppressed: u64,
     since: Option<Instant>,
 }
 
-impl Pace {
+impl LogRate {
     /// Whether a line may be written now: then, how many were not since the last one.
     pub(crate) fn admit(&mut self) -> Option<u64> {
         let now = Instant::now();

@@ -1,0 +1,60 @@
+//! What every gateway does for a container.
+
+use std::collections::BTreeMap;
+
+use softwarecontainer_capability::privilege::Privileges;
+
+use super::{error::GatewayError, target::Target};
+
+/// What the gateways of a container give to a process when it is started.
+#[derive(Debug, Default)]
+pub struct ProcessGrants {
+    /// Environment variables.
+    pub environment: BTreeMap<String, String>,
+    /// It is in the host's IPC namespace, not in the container's.
+    pub host_ipc: bool,
+    /// What it has besides what every process has.
+    pub privileges: Privileges,
+}
+
+/// One gateway of one container. Calls block and come one at a time.
+pub trait Gateway: Send {
+    /// What all capabilities together ask of it.
+    type Settings;
+
+    /// Takes the container from what `from` says to what `to` says, or leaves it as it was.
+    ///
+    /// A failed `SetCapabilities` is taken back by a call with the two exchanged.
+    ///
+    /// # Errors
+    /// [`GatewayError`] naming what could not be applied.
+    fn change(
+        &mut self,
+        target: &Target<'_>,
+        from: &Self::Settings,
+        to: &Self::Settings,
+    ) -> Result<(), GatewayError>;
+
+    /// Follows what has changed on the host since; called before each process that is started, and
+    /// when sockets are made anew.
+    ///
+    /// # Errors
+    /// [`GatewayError`] naming what could not be followed.
+    fn refresh(
+        &mut self,
+        _target: &Target<'_>,
+        _settings: &Self::Settings,
+    ) -> Result<(), GatewayError> {
+        Ok(())
+    }
+
+    /// Adds what a process of the container gets from this gateway; called for each process that
+    /// is started.
+    fn grant(
+        &self,
+        _target: &Target<'_>,
+        _settings: &Self::Settings,
+        _process: &mut ProcessGrants,
+    ) {
+    }
+}
