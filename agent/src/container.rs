@@ -34,7 +34,10 @@ pub use lifecycle::Host;
 use crate::{
     command_line,
     gateway::{Gateways, Target},
-    host::{container_path::Owner, credentials::Credentials, namespace::Namespaces, output_file},
+    host::{
+        container_path::Owner, credentials::Credentials, namespace::Namespaces, output_file,
+        program,
+    },
     mounts::{BindError, HostSource, Mounts, buffers::Buffers},
 };
 use confinement::Baseline;
@@ -239,6 +242,7 @@ impl Container {
                 .map(|text| c_string(text))
                 .collect::<Result<_, _>>()?,
             environment: variables.collect::<Result<_, _>>()?,
+            if_missing: c_string(&if_missing(&arguments, &environment))?,
             confinement: self.confinement(&grants.privileges)?,
         };
         let wanted = Some(&execution.output_file).filter(|path| !path.as_os_str().is_empty());
@@ -320,6 +324,19 @@ impl Container {
             }),
         }
     }
+}
+
+/// What the output file says of a program that the container lacks, beside that.
+fn if_missing(arguments: &[String], environment: &BTreeMap<String, String>) -> String {
+    let path = environment.get("PATH").map_or("", String::as_str);
+    let on_host = arguments.first().and_then(|name| program::find(name, path));
+    on_host.map_or_else(String::new, |found| {
+        format!(
+            "the host has {}, this container does not see it: BindMount or a file gateway can \
+             bring it",
+            found.display()
+        )
+    })
 }
 
 fn within(

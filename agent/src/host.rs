@@ -11,6 +11,7 @@ pub mod namespace;
 pub mod output_file;
 pub mod own_directory;
 pub mod process_limits;
+pub mod program;
 pub mod seccomp;
 pub mod socket_access;
 pub mod sys;

@@ -2,6 +2,7 @@
 
 mod confinement;
 mod error;
+mod missing;
 mod protocol;
 mod serve;
 mod spawn;

@@ -95,6 +95,8 @@ pub struct Command {
     pub arguments: Vec<CString>,
     /// `NAME=value` strings, the whole environment of the process.
     pub environment: Vec<CString>,
+    /// What is worth knowing if the program is not found; may be empty.
+    pub if_missing: CString,
     /// What the process is to be without.
     pub confinement: Confinement,
 }
@@ -105,6 +107,7 @@ impl Command {
         let mut bytes = Vec::new();
         self.confinement.encode(&mut bytes);
         bytes.extend_from_slice(self.directory.as_bytes_with_nul());
+        bytes.extend_from_slice(self.if_missing.as_bytes_with_nul());
         for list in [&self.arguments, &self.environment] {
             for text in list.iter() {
                 bytes.push(1);
@@ -120,12 +123,14 @@ impl Command {
         let mut rest = bytes;
         let confinement = Confinement::decode(&mut rest)?;
         let directory = text(&mut rest)?;
+        let if_missing = text(&mut rest)?;
         let arguments = list(&mut rest)?;
         let environment = list(&mut rest)?;
         (rest.is_empty() && !arguments.is_empty()).then_some(Self {
             directory,
             arguments,
             environment,
+            if_missing,
             confinement,
         })
     }
@@ -195,6 +200,7 @@ mod tests {
             directory: CString::default(),
             arguments: strings(&["", "a b", ""]),
             environment: strings(&["A=1", ""]),
+            if_missing: c"it is elsewhere".into(),
             confinement: Confinement {
                 drop: 5,
                 ..Confinement::default()
@@ -209,13 +215,14 @@ mod tests {
             directory: c"/".into(),
             arguments: strings(&["x"]),
             environment: strings(&["A=1"]),
+            if_missing: CString::default(),
             confinement: Confinement::default(),
         };
         let bytes = command.encode();
         for end in 0..bytes.len() {
             assert_eq!(Command::decode(&bytes[..end]), None, "{end} bytes");
         }
-        // No confinement, no directory, no program.
-        assert_eq!(Command::decode(&[0; 16 + 3]), None);
+        // No confinement, no directory, no remark, no program.
+        assert_eq!(Command::decode(&[0; 16 + 4]), None);
     }
 }

@@ -1,12 +1,14 @@
 //! The way from a spawn request to a running program.
 
 use std::{
-    ffi::{CStr, CString},
+    ffi::{CStr, CString, OsStr},
     io,
     os::{fd::OwnedFd, unix::ffi::OsStrExt as _},
+    path::{Path, PathBuf},
 };
 
 use crate::{
+    missing,
     protocol::{Command, Kind, Message},
     sys,
 };
@@ -43,9 +45,8 @@ impl Child<'_> {
             return self.refuse(Kind::Failed, &error);
         }
         if !self.command.directory.is_empty()
-            && let Err(error) = std::env::set_current_dir(std::ffi::OsStr::from_bytes(
-                self.command.directory.as_bytes(),
-            ))
+            && let Err(error) =
+                std::env::set_current_dir(OsStr::from_bytes(self.command.directory.as_bytes()))
         {
             return self.refuse(Kind::NoDirectory, &error);
         }
@@ -63,13 +64,36 @@ impl Child<'_> {
         {
             return NOT_EXECUTABLE;
         }
-        let program = &self.command.arguments[0];
-        let error = self.execute(program);
-        eprintln!("softwarecontainer: {}: {error}", program.to_string_lossy());
-        if error.raw_os_error() == Some(libc::ENOENT) {
-            NOT_FOUND
-        } else {
-            NOT_EXECUTABLE
+        self.report(&self.execute(&self.command.arguments[0]))
+    }
+
+    /// Says why the program could not be executed; the exit status.
+    fn report(&self, failure: &Failure) -> i32 {
+        let program = self.command.arguments[0].to_string_lossy();
+        match failure {
+            Failure::Interpreter { of, missing } => {
+                // Escaped, because the usual reason is a line that ends like those of DOS.
+                let missing = missing.to_string_lossy();
+                eprintln!(
+                    "softwarecontainer: {}: interpreter of {} not found",
+                    missing.escape_debug(),
+                    of.display()
+                );
+                NOT_FOUND
+            }
+            Failure::NotFound if self.command.if_missing.is_empty() => {
+                eprintln!("softwarecontainer: {program}: {}", no_such_file());
+                NOT_FOUND
+            }
+            Failure::NotFound => {
+                let remark = self.command.if_missing.to_string_lossy();
+                eprintln!("softwarecontainer: {program}: {}; {remark}", no_such_file());
+                NOT_FOUND
+            }
+            Failure::System(error) => {
+                eprintln!("softwarecontainer: {program}: {error}");
+                NOT_EXECUTABLE
+            }
         }
     }
 
@@ -88,16 +112,17 @@ impl Child<'_> {
     }
 
     /// Executes `program`, looked up like execvp(3) does but in the new environment's `PATH`.
-    fn execute(&self, program: &CStr) -> io::Error {
-        let (arguments, environment) = (&self.command.arguments, &self.command.environment);
+    fn execute(&self, program: &CStr) -> Failure {
         if program.to_bytes().contains(&b'/') {
-            return sys::execute(program, arguments, environment);
+            return self.try_one(program);
         }
-        let path = environment
+        let path = self
+            .command
+            .environment
             .iter()
             .find_map(|text| text.to_bytes().strip_prefix(b"PATH="))
             .unwrap_or_default();
-        let mut result = io::Error::from_raw_os_error(libc::ENOENT);
+        let mut result = Failure::NotFound;
         for directory in path
             .split(|&byte| byte == b':')
             .filter(|directory| !directory.is_empty())
@@ -105,13 +130,50 @@ impl Child<'_> {
             let Ok(candidate) = CString::new([directory, b"/", program.to_bytes()].concat()) else {
                 continue;
             };
-            let error = sys::execute(&candidate, arguments, environment);
-            match error.raw_os_error() {
-                Some(libc::ENOENT | libc::ENOTDIR) => {}
-                Some(libc::EACCES) => result = error,
-                _ => return error,
+            match self.try_one(&candidate) {
+                Failure::NotFound => {}
+                Failure::System(error) if error.raw_os_error() == Some(libc::ENOTDIR) => {}
+                Failure::System(error) if error.raw_os_error() == Some(libc::EACCES) => {
+                    result = Failure::System(error);
+                }
+                failure @ Failure::Interpreter { .. } => {
+                    if matches!(result, Failure::NotFound) {
+                        result = failure;
+                    }
+                }
+                failure => return failure,
             }
         }
         result
     }
+
+    fn try_one(&self, program: &CStr) -> Failure {
+        let (arguments, environment) = (&self.command.arguments, &self.command.environment);
+        let error = sys::execute(program, arguments, environment);
+        match error.raw_os_error() {
+            Some(libc::ENOENT) => {
+                let path = Path::new(OsStr::from_bytes(program.to_bytes()));
+                match missing::interpreter(path) {
+                    Some((missing, of)) => Failure::Interpreter { of, missing },
+                    None => Failure::NotFound,
+                }
+            }
+            _ => Failure::System(error),
+        }
+    }
+}
+
+/// Why a program could not be executed.
+#[derive(Debug)]
+enum Failure {
+    /// There is no such file.
+    NotFound,
+    /// The file `of` is there, but what is to run it is not.
+    Interpreter { of: PathBuf, missing: PathBuf },
+    /// execve(2) failed for another reason.
+    System(io::Error),
+}
+
+fn no_such_file() -> io::Error {
+    io::Error::from_raw_os_error(libc::ENOENT)
 }

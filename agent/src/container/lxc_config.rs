@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use softwarecontainer_init::INIT_PATH;
 
-use super::confinement;
+use super::{confinement, rootfs::SystemMount};
 use crate::host::{process_limits::AppLimit, user_namespace::ID_RANGE};
 
 /// Devices that every container has: null, zero, full, random, urandom, tty, ptmx and pseudo
@@ -26,8 +26,8 @@ pub struct Inputs<'a> {
     pub root: &'a Path,
     /// The host's side of `/gateways`.
     pub gateways: &'a Path,
-    /// Host directories that are mounted read-only at the same place.
-    pub system_mounts: &'a [PathBuf],
+    /// Host directories that are mounted read-only.
+    pub system_mounts: &'a [SystemMount],
     /// Files and directories of the container that are hidden by empty ones.
     pub masked_paths: &'a [PathBuf],
     /// The first host user and group ID of the container, if it has a user namespace.
@@ -94,9 +94,9 @@ pub fn items(inputs: &Inputs<'_>) -> Vec<(&'static str, String)> {
 }
 
 fn mounts(inputs: &Inputs<'_>, items: &mut Vec<(&'static str, String)>) {
-    for directory in inputs.system_mounts {
-        let target = directory.strip_prefix("/").unwrap_or(directory);
-        items.push(entry(directory, target, "rbind,ro,nosuid,nodev"));
+    for SystemMount { host, inside } in inputs.system_mounts {
+        let target = inside.strip_prefix("/").unwrap_or(inside);
+        items.push(entry(host, target, "rbind,ro,nosuid,nodev"));
     }
     items.push(entry(
         inputs.gateways,
@@ -160,7 +160,7 @@ mod tests {
     use super::*;
     use crate::host::user_namespace::FIRST_ID;
 
-    fn inputs(system_mounts: &[PathBuf]) -> Inputs<'_> {
+    fn inputs(system_mounts: &[SystemMount]) -> Inputs<'_> {
         Inputs {
             root: Path::new("/run/sc/SC-0/rootfs"),
             gateways: Path::new("/run/sc/SC-0/gateways"),
@@ -202,8 +202,11 @@ mod tests {
 
     #[test]
     fn blanks_in_paths_survive_the_mount_table() {
-        let directories = [PathBuf::from("/opt/my apps")];
-        let wanted = "/opt/my\\040apps opt/my\\040apps none rbind,ro,nosuid,nodev 0 0";
+        let directories = [SystemMount {
+            host: "/opt/my apps".into(),
+            inside: "/run/host/my apps".into(),
+        }];
+        let wanted = "/opt/my\\040apps run/host/my\\040apps none rbind,ro,nosuid,nodev 0 0";
         assert!(
             items(&inputs(&directories))
                 .iter()

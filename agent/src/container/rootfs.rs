@@ -1,30 +1,27 @@
 //! The root tree of a container: a template shared by all, and a writable layer for each.
 
+mod programs;
+mod template;
+
+pub use template::{SystemMount, Template};
+
 use std::{
     fs::{self, OpenOptions, Permissions},
     io::{self, Read as _, Write as _},
-    os::unix::{
-        ffi::OsStrExt as _,
-        fs::{OpenOptionsExt as _, PermissionsExt as _, lchown, symlink},
-    },
+    os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _, lchown},
     path::{Path, PathBuf},
-    process::Command,
 };
 
 use nix::mount::MsFlags;
-use softwarecontainer_init::INIT_PATH;
 
 use crate::{
     error_chain::Chain,
     host::{
         container_path::Owner,
         mount::{MountError, mount_new, remove_with_mounts},
-        mountinfo::points_under,
     },
 };
 
-/// Host directories that every container sees read-only, besides the install prefix.
-const SYSTEM_DIRECTORIES: [&str; 3] = ["usr", "lib", "lib64"];
 /// Directories of the root tree that belong to the container.
 const OWN_DIRECTORIES: [&str; 9] = [
     "dev",
@@ -39,153 +36,6 @@ const OWN_DIRECTORIES: [&str; 9] = [
 ];
 /// File systems with fewer inodes per byte than this could be filled with empty files.
 const BYTES_PER_INODE: u64 = 4096;
-
-/// The part of the root tree that all containers share: busybox, the init, and mount points for the
-/// host's system directories.
-#[derive(Debug)]
-pub struct Template {
-    directory: PathBuf,
-    /// Host directories to mount read-only at the same place.
-    system_directories: Vec<PathBuf>,
-}
-
-impl Template {
-    /// Prepares the template in `directory`, anew if an earlier agent left one.
-    ///
-    /// `prefix` is the install prefix; `init` the init's program file.
-    ///
-    /// # Errors
-    /// [`MountError`] naming the path that could not be prepared.
-    pub fn prepare(directory: &Path, prefix: &Path, init: &Path) -> Result<Self, MountError> {
-        let at = |path: &Path| {
-            let path = path.to_owned();
-            move |e: io::Error| MountError::new("prepare", &path, e)
-        };
-        match fs::remove_dir_all(directory) {
-            Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(at(directory)(e)),
-            _ => {}
-        }
-        for name in ["bin", "sbin"] {
-            let path = directory.join(name);
-            fs::create_dir_all(&path).map_err(at(&path))?;
-        }
-        fs::set_permissions(directory, Permissions::from_mode(0o755)).map_err(at(directory))?;
-        let mut template = Self {
-            directory: directory.to_owned(),
-            system_directories: Vec::new(),
-        };
-        for name in SYSTEM_DIRECTORIES {
-            template
-                .add_system_directory(name)
-                .map_err(at(&Path::new("/").join(name)))?;
-        }
-        template.add_prefix(prefix).map_err(at(prefix))?;
-        template.add_init(init).map_err(at(init))?;
-        template.add_busybox().map_err(at(&directory.join("bin")))?;
-        Ok(template)
-    }
-
-    /// What to mount read-only at the same place, in this order: the host's system directories, and
-    /// what is mounted in them, such as a partition at `/usr/local`. (A user namespace cannot have
-    /// the one without the other, see mount_namespaces(7).)
-    ///
-    /// # Errors
-    /// [`MountError`] when the list of mounts cannot be read.
-    pub fn system_mounts(&self) -> Result<Vec<PathBuf>, MountError> {
-        let mut all = self.system_directories.clone();
-        for point in points_under(&self.system_directories)? {
-            // One that is mounted twice shows the upper one, and so does the container. One whose
-            // mount point was removed shows nothing.
-            if !all.contains(&point) && point.exists() {
-                all.push(point);
-            }
-        }
-        Ok(all)
-    }
-
-    /// On a host with merged `/usr`, `/lib` is a symbolic link, and so it is in the container.
-    fn add_system_directory(&mut self, name: &str) -> io::Result<()> {
-        let (host, own) = (Path::new("/").join(name), self.directory.join(name));
-        match fs::symlink_metadata(&host) {
-            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
-            Err(e) => Err(e),
-            Ok(metadata) if metadata.is_symlink() => symlink(fs::read_link(&host)?, own),
-            Ok(_) => {
-                fs::create_dir_all(own)?;
-                self.system_directories.push(host);
-                Ok(())
-            }
-        }
-    }
-
-    fn add_prefix(&mut self, prefix: &Path) -> io::Result<()> {
-        let covered = self
-            .system_directories
-            .iter()
-            .any(|directory| prefix.starts_with(directory));
-        if covered || !prefix.is_dir() || prefix.parent().is_none() {
-            return Ok(());
-        }
-        if let Ok(relative) = prefix.strip_prefix("/") {
-            fs::create_dir_all(self.directory.join(relative))?;
-            self.system_directories.push(prefix.to_owned());
-        }
-        Ok(())
-    }
-
-    /// A copy, because the program file that a container executes must not be one that the host
-    /// relies on.
-    fn add_init(&self, init: &Path) -> io::Result<()> {
-        let own = self.directory.join(INIT_PATH.trim_start_matches('/'));
-        fs::copy(init, &own)?;
-        fs::set_permissions(own, Permissions::from_mode(0o755))
-    }
-
-    fn add_busybox(&self) -> io::Result<()> {
-        let bin = self.directory.join("bin");
-        let Some(host) = find_busybox() else {
-            log::warn!(
-                "no busybox found on the host: containers get no /bin/busybox and no applets"
-            );
-            return Ok(());
-        };
-        let own = bin.join("busybox");
-        if self
-            .system_directories
-            .iter()
-            .any(|directory| host.starts_with(directory))
-        {
-            symlink(&host, own)?;
-        } else {
-            fs::copy(&host, &own)?;
-            fs::set_permissions(own, Permissions::from_mode(0o755))?;
-        }
-        let output = Command::new(&host).arg("--list").env_clear().output()?;
-        for applet in output.stdout.split(|&byte| byte == b'\n') {
-            let name = Path::new(std::ffi::OsStr::from_bytes(applet));
-            if applet.is_empty() || applet == b"busybox" || name.components().count() != 1 {
-                continue;
-            }
-            match symlink("busybox", bin.join(name)) {
-                Err(e) if e.kind() != io::ErrorKind::AlreadyExists => return Err(e),
-                _ => {}
-            }
-        }
-        Ok(())
-    }
-}
-
-/// The host's busybox, by its real path.
-fn find_busybox() -> Option<PathBuf> {
-    [
-        "/usr/bin/busybox",
-        "/bin/busybox",
-        "/usr/sbin/busybox",
-        "/sbin/busybox",
-    ]
-    .iter()
-    .find_map(|path| fs::canonicalize(path).ok())
-}
 
 /// The directories of one container under the shared mounts directory: a tmpfs with everything that
 /// the container writes to.
@@ -268,7 +118,7 @@ impl Rootfs {
         // The options keep every change a plain file in the upper directory.
         let options = format!(
             "lowerdir={},upperdir={},workdir={},redirect_dir=off,metacopy=off,index=off",
-            template.directory.display(),
+            template.directory().display(),
             upper.display(),
             work.display()
         );

@@ -1,0 +1,146 @@
+//! The part of the root tree that all containers share.
+
+use std::{
+    fs::{self, Permissions},
+    io,
+    os::unix::fs::{PermissionsExt as _, symlink},
+    path::{Path, PathBuf},
+};
+
+use super::programs::Programs;
+use crate::host::{mount::MountError, mountinfo::points_under};
+
+/// Host directories that every container sees read-only, besides the install prefix.
+const SYSTEM_DIRECTORIES: [&str; 3] = ["usr", "lib", "lib64"];
+
+/// A host directory that every container sees read-only.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SystemMount {
+    /// Its path on the host.
+    pub host: PathBuf,
+    /// Its path in containers, absolute.
+    pub inside: PathBuf,
+}
+
+impl SystemMount {
+    fn at_its_own_place(directory: PathBuf) -> Self {
+        Self {
+            inside: directory.clone(),
+            host: directory,
+        }
+    }
+}
+
+/// The part of the root tree that all containers share: busybox, the init, and mount points for the
+/// host's system directories.
+#[derive(Debug)]
+pub struct Template {
+    directory: PathBuf,
+    system_directories: Vec<SystemMount>,
+}
+
+impl Template {
+    /// Prepares the template in `directory`, anew if an earlier agent left one.
+    ///
+    /// `prefix` is the install prefix; `init` the init's program file.
+    ///
+    /// # Errors
+    /// [`MountError`] naming the path that could not be prepared.
+    pub fn prepare(directory: &Path, prefix: &Path, init: &Path) -> Result<Self, MountError> {
+        let at = |path: &Path| {
+            let path = path.to_owned();
+            move |e: io::Error| MountError::new("prepare", &path, e)
+        };
+        match fs::remove_dir_all(directory) {
+            Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(at(directory)(e)),
+            _ => {}
+        }
+        fs::create_dir_all(directory).map_err(at(directory))?;
+        fs::set_permissions(directory, Permissions::from_mode(0o755)).map_err(at(directory))?;
+        let mut template = Self {
+            directory: directory.to_owned(),
+            system_directories: Vec::new(),
+        };
+        for name in SYSTEM_DIRECTORIES {
+            template
+                .add_system_directory(name)
+                .map_err(at(&Path::new("/").join(name)))?;
+        }
+        template.add_prefix(prefix).map_err(at(prefix))?;
+        let programs = Programs::new(directory, &template.system_directories);
+        programs.add_init(init).map_err(at(init))?;
+        programs
+            .add_busybox()
+            .map_err(at(&directory.join("bin/busybox")))?;
+        let more = programs.add_hosts().map_err(at(&directory.join("bin")))?;
+        template.system_directories.extend(more);
+        Ok(template)
+    }
+
+    /// Where it is on the host.
+    pub fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    /// What to mount read-only, in this order: the host's system directories, and what is mounted
+    /// in them, such as a partition at `/usr/local`. (A user namespace cannot have the one without
+    /// the other, see mount_namespaces(7).)
+    ///
+    /// # Errors
+    /// [`MountError`] when the list of mounts cannot be read.
+    pub fn system_mounts(&self) -> Result<Vec<SystemMount>, MountError> {
+        let mut all = self.system_directories.clone();
+        let own: Vec<&Path> = all.iter().map(|mount| mount.host.as_path()).collect();
+        for point in points_under(&own)? {
+            let within = self
+                .system_directories
+                .iter()
+                .find(|mount| point.starts_with(&mount.host));
+            let Some(inside) = within.and_then(|mount| {
+                let below = point.strip_prefix(&mount.host).ok()?;
+                (below != Path::new("")).then(|| mount.inside.join(below))
+            }) else {
+                continue;
+            };
+            // One that is mounted twice shows the upper one, and so does the container. One whose
+            // mount point was removed shows nothing.
+            if !all.iter().any(|mount| mount.host == point) && point.exists() {
+                let host = point;
+                all.push(SystemMount { host, inside });
+            }
+        }
+        Ok(all)
+    }
+
+    /// On a host with merged `/usr`, `/lib` is a symbolic link, and so it is in the container.
+    fn add_system_directory(&mut self, name: &str) -> io::Result<()> {
+        let (host, own) = (Path::new("/").join(name), self.directory.join(name));
+        match fs::symlink_metadata(&host) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
+            Err(e) => Err(e),
+            Ok(metadata) if metadata.is_symlink() => symlink(fs::read_link(&host)?, own),
+            Ok(_) => {
+                fs::create_dir_all(own)?;
+                self.system_directories
+                    .push(SystemMount::at_its_own_place(host));
+                Ok(())
+            }
+        }
+    }
+
+    fn add_prefix(&mut self, prefix: &Path) -> io::Result<()> {
+        let covered = self
+            .system_directories
+            .iter()
+            .any(|mount| prefix.starts_with(&mount.host));
+        if covered || !prefix.is_dir() || prefix.parent().is_none() {
+            return Ok(());
+        }
+        if let Ok(relative) = prefix.strip_prefix("/") {
+            fs::create_dir_all(self.directory.join(relative))?;
+            self.system_directories
+                .push(SystemMount::at_its_own_place(prefix.to_owned()));
+        }
+        Ok(())
+    }
+}
