@@ -3,6 +3,7 @@
 //! Calls on one container come one after the other; those on different ones do not wait for each
 //! other. What blocks runs on worker threads.
 
+mod config;
 mod error;
 
 use std::{
@@ -14,10 +15,10 @@ use std::{
 use smol::lock::{Mutex as AsyncMutex, OnceCell};
 use softwarecontainer_capability::Store;
 
+pub use config::AgentConfig;
 pub use error::AgentError;
 
 use crate::{
-    config::Limits,
     container::{
         Container, Execution, Host,
         options::{self, ContainerOptions},
@@ -33,7 +34,7 @@ type Shared = Arc<AsyncMutex<Option<Container>>>;
 /// All containers, and what they share.
 pub struct Agent {
     store: Store,
-    limits: Limits,
+    config: AgentConfig,
     host: OnceCell<Result<Arc<Host>, String>>,
     containers: Mutex<BTreeMap<i32, Slot>>,
 }
@@ -64,10 +65,10 @@ impl Started {
 
 impl Agent {
     /// An agent without containers that offers the capabilities of `store`.
-    pub fn new(store: Store, limits: Limits) -> Self {
+    pub fn new(store: Store, config: AgentConfig) -> Self {
         Self {
             store,
-            limits,
+            config,
             host: OnceCell::new(),
             containers: Mutex::default(),
         }
@@ -102,7 +103,7 @@ impl Agent {
     /// # Errors
     /// [`AgentError`]; no ID is used up then.
     pub async fn create(&self, config: &str) -> Result<i32, AgentError> {
-        let limit = self.limits.command_length;
+        let limit = self.config.options_length;
         if u32::try_from(config.len()).map_or(true, |size| size > limit) {
             return Err(AgentError::OptionsTooLong {
                 size: config.len(),
@@ -110,7 +111,7 @@ impl Agent {
             });
         }
         let (options, unknown) = options::parse(config)?;
-        let (size, most) = (options.size, self.limits.largest_root_tree);
+        let (size, most) = (options.size, self.config.largest_root_tree);
         if let Some(size) = size.filter(|size| *size > most) {
             return Err(AgentError::RootTreeTooLarge { size, limit: most });
         }
@@ -139,7 +140,7 @@ impl Agent {
     /// The lowest free ID, taken.
     fn reserve(&self) -> Result<i32, AgentError> {
         let mut slots = self.slots();
-        let limit = self.limits.containers;
+        let limit = self.config.containers;
         let ids = 0..i32::try_from(limit).unwrap_or(i32::MAX);
         let free = ids.into_iter().find(|id| !slots.contains_key(id));
         let id = free.ok_or(AgentError::TooMany { limit })?;

@@ -17,6 +17,7 @@ use zbus::{
 };
 
 use caller::{Call, Callers, Identity};
+pub use name::NAME;
 
 use crate::{
     agent::{Agent, AgentError},
@@ -25,8 +26,6 @@ use crate::{
     runtime::SmolRuntime,
 };
 
-/// The agent's name on the bus.
-pub const NAME: &str = "com.pelagicore.SoftwareContainerAgent";
 /// The agent's object.
 pub const PATH: &str = "/com/pelagicore/SoftwareContainerAgent";
 /// How many characters of a program's name are logged.

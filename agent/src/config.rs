@@ -2,100 +2,53 @@
 
 mod bridge;
 mod error;
-mod install;
 mod limits;
 mod reader;
 
 pub use error::ConfigError;
-pub use install::{default_config_file, prefix, sysconf_dir};
-pub use limits::Limits;
 
-use crate::cli::Options;
-use crate::keyfile;
-use reader::Reader;
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
 use softwarecontainer_capability::ManifestSource;
 use softwarecontainer_network::BridgeSettings;
-use std::fs;
-use std::io;
-use std::path::{Path, PathBuf};
-use std::time::Duration;
 
-/// What tells of the host or changes it. (`/proc/sys` and `/proc/sysrq-trigger` are read-only.)
-const MASKED_PATHS: [&str; 13] = [
-    "/proc/acpi",
-    "/proc/bus",
-    "/proc/fs",
-    "/proc/irq",
-    "/proc/kcore",
-    "/proc/key-users",
-    "/proc/keys",
-    "/proc/kmsg",
-    "/proc/latency_stats",
-    "/proc/sched_debug",
-    "/proc/scsi",
-    "/proc/timer_list",
-    "/sys/firmware",
-];
+use crate::{
+    agent::AgentConfig,
+    cli::Options,
+    container::ContainerConfig,
+    host::{seccomp::SeccompProfile, user_namespace::UserNamespace},
+    install::{default_config_file, prefix, sysconf_dir},
+    keyfile,
+};
+use reader::Reader;
 
 /// Everything that can be configured.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Config {
     /// The agent is on the D-Bus session bus instead of the system bus.
     pub use_session_bus: bool,
-    /// How long a container may take to end before it is stopped by force; whole seconds.
-    pub shutdown_timeout: Duration,
-    /// Absolute path of the directory that holds a directory `SC-<id>` for each container; need not
-    /// exist.
-    pub shared_mounts_dir: PathBuf,
-    /// File with more LXC settings for every container. Before [`Config::load`] has looked at the
-    /// file system, `None` stands for the default place and an empty path for no file.
-    pub extra_lxc_config: Option<PathBuf>,
+    /// Calls of one D-Bus client that have no reply yet.
+    pub pending_calls: u32,
     /// Manifests that launchers choose from.
     pub manifests: ManifestSource,
     /// Manifests that are always applied.
     pub default_manifests: ManifestSource,
+    /// Bytes of one manifest file.
+    pub manifest_size: u32,
     /// The containers' network.
     pub bridge: BridgeSettings,
-    /// Absolute path where LXC keeps its containers; `None` for LXC's own default.
-    pub lxc_path: Option<PathBuf>,
-    /// Whether containers get a user namespace.
-    pub user_namespace: UserNamespace,
-    /// Absolute path of the compositor's socket; `None`: the agent's environment tells.
-    pub wayland_socket: Option<PathBuf>,
-    /// Absolute path of the sound server's socket; `None`: the agent's environment tells.
-    pub pulse_socket: Option<PathBuf>,
     /// The seccomp profile of every container (lxc.container.conf(5)).
     pub seccomp_profile: SeccompProfile,
     /// Host directories and files under which apps may be given files; absolute paths.
     pub allowed_host_paths: Vec<PathBuf>,
-    /// Files and directories that are empty in containers; absolute paths of the container.
-    pub masked_paths: Vec<PathBuf>,
-    /// How much of everything there may be.
-    pub limits: Limits,
-}
-
-/// Whether containers get a user namespace.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum UserNamespace {
-    /// Where the kernel allows it.
-    #[default]
-    Auto,
-    /// Always: without one a container is not created.
-    Required,
-    /// Never.
-    Off,
-}
-
-/// Which system calls containers are kept from.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub enum SeccompProfile {
-    /// Those of the installed profile, or, where none is installed, of the agent's own copy.
-    #[default]
-    Default,
-    /// None.
-    Off,
-    /// Those of the profile in this file.
-    File(PathBuf),
+    /// What launchers may ask for.
+    pub agent: AgentConfig,
+    /// How containers are made.
+    pub container: ContainerConfig,
 }
 
 impl Default for Config {
@@ -104,22 +57,17 @@ impl Default for Config {
         let directory = sysconf_dir().join("softwarecontainer");
         Self {
             use_session_bus: false,
-            shutdown_timeout: Duration::from_secs(1),
-            shared_mounts_dir: PathBuf::from("/tmp/container/"),
-            extra_lxc_config: None,
+            pending_calls: 256,
             manifests: ManifestSource::default_place(directory.join("service-manifest.d/")),
             default_manifests: ManifestSource::default_place(
                 directory.join("service-manifest.default.d/"),
             ),
+            manifest_size: 1 << 20,
             bridge: BridgeSettings::default(),
-            lxc_path: None,
-            user_namespace: UserNamespace::Auto,
-            wayland_socket: None,
-            pulse_socket: None,
             seccomp_profile: SeccompProfile::Default,
             allowed_host_paths: vec![PathBuf::from("/")],
-            masked_paths: MASKED_PATHS.iter().map(PathBuf::from).collect(),
-            limits: Limits::default(),
+            agent: AgentConfig::default(),
+            container: ContainerConfig::default(),
         }
     }
 }
@@ -141,13 +89,13 @@ impl Config {
         if options.user.is_some() {
             notices.push("option --user is deprecated and has no effect".to_owned());
         }
-        config.extra_lxc_config = find(
-            config.extra_lxc_config,
+        config.container.extra_lxc_config = find(
+            config.container.extra_lxc_config,
             sysconf_dir().join("softwarecontainer/softwarecontainer.conf"),
             "more LXC settings",
             &mut notices,
         )?;
-        config.seccomp_profile.find(&mut notices)?;
+        config.seccomp_profile = find_profile(config.seccomp_profile, &mut notices)?;
         Ok((config, notices))
     }
 
@@ -178,10 +126,11 @@ impl Config {
         let mut reader = Reader::new(file, &key_file)?;
         let mut config = Self::default();
         reader.bool("use-session-bus", &mut config.use_session_bus)?;
-        reader.seconds("shutdown-timeout", &mut config.shutdown_timeout)?;
-        reader.absolute_path("shared-mounts-dir", &mut config.shared_mounts_dir)?;
+        let container = &mut config.container;
+        reader.seconds("shutdown-timeout", &mut container.shutdown_timeout)?;
+        reader.absolute_path("shared-mounts-dir", &mut container.shared_mounts_dir)?;
         let extra_lxc_config = reader.string("deprecated-lxc-config-path")?;
-        config.extra_lxc_config = extra_lxc_config.map(PathBuf::from);
+        container.extra_lxc_config = extra_lxc_config.map(PathBuf::from);
         if let Some(path) = reader.string("service-manifest-dir")? {
             config.manifests = ManifestSource::named(path);
         }
@@ -190,9 +139,12 @@ impl Config {
         }
         config.bridge = bridge::read(&mut reader)?;
         for (key, target) in [
-            ("lxc-path", &mut config.lxc_path),
-            ("wayland-socket", &mut config.wayland_socket),
-            ("pulse-socket", &mut config.pulse_socket),
+            ("lxc-path", &mut config.container.lxc_path),
+            (
+                "wayland-socket",
+                &mut config.container.gateways.wayland_socket,
+            ),
+            ("pulse-socket", &mut config.container.gateways.pulse_socket),
         ] {
             let mut path = PathBuf::new();
             if reader.absolute_path(key, &mut path)? {
@@ -201,7 +153,7 @@ impl Config {
         }
         reader.choice(
             "user-namespace",
-            &mut config.user_namespace,
+            &mut config.container.user_namespace,
             &[
                 ("auto", UserNamespace::Auto),
                 ("required", UserNamespace::Required),
@@ -213,9 +165,20 @@ impl Config {
             Some(path) if path.is_empty() => SeccompProfile::Off,
             Some(path) => SeccompProfile::File(path.into()),
         };
+        let container = &mut config.container;
         reader.absolute_paths("allowed-host-paths", &mut config.allowed_host_paths)?;
-        reader.paths_below("masked-paths", &["/proc", "/sys"], &mut config.masked_paths)?;
-        config.limits = Limits::read(&mut reader)?;
+        reader.paths_below(
+            "masked-paths",
+            &["/proc", "/sys"],
+            &mut container.masked_paths,
+        )?;
+        reader.number(
+            "max-manifest-size",
+            &mut config.manifest_size,
+            1024..=64 << 20,
+        )?;
+        reader.number("max-pending-calls", &mut config.pending_calls, 1..=65536)?;
+        limits::read(&mut reader, &mut config.agent, container)?;
         reader.finish()?;
         Ok(config)
     }
@@ -228,26 +191,27 @@ impl Config {
             self.default_manifests = ManifestSource::named(path);
         }
         if let Some(seconds) = options.timeout {
-            self.shutdown_timeout = Duration::from_secs(seconds.into());
+            self.container.shutdown_timeout = Duration::from_secs(seconds.into());
         }
         self.use_session_bus |= options.session_bus;
     }
 }
 
-impl SeccompProfile {
-    /// Looks for the file: it must exist if someone has named it, and may be absent at its default
-    /// place.
-    fn find(&mut self, notices: &mut Vec<String>) -> Result<(), ConfigError> {
-        let named = match self {
-            Self::Off => return Ok(()),
-            Self::Default => None,
-            Self::File(path) => Some(std::mem::take(path)),
-        };
-        let default = prefix().join("share/softwarecontainer/seccomp.profile");
-        let what = "the seccomp profile; the agent's own copy is used";
-        *self = find(named, default, what, notices)?.map_or(Self::Default, Self::File);
-        Ok(())
-    }
+/// Looks for the file of the seccomp profile: it must exist if someone has named it, and may be
+/// absent at its default place.
+fn find_profile(
+    profile: SeccompProfile,
+    notices: &mut Vec<String>,
+) -> Result<SeccompProfile, ConfigError> {
+    let named = match profile {
+        SeccompProfile::Off => return Ok(SeccompProfile::Off),
+        SeccompProfile::Default => None,
+        SeccompProfile::File(path) => Some(path),
+    };
+    let default = prefix().join("share/softwarecontainer/seccomp.profile");
+    let what = "the seccomp profile; the agent's own copy is used";
+    let found = find(named, default, what, notices)?;
+    Ok(found.map_or(SeccompProfile::Default, SeccompProfile::File))
 }
 
 /// The file to use: it must exist if someone has `named` it, and may be absent at its `default`

@@ -1,5 +1,6 @@
 //! One container: made, used and removed by blocking calls, one at a time.
 
+mod config;
 mod confinement;
 mod destroy;
 pub mod error;
@@ -28,6 +29,7 @@ use softwarecontainer_init::{Command, Confinement};
 use softwarecontainer_lxc as lxc;
 use softwarecontainer_network::Network;
 
+pub use config::{ContainerConfig, ContainerLimits};
 pub use error::ContainerError;
 pub use lifecycle::Host;
 
@@ -186,7 +188,7 @@ impl Container {
             sockets: &self.host.sockets,
             home: &self.host.home,
             filters: &self.host.filters,
-            config: &self.host.config,
+            config: &self.host.config.gateways,
         })
     }
 

@@ -20,8 +20,8 @@ use softwarecontainer_network::LateNetwork;
 use crate::{
     agent::Agent,
     bus,
-    config::{self, Config},
-    container::{Host, processes::Ended, rootfs::Template, stale},
+    config::Config,
+    container::{ContainerConfig, Host, processes::Ended, rootfs::Template, stale},
     error_chain::Chain,
     gateway::watch::SocketWatch,
     host::{
@@ -33,6 +33,7 @@ use crate::{
         user_namespace,
         walk::WritableDirectories,
     },
+    install::prefix,
     mounts::{HostPaths, unwritten::Unwritten},
     runtime::unblock,
 };
@@ -85,7 +86,7 @@ pub fn run(config: Config) -> Result<(), DaemonError> {
     let store = Store::load_within(
         &config.manifests,
         &config.default_manifests,
-        config.limits.manifest_size,
+        config.manifest_size,
     )?;
     for warning in store.warnings() {
         log::warn!("{warning}");
@@ -103,13 +104,13 @@ async fn serve(
     executor: Arc<Executor<'static>>,
 ) -> Result<(), DaemonError> {
     let (ended_sender, ended) = smol::channel::unbounded();
-    let agent = Arc::new(Agent::new(store, config.limits));
-    let (session, pending_calls) = (config.use_session_bus, config.limits.pending_calls);
+    let agent = Arc::new(Agent::new(store, config.agent));
+    let (session, pending_calls) = (config.use_session_bus, config.pending_calls);
     // The name comes first: who does not get it must not touch the containers of the agent that has
     // it. Calls that come before everything is prepared are answered, except that Create waits.
     let connection = bus::serve(session, agent.clone(), executor.clone(), pending_calls).await?;
     // Held until the end.
-    let own = Own::take(&config)?;
+    let own = Own::take(&config.container)?;
     let (lxc_path, own_paths) = (own.lxc_path.clone(), own.paths());
     let telling = executor.spawn(bus::tell_ends(connection.clone(), ended));
     let preparing = executor.clone();
@@ -140,7 +141,7 @@ struct Own {
 }
 
 impl Own {
-    fn take(config: &Config) -> Result<Self, OwnDirectoryError> {
+    fn take(config: &ContainerConfig) -> Result<Self, OwnDirectoryError> {
         let lxc_path = config
             .lxc_path
             .clone()
@@ -173,18 +174,19 @@ fn prepare(
     ended: smol::channel::Sender<Ended>,
 ) -> Result<Host, String> {
     let unwritten = Arc::new(Unwritten::default());
-    for error in stale::remove_all(&lxc_path, &config.shared_mounts_dir, &unwritten) {
+    for error in stale::remove_all(&lxc_path, &config.container.shared_mounts_dir, &unwritten) {
         log::error!("removing what an earlier agent left: {}", Chain(&error));
     }
     let writable = WritableDirectories::default();
     // Apps write to their root trees there.
-    writable.add(&config.shared_mounts_dir);
+    writable.add(&config.container.shared_mounts_dir);
     let init = init_program();
-    let template_dir = config.shared_mounts_dir.join("template");
-    let template = Template::prepare(&template_dir, &config::prefix(), &init)
-        .map_err(|error| error.to_string())?;
-    let seccomp_profile = seccomp::profile_file(&config.seccomp_profile, &config.shared_mounts_dir)
-        .map_err(|error| error.to_string())?;
+    let template_dir = config.container.shared_mounts_dir.join("template");
+    let template =
+        Template::prepare(&template_dir, &prefix(), &init).map_err(|error| error.to_string())?;
+    let seccomp_profile =
+        seccomp::profile_file(&config.seccomp_profile, &config.container.shared_mounts_dir)
+            .map_err(|error| error.to_string())?;
     let no_user_namespaces = user_namespace::obstacle();
     if let Some(why) = &no_user_namespaces {
         log::warn!("containers share the host's user namespace: {why}");
@@ -208,17 +210,17 @@ fn prepare(
         no_user_namespaces,
         kernel_lacks,
         paths: HostPaths {
-            allowed: config.allowed_host_paths.clone(),
+            allowed: config.allowed_host_paths,
             own,
             writable,
         },
         unwritten,
         filters: Filters::new(seccomp_profile.is_some()),
         seccomp_profile,
-        app_limits: process_limits::find(config.limits.open_files),
+        app_limits: process_limits::find(config.container.limits.open_files),
         executor,
         ended,
-        config,
+        config: config.container,
     })
 }
 
@@ -231,11 +233,9 @@ fn init_program() -> PathBuf {
     let beside = std::env::current_exe()
         .ok()
         .map(|own| own.with_file_name(NAME));
-    beside.filter(|path| path.exists()).unwrap_or_else(|| {
-        config::prefix()
-            .join("libexec/softwarecontainer")
-            .join(NAME)
-    })
+    beside
+        .filter(|path| path.exists())
+        .unwrap_or_else(|| prefix().join("libexec/softwarecontainer").join(NAME))
 }
 
 fn stop_signals() -> io::Result<OwnedFd> {

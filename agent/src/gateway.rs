@@ -11,6 +11,7 @@
 mod all;
 #[cfg(feature = "gateway-cgroups")]
 pub mod cgroups;
+mod config;
 mod contract;
 #[cfg(feature = "gateway-dbus")]
 mod dbus;
@@ -37,6 +38,7 @@ pub mod watch;
 mod wayland;
 
 pub use all::Gateways;
+pub use config::GatewaysConfig;
 pub use contract::{Gateway, ProcessGrants};
 pub use error::{Cause, GatewayError};
 pub use target::Target;

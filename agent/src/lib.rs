@@ -12,6 +12,7 @@ pub mod daemon;
 pub mod error_chain;
 pub mod gateway;
 pub mod host;
+pub mod install;
 pub mod keyfile;
 pub mod logging;
 pub mod mounts;

@@ -11,7 +11,7 @@ FLOORS = (
     ("mounts", ("mounts",)),
     ("host", ("host",)),
     # Of use to every floor, knows none.
-    ("base", ("command_line", "keyfile", "logging", "runtime")),
+    ("base", ("command_line", "error_chain", "install", "keyfile", "logging", "runtime")),
 )
 
 # Which other crates of the workspace each one may use.

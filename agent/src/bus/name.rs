@@ -8,8 +8,10 @@ use std::{
 use smol::Timer;
 use zbus::{Connection, fdo::RequestNameFlags};
 
-use super::{NAME, caller};
+use super::caller;
 
+/// The agent's name on the bus.
+pub const NAME: &str = "com.pelagicore.SoftwareContainerAgent";
 /// How long the name of an agent that has ended may stay taken.
 const ORPHAN_LIMIT: Duration = Duration::from_secs(5);
 /// The pause between two tries.

@@ -1,7 +1,7 @@
 //! Tests of the configuration file and its precedence.
 
 use super::*;
-use crate::error_chain::Chain;
+use crate::{container::ContainerLimits, error_chain::Chain, gateway::GatewaysConfig};
 use proptest::prelude::*;
 use std::net::Ipv4Addr;
 use tempfile::TempDir;
@@ -30,8 +30,11 @@ fn no_key_is_mandatory() {
 fn the_defaults_are_the_documented_ones() {
     let config = Config::default();
     assert!(!config.use_session_bus);
-    assert_eq!(config.shutdown_timeout, Duration::from_secs(1));
-    assert_eq!(config.shared_mounts_dir, Path::new("/tmp/container/"));
+    assert_eq!(config.container.shutdown_timeout, Duration::from_secs(1));
+    assert_eq!(
+        config.container.shared_mounts_dir,
+        Path::new("/tmp/container/")
+    );
     assert!(
         config
             .manifests
@@ -75,11 +78,10 @@ fn every_key_is_read() {
     let config = parse(ALL_KEYS).unwrap();
     let expected = Config {
         use_session_bus: true,
-        shutdown_timeout: Duration::from_secs(5),
-        shared_mounts_dir: "/run/sc/".into(),
-        extra_lxc_config: Some("/l.conf".into()),
+        pending_calls: 16,
         manifests: ManifestSource::named("/m"),
         default_manifests: ManifestSource::named("/d.json"),
+        manifest_size: 65536,
         bridge: BridgeSettings {
             create: false,
             device: "br-sc".into(),
@@ -88,26 +90,34 @@ fn every_key_is_read() {
             network: Ipv4Addr::new(172, 16, 0, 0),
             ip6: Some(("fd00:3::1".parse().unwrap(), 64)),
         },
-        lxc_path: Some("/var/lib/x".into()),
-        user_namespace: UserNamespace::Required,
-        wayland_socket: Some("/run/w/display".into()),
-        pulse_socket: Some("/run/p/native".into()),
         seccomp_profile: SeccompProfile::File("/s.profile".into()),
         allowed_host_paths: vec!["/opt/apps".into(), "/run/user".into()],
-        masked_paths: vec!["/proc/keys".into(), "/sys/kernel".into()],
-        limits: Limits {
+        agent: AgentConfig {
             containers: 8,
-            processes: 100,
-            open_files: 256,
-            environment_size: 4096,
-            command_length: 2048,
-            manifest_size: 65536,
-            pending_calls: 16,
-            connections: 500,
-            bus_connections: 20,
-            root_tree_size: 2_000_000,
+            options_length: 2048,
             largest_root_tree: 3_000_000_000_000,
-            dev_size: Some(70_000),
+        },
+        container: ContainerConfig {
+            shutdown_timeout: Duration::from_secs(5),
+            shared_mounts_dir: "/run/sc/".into(),
+            extra_lxc_config: Some("/l.conf".into()),
+            lxc_path: Some("/var/lib/x".into()),
+            user_namespace: UserNamespace::Required,
+            masked_paths: vec!["/proc/keys".into(), "/sys/kernel".into()],
+            limits: ContainerLimits {
+                processes: 100,
+                open_files: 256,
+                environment_size: 4096,
+                command_length: 2048,
+                root_tree_size: 2_000_000,
+                dev_size: Some(70_000),
+            },
+            gateways: GatewaysConfig {
+                wayland_socket: Some("/run/w/display".into()),
+                pulse_socket: Some("/run/p/native".into()),
+                connections: 500,
+                bus_connections: 20,
+            },
         },
     };
     assert_eq!(config, expected);
@@ -245,6 +255,7 @@ fn of_equal_keys_the_last_one_counts() {
     assert_eq!(
         parse("shutdown-timeout = 2\nshutdown-timeout = 3")
             .unwrap()
+            .container
             .shutdown_timeout,
         Duration::from_secs(3)
     );
@@ -268,7 +279,7 @@ fn the_command_line_wins_over_the_file_and_the_file_over_the_default() {
         ..Options::default()
     };
     let (config, _) = Config::load(&options).unwrap();
-    assert_eq!(config.shutdown_timeout, Duration::from_secs(7));
+    assert_eq!(config.container.shutdown_timeout, Duration::from_secs(7));
     assert_eq!(config.manifests, ManifestSource::named("/file"));
     assert_eq!(
         config.default_manifests,
@@ -280,7 +291,7 @@ fn the_command_line_wins_over_the_file_and_the_file_over_the_default() {
     options.manifest_dir = Some("/line".into());
     options.session_bus = true;
     let (config, _) = Config::load(&options).unwrap();
-    assert_eq!(config.shutdown_timeout, Duration::from_secs(9));
+    assert_eq!(config.container.shutdown_timeout, Duration::from_secs(9));
     assert_eq!(config.manifests, ManifestSource::named("/line"));
     assert!(config.use_session_bus);
 }
@@ -362,7 +373,13 @@ fn bridge_mask(bits: u8) -> Ipv4Addr {
 
 #[test]
 fn only_what_is_in_proc_and_sys_can_be_masked() {
-    assert!(parse("masked-paths =\n").unwrap().masked_paths.is_empty());
+    assert!(
+        parse("masked-paths =\n")
+            .unwrap()
+            .container
+            .masked_paths
+            .is_empty()
+    );
     for wrong in [
         "/etc/shadow",
         "/proc",

@@ -13,6 +13,7 @@ use softwarecontainer_network::{LateNetwork, Network, NetworkError};
 
 use super::{
     Container, ContainerError, INIT_LIMIT, State,
+    config::ContainerConfig,
     confinement::Baseline,
     init_link::{InitLink, Listener},
     lxc_config,
@@ -22,7 +23,6 @@ use super::{
     rootfs::{Rootfs, Template},
 };
 use crate::{
-    config::Config,
     gateway::{Gateways, watch::SocketWatch},
     host::{
         apparmor,
@@ -48,8 +48,8 @@ const LOG_EXCERPT: usize = 600;
 /// What all containers share.
 #[derive(Debug)]
 pub struct Host {
-    /// The agent's configuration.
-    pub config: Config,
+    /// What the agent's configuration says of containers.
+    pub config: ContainerConfig,
     /// The shared part of the root tree.
     pub template: Template,
     /// The bridge and what goes with it.

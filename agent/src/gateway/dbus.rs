@@ -94,7 +94,7 @@ impl Dbus {
             let options = host::options(
                 target.name,
                 target.home.clone(),
-                target.config.limits.bus_connections,
+                target.config.bus_connections,
             )?;
             self.proxy = Some(Proxy::start(options).map_err(failed)?);
         }

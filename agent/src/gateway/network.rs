@@ -93,7 +93,7 @@ impl Gateway for Connection {
         to: &NetworkSettings,
     ) -> Result<(), GatewayError> {
         let (network, namespace) = (target.network, target.namespaces.network());
-        let connections = target.config.limits.connections;
+        let connections = target.config.connections;
         self.set(network, target.id, namespace, to, connections)
             .map_err(|error| GatewayError::new(NetworkSettings::ID, Box::new(error)))
     }

@@ -8,12 +8,12 @@ use std::{collections::BTreeMap, env, path::PathBuf};
 use softwarecontainer_capability::{Settings as _, gateway::pulseaudio::PulseAudioSettings};
 
 use super::{
+    config::GatewaysConfig,
     contract::{Gateway, ProcessGrants},
     error::{Cause, GatewayError},
     host_socket::{GATEWAYS, HostSocket},
     target::Target,
 };
-use crate::config::Config;
 
 /// The socket's name in the container.
 const NAME: &str = "pulse_socket";
@@ -75,7 +75,7 @@ fn environment(settings: &PulseAudioSettings) -> BTreeMap<String, String> {
 }
 
 /// The socket on the host.
-pub fn place(config: &Config) -> Result<PathBuf, Cause> {
+pub fn place(config: &GatewaysConfig) -> Result<PathBuf, Cause> {
     match &config.pulse_socket {
         Some(path) => Ok(path.clone()),
         None => in_variable(env::var("PULSE_SERVER").ok().as_deref()),

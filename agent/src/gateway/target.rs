@@ -5,9 +5,8 @@ use std::{path::PathBuf, sync::Arc};
 use softwarecontainer_lxc as lxc;
 use softwarecontainer_network::Network;
 
-use super::watch::SocketWatch;
+use super::{config::GatewaysConfig, watch::SocketWatch};
 use crate::{
-    config::Config,
     host::{cgroup::Home, container_path::Owner, namespace::Namespaces, seccomp::Filters},
     mounts::Mounts,
 };
@@ -41,6 +40,6 @@ pub struct Target<'a> {
     pub home: &'a Arc<Home>,
     /// The filters on system calls of processes.
     pub filters: &'a Filters,
-    /// The agent's configuration.
-    pub config: &'a Config,
+    /// What the agent's configuration says to gateways.
+    pub config: &'a GatewaysConfig,
 }

@@ -9,12 +9,12 @@ use std::{
 use softwarecontainer_capability::{Settings as _, gateway::wayland::WaylandSettings};
 
 use super::{
+    config::GatewaysConfig,
     contract::{Gateway, ProcessGrants},
     error::{Cause, GatewayError},
     host_socket::{GATEWAYS, HostSocket},
     target::Target,
 };
-use crate::config::Config;
 
 /// The wayland gateway of one container.
 #[derive(Debug, Default)]
@@ -69,7 +69,7 @@ impl Wayland {
 }
 
 /// The variables that lead an app to the socket.
-fn environment(settings: &WaylandSettings, config: &Config) -> BTreeMap<String, String> {
+fn environment(settings: &WaylandSettings, config: &GatewaysConfig) -> BTreeMap<String, String> {
     match place(config) {
         Ok((_, name)) if settings.enabled => BTreeMap::from([
             ("XDG_RUNTIME_DIR".to_owned(), GATEWAYS.to_owned()),
@@ -80,7 +80,7 @@ fn environment(settings: &WaylandSettings, config: &Config) -> BTreeMap<String, 
 }
 
 /// The socket on the host, and its name in the container.
-pub fn place(config: &Config) -> Result<(PathBuf, String), Cause> {
+pub fn place(config: &GatewaysConfig) -> Result<(PathBuf, String), Cause> {
     let variable = |name: &str| env::var_os(name).filter(|value| !value.is_empty());
     let path = match &config.wayland_socket {
         Some(path) => path.clone(),
@@ -145,9 +145,9 @@ mod tests {
 
     #[test]
     fn configured_socket_goes_first_and_keeps_its_name_in_the_container() {
-        let config = Config {
+        let config = GatewaysConfig {
             wayland_socket: Some("/run/weston/display".into()),
-            ..Config::default()
+            ..GatewaysConfig::default()
         };
         let found = place(&config).unwrap();
         assert_eq!(found, ("/run/weston/display".into(), "display".to_owned()));

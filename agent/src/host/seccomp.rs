@@ -19,7 +19,17 @@ use libseccomp::{
 };
 use softwarecontainer_capability::privilege::SystemCall;
 
-use crate::config::SeccompProfile;
+/// Which system calls containers are kept from.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum SeccompProfile {
+    /// Those of the installed profile, or, where none is installed, of the agent's own copy.
+    #[default]
+    Default,
+    /// None.
+    Off,
+    /// Those of the profile in this file.
+    File(PathBuf),
+}
 
 /// New user, PID, network and IPC namespaces: what browsers' and others' sandboxes are made of.
 const NAMESPACES: [libc::c_int; 4] = [

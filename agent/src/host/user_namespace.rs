@@ -2,7 +2,17 @@
 
 use std::{fs, path::Path};
 
-use crate::config::UserNamespace;
+/// Whether containers get a user namespace.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum UserNamespace {
+    /// Where the kernel allows it.
+    #[default]
+    Auto,
+    /// Always: without one a container is not created.
+    Required,
+    /// Never.
+    Off,
+}
 
 /// How many user and group IDs a container has.
 pub const ID_RANGE: u32 = 65536;

@@ -13,7 +13,7 @@ use softwarecontainer_dbus_proxy::{
 };
 
 use super::super::error::Cause;
-use crate::{config, host::cgroup::Home};
+use crate::{host::cgroup::Home, install};
 
 /// The variable that names the proxy's program file, for an agent that is run from a build tree.
 const PROGRAM_VARIABLE: &str = "SOFTWARECONTAINER_DBUS_PROXY";
@@ -116,7 +116,7 @@ fn program() -> PathBuf {
     let beside = env::current_exe()
         .ok()
         .map(|own| own.with_file_name(PROGRAM));
-    let installed = config::prefix()
+    let installed = install::prefix()
         .join("libexec/softwarecontainer")
         .join(PROGRAM);
     beside.filter(|path| path.exists()).unwrap_or(installed)

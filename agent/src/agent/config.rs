@@ -1,0 +1,22 @@
+//! What the agent's configuration says to the agent itself.
+
+/// Bounds of what launchers may ask for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AgentConfig {
+    /// Containers at the same time.
+    pub containers: u32,
+    /// Bytes of the options of `Create`.
+    pub options_length: u32,
+    /// The largest root tree that `Create` may ask for, in bytes.
+    pub largest_root_tree: u64,
+}
+
+impl Default for AgentConfig {
+    fn default() -> Self {
+        Self {
+            containers: 256,
+            options_length: 64 << 10,
+            largest_root_tree: 1 << 30,
+        }
+    }
+}

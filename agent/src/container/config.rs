@@ -1,0 +1,90 @@
+//! What the agent's configuration says of containers.
+
+use std::{path::PathBuf, time::Duration};
+
+use crate::{gateway::GatewaysConfig, host::user_namespace::UserNamespace};
+
+/// What tells of the host or changes it. (`/proc/sys` and `/proc/sysrq-trigger` are read-only.)
+const MASKED_PATHS: [&str; 13] = [
+    "/proc/acpi",
+    "/proc/bus",
+    "/proc/fs",
+    "/proc/irq",
+    "/proc/kcore",
+    "/proc/key-users",
+    "/proc/keys",
+    "/proc/kmsg",
+    "/proc/latency_stats",
+    "/proc/sched_debug",
+    "/proc/scsi",
+    "/proc/timer_list",
+    "/sys/firmware",
+];
+
+/// What the agent's configuration says of containers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ContainerConfig {
+    /// How long a container may take to end before it is stopped by force; whole seconds.
+    pub shutdown_timeout: Duration,
+    /// Absolute path of the directory that holds a directory `SC-<id>` for each container; need not
+    /// exist.
+    pub shared_mounts_dir: PathBuf,
+    /// File with more LXC settings for every container. While the configuration is read, `None`
+    /// stands for the default place and an empty path for no file.
+    pub extra_lxc_config: Option<PathBuf>,
+    /// Absolute path where LXC keeps its containers; `None` for LXC's own default.
+    pub lxc_path: Option<PathBuf>,
+    /// Whether containers get a user namespace.
+    pub user_namespace: UserNamespace,
+    /// Files and directories that are empty in containers; absolute paths of the container.
+    pub masked_paths: Vec<PathBuf>,
+    /// How much of everything a container may have.
+    pub limits: ContainerLimits,
+    /// What gateways are told.
+    pub gateways: GatewaysConfig,
+}
+
+/// Bounds that keep a wrong launcher or a hostile app from using up the host.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ContainerLimits {
+    /// Processes and threads in a container, its init included.
+    pub processes: u32,
+    /// File descriptors of one process in a container.
+    pub open_files: u32,
+    /// Bytes of all variables of one `Execute`, those of gateways included.
+    pub environment_size: u32,
+    /// Bytes of a command line.
+    pub command_length: u32,
+    /// Bytes of a container's root tree and write buffers together, if `Create` does not say.
+    pub root_tree_size: u64,
+    /// Bytes of a container's `/dev`; `None` for what liblxc makes it.
+    pub dev_size: Option<u64>,
+}
+
+impl Default for ContainerConfig {
+    fn default() -> Self {
+        Self {
+            shutdown_timeout: Duration::from_secs(1),
+            shared_mounts_dir: PathBuf::from("/tmp/container/"),
+            extra_lxc_config: None,
+            lxc_path: None,
+            user_namespace: UserNamespace::Auto,
+            masked_paths: MASKED_PATHS.iter().map(PathBuf::from).collect(),
+            limits: ContainerLimits::default(),
+            gateways: GatewaysConfig::default(),
+        }
+    }
+}
+
+impl Default for ContainerLimits {
+    fn default() -> Self {
+        Self {
+            processes: 1024,
+            open_files: 4096,
+            environment_size: 256 << 10,
+            command_length: 64 << 10,
+            root_tree_size: 100 << 20,
+            dev_size: None,
+        }
+    }
+}

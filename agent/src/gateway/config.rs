@@ -1,0 +1,28 @@
+//! What the agent's configuration says to gateways.
+
+use std::path::PathBuf;
+
+/// What the agent's configuration says to gateways, for all containers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GatewaysConfig {
+    /// Absolute path of the compositor's socket; `None`: the agent's environment tells.
+    pub wayland_socket: Option<PathBuf>,
+    /// Absolute path of the sound server's socket; `None`: the agent's environment tells.
+    pub pulse_socket: Option<PathBuf>,
+    /// Network connections that one container has begun and that are tracked, for each family of
+    /// addresses.
+    pub connections: u32,
+    /// Connections of one container to the host's buses.
+    pub bus_connections: u32,
+}
+
+impl Default for GatewaysConfig {
+    fn default() -> Self {
+        Self {
+            wayland_socket: None,
+            pulse_socket: None,
+            connections: 4096,
+            bus_connections: 32,
+        }
+    }
+}
