@@ -45,8 +45,9 @@ lint: ## Format, clippy, shellcheck and the files' own checks
 
 check: lint test ## Everything but the boot test
 
-yocto-check: ## Check the Yocto layer, and build it where OE_CORE, BITBAKE, META_OE, META_VIRTUALIZATION name its trees
-	OE_CORE='$(OE_CORE)' BITBAKE='$(BITBAKE)' META_OE='$(META_OE)' META_VIRTUALIZATION='$(META_VIRTUALIZATION)' yocto-check/run
+yocto-check: ## Check the Yocto layer, and build it where TREES has OpenEmbedded's
+	TREES='$(TREES)' OE_CORE='$(OE_CORE)' BITBAKE='$(BITBAKE)' META_OE='$(META_OE)' META_VIRTUALIZATION='$(META_VIRTUALIZATION)' \
+		META_RUST_BIN='$(META_RUST_BIN)' yocto-check/run
 
 bench: setup ## Measure speed and size
 	$(CARGO) build --release --workspace

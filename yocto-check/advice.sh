@@ -11,15 +11,15 @@ advice() {
     oelint) echo "mend the line it names; what shall stay as it is goes into yocto-check/oelint with a reason" ;;
     kas) echo "kas's last lines name file and key; a commit that is missing in a tree: fetch its branch there" ;;
     host-tools) echo "the first line that is an error names the package or the mirror" ;;
-    parse) echo "is it a recipe masked in yocto-check/masks.sh that is needed now? Else mend the recipe that bitbake names" ;;
+    parse) echo "is it a recipe masked in yocto-check/bitbake.sh that is needed now? Else mend the recipe that bitbake names" ;;
     sanity) echo "see classes-global/softwarecontainer-sanity.bbclass: it has to warn once, and not when it is told to be silent" ;;
     fetch) echo "bitbake names the URI; a wrong checksum: see crates" ;;
-    build | ptest) echo "the failed task's log is named above (below $dir/build/tmp/work); a new dependency needs a stand-in in meta-sc-hosttools" ;;
+    build | ptest) echo "the failed task's log is named above (below $dir/builds); a new dependency needs a stand-in in meta-sc-hosttools" ;;
     contents) echo "read the difference; if it is intended: cp $dir/packages yocto-check/expected/packages" ;;
     broken-manifest) echo "the build must fail, and with file, line and column: see softwarecontainer-manifest.bbclass" ;;
-    image) echo "$dir/build/tmp/work/qemuarm64-*/sc-check-image/*/temp/log.do_rootfs has what apt and the maintainer scripts said" ;;
-    boot) echo "'not ok' in $log/boot says what; consoles and journals are in $dir/boot-report" ;;
-    graph) echo "'Nothing PROVIDES': a recipe that yocto-check/masks.sh leaves out is needed, or no layer has it" ;;
+    image) echo "$dir/builds/image/tmp/work/*/sc-check-image/*/temp/log.do_rootfs has what apt and the maintainer scripts said" ;;
+    boot | ptest-boot) echo "'not ok' in $log/$1 says what; consoles and journals are in $dir/${1%-*}-report" ;;
+    graph) echo "'Nothing PROVIDES': a recipe that yocto-check/bitbake.sh leaves out is needed, or no layer has it" ;;
     check-layer) echo "the test that is ERROR or FAIL above says which recipe or file; signatures: see the kernel's .bbappend" ;;
     *) echo "see the log" ;;
     esac

@@ -3,11 +3,11 @@ LICENSE = "CLOSED"
 
 SRC_URI = "file://apt.conf"
 
-S = "${UNPACKDIR}"
+S = "${@d.getVar('UNPACKDIR') or d.getVar('WORKDIR')}"
 
 inherit native
 
 do_install() {
     install -d ${D}${sysconfdir}/apt
-    sed -e 's,@HOSTTOOLS@,${SC_HOSTTOOLS_DIR},g' -e 's,@APTDIR@,${TOPDIR}/apt,' ${S}/apt.conf > ${D}${sysconfdir}/apt/apt.conf.sample
+    sed -e 's,@HOSTTOOLS@,${SC_HOSTTOOLS_DIR},g' ${S}/apt.conf > ${D}${sysconfdir}/apt/apt.conf.sample
 }

@@ -15,4 +15,4 @@ deltask do_populate_sdk
 deltask do_populate_sdk_ext
 
 # Where apt-native's configuration makes apt keep its state
-do_rootfs[dirs] += "${TOPDIR}/apt/var/cache/apt/archives/partial ${TOPDIR}/apt/var/lib/apt ${TOPDIR}/apt/var/log/apt"
+do_rootfs[dirs] += "${APTCONF_TARGET}/apt-state/var/cache/apt/archives/partial ${APTCONF_TARGET}/apt-state/var/lib/apt ${APTCONF_TARGET}/apt-state/var/log/apt"
