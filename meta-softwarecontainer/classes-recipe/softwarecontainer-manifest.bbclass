@@ -10,7 +10,8 @@ SOFTWARECONTAINER_MANIFESTS ??= ""
 # … and capabilities that every container gets.
 SOFTWARECONTAINER_DEFAULT_MANIFESTS ??= ""
 
-SOFTWARECONTAINER_MANIFEST_SRC_DIR ??= "${UNPACKDIR}"
+# Yocto 5.0 has no UNPACKDIR.
+SOFTWARECONTAINER_MANIFEST_SRC_DIR ??= "${@d.getVar('UNPACKDIR') or d.getVar('WORKDIR')}"
 
 # With --strict what the agent only warns of is a mistake, too.
 SOFTWARECONTAINER_VALIDATE_FLAGS ??= "--strict"

@@ -3,7 +3,7 @@ LICENSE = "CLOSED"
 
 SRC_URI = "file://open.c"
 
-S = "${UNPACKDIR}"
+S = "${@d.getVar('UNPACKDIR') or d.getVar('WORKDIR')}"
 
 inherit native
 

@@ -11,7 +11,8 @@ SRC_URI = "\
     file://imx-vivante.json \
 "
 
-S = "${UNPACKDIR}"
+# Yocto 5.0 has no UNPACKDIR.
+S = "${@d.getVar('UNPACKDIR') or d.getVar('WORKDIR')}"
 
 inherit softwarecontainer-manifest
 

@@ -9,7 +9,8 @@ SRC_URI = "\
     file://raspberrypi-video.json \
 "
 
-S = "${UNPACKDIR}"
+# Yocto 5.0 has no UNPACKDIR.
+S = "${@d.getVar('UNPACKDIR') or d.getVar('WORKDIR')}"
 
 inherit softwarecontainer-manifest
 
