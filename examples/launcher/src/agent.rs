@@ -1,23 +1,61 @@
 //! The agent, as its D-Bus interface shows it.
 
-use std::collections::{BTreeMap, HashMap};
-use std::path::Path;
+use std::{
+    collections::{BTreeMap, HashMap},
+    path::Path,
+};
 
 use smol::stream::StreamExt;
-use zbus::connection::Builder;
-use zbus::message::Type;
-use zbus::{Connection, DynamicType, MatchRule, Message, MessageStream};
+use zbus::{Connection, connection::Builder, fdo, proxy};
 
 use crate::error::Error;
 use crate::manifest::Mount;
-use crate::runtime::Smol;
 
 const NAME: &str = "com.pelagicore.SoftwareContainerAgent";
-const PATH: &str = "/com/pelagicore/SoftwareContainerAgent";
+
+/// The agent's interface: `com.pelagicore.SoftwareContainerAgent.xml` in Rust.
+#[proxy(
+    interface = "com.pelagicore.SoftwareContainerAgent",
+    default_service = "com.pelagicore.SoftwareContainerAgent",
+    default_path = "/com/pelagicore/SoftwareContainerAgent"
+)]
+trait SoftwareContainerAgent {
+    fn list(&self) -> zbus::Result<Vec<i32>>;
+    fn list_capabilities(&self) -> zbus::Result<Vec<String>>;
+    fn create(&self, config: &str) -> zbus::Result<i32>;
+    fn destroy(&self, container: i32) -> zbus::Result<()>;
+    fn suspend(&self, container: i32) -> zbus::Result<()>;
+    fn resume(&self, container: i32) -> zbus::Result<()>;
+    fn bind_mount(
+        &self,
+        container: i32,
+        path_in_host: &str,
+        path_in_container: &str,
+        read_only: bool,
+    ) -> zbus::Result<()>;
+    fn set_capabilities(&self, container: i32, capabilities: &[String]) -> zbus::Result<()>;
+    fn execute(
+        &self,
+        container: i32,
+        command_line: &str,
+        working_directory: &str,
+        output_file: &str,
+        env: &HashMap<&str, &str>,
+    ) -> zbus::Result<i32>;
+    #[zbus(signal)]
+    fn process_state_changed(
+        &self,
+        container: i32,
+        process: u32,
+        is_running: bool,
+        exit_code: u32,
+    ) -> zbus::Result<()>;
+}
 
 /// A connection to the agent.
 pub struct Agent {
-    connection: Connection,
+    proxy: SoftwareContainerAgentProxy<'static>,
+    bus: fdo::DBusProxy<'static>,
 }
 
 /// A process of a container has ended.
@@ -33,8 +71,8 @@ pub struct ProcessEnded {
 
 /// What happens on the bus while an app runs.
 pub struct Events {
-    processes: MessageStream,
-    owners: MessageStream,
+    processes: ProcessStateChangedStream,
+    owners: fdo::NameOwnerChangedStream,
 }
 
 /// One event.
@@ -48,93 +86,81 @@ pub enum Event {
 
 impl Agent {
     /// Connects to the system bus or the session bus.
-    pub async fn connect(runtime: Smol, session_bus: bool) -> Result<Self, Error> {
+    pub async fn connect(session_bus: bool) -> Result<Self, Error> {
         let builder = if session_bus {
             Builder::session()
         } else {
             Builder::system()
         };
-        let connection = builder.runtime(runtime).build().await.map_err(Error::Bus)?;
-        Ok(Self { connection })
+        let connection: Connection = builder.build().await.map_err(Error::Bus)?;
+        let proxy = SoftwareContainerAgentProxy::new(&connection);
+        let bus = fdo::DBusProxy::new(&connection);
+        Ok(Self {
+            proxy: proxy.await.map_err(Error::Bus)?,
+            bus: bus.await.map_err(Error::Bus)?,
+        })
     }
 
     /// Subscribes to what [`Events::next`] yields. To be called before the first container is
     /// created: a signal that nobody has subscribed to is lost.
     pub async fn events(&self) -> Result<Events, Error> {
-        let ended = MatchRule::builder()
-            .msg_type(Type::Signal)
-            .sender(NAME)
-            .path(PATH)
-            .interface(NAME)
-            .member("ProcessStateChanged")
-            .build()
-            .map_err(Error::Bus)?;
-        let owner = MatchRule::builder()
-            .msg_type(Type::Signal)
-            .sender("org.freedesktop.DBus")
-            .member("NameOwnerChanged")
-            .add_arg(NAME)
-            .build()
-            .map_err(Error::Bus)?;
-        let subscribe = |rule| MessageStream::for_match_rule(rule, &self.connection, None);
+        let processes = self.proxy.receive_process_state_changed();
+        let owners = self.bus.receive_name_owner_changed_with_args(&[(0, NAME)]);
         Ok(Events {
-            processes: subscribe(ended).await.map_err(Error::Bus)?,
-            owners: subscribe(owner).await.map_err(Error::Bus)?,
+            processes: processes.await.map_err(Error::Bus)?,
+            owners: owners.await.map_err(Error::Bus)?,
         })
     }
 
     /// IDs of all containers, those of other launchers included.
     pub async fn list(&self) -> Result<Vec<i32>, Error> {
-        self.ask("List", &()).await
+        called("List", self.proxy.list()).await
     }
 
     /// The capabilities that the agent's manifests offer.
     pub async fn list_capabilities(&self) -> Result<Vec<String>, Error> {
-        self.ask("ListCapabilities", &()).await
+        called("ListCapabilities", self.proxy.list_capabilities()).await
     }
 
     /// Creates a container; returns its ID.
     pub async fn create(&self, write_buffer: bool) -> Result<i32, Error> {
         let config = serde_json::json!([{ "writeBufferEnabled": write_buffer }]).to_string();
-        self.ask("Create", &(config,)).await
+        called("Create", self.proxy.create(&config)).await
     }
 
     /// Ends every process of a container and removes it.
     pub async fn destroy(&self, container: i32) -> Result<(), Error> {
-        self.call("Destroy", &(container,)).await.map(drop)
+        called("Destroy", self.proxy.destroy(container)).await
     }
 
     /// Freezes every process of a container.
     pub async fn suspend(&self, container: i32) -> Result<(), Error> {
-        self.call("Suspend", &(container,)).await.map(drop)
+        called("Suspend", self.proxy.suspend(container)).await
     }
 
     /// Lets a suspended container go on.
     pub async fn resume(&self, container: i32) -> Result<(), Error> {
-        self.call("Resume", &(container,)).await.map(drop)
+        called("Resume", self.proxy.resume(container)).await
     }
 
     /// Grants capabilities.
     pub async fn set_capabilities(&self, container: i32, names: &[String]) -> Result<(), Error> {
-        self.call("SetCapabilities", &(container, names))
-            .await
-            .map(drop)
+        let call = self.proxy.set_capabilities(container, names);
+        called("SetCapabilities", call).await
     }
 
-    /// Makes a path of the host visible in a container. The agent opens it as root: the caller
-    /// answers for the path.
+    /// Makes a path of the host visible in a container. The agent opens it with the rights of the
+    /// caller.
     pub async fn bind_mount(&self, container: i32, mount: &Mount) -> Result<(), Error> {
-        let arguments = (
-            container,
-            text(&mount.host),
-            text(&mount.container),
-            mount.read_only,
-        );
-        self.call("BindMount", &arguments).await.map(drop)
+        let (host, inside) = (text(&mount.host), text(&mount.container));
+        let call = self
+            .proxy
+            .bind_mount(container, &host, &inside, mount.read_only);
+        called("BindMount", call).await
     }
 
-    /// Starts a command; returns its process ID as the host counts. The agent opens `output` as
-    /// root.
+    /// Starts a command; returns its process ID as the host counts. The agent opens `output` with
+    /// the rights of the caller.
     pub async fn execute(
         &self,
         container: i32,
@@ -147,37 +173,20 @@ impl Agent {
             .iter()
             .map(|(name, value)| (name.as_str(), value.as_str()))
             .collect();
-        let arguments = (
-            container,
-            command,
-            text(directory),
-            text(output),
-            environment,
-        );
-        self.ask("Execute", &arguments).await
+        let (directory, output) = (text(directory), text(output));
+        let call = self
+            .proxy
+            .execute(container, command, &directory, &output, &environment);
+        called("Execute", call).await
     }
+}
 
-    async fn call<B>(&self, method: &'static str, body: &B) -> Result<Message, Error>
-    where
-        B: zbus::export::serde::ser::Serialize + DynamicType,
-    {
-        self.connection
-            .call_method(Some(NAME), PATH, Some(NAME), method, body)
-            .await
-            .map_err(|source| Error::Call { method, source })
-    }
-
-    async fn ask<B, R>(&self, method: &'static str, body: &B) -> Result<R, Error>
-    where
-        B: zbus::export::serde::ser::Serialize + DynamicType,
-        R: for<'d> zbus::zvariant::DynamicDeserialize<'d>,
-    {
-        let reply = self.call(method, body).await?;
-        reply
-            .body()
-            .deserialize()
-            .map_err(|source| Error::Call { method, source })
-    }
+/// Waits for the answer to a call.
+async fn called<T>(
+    method: &'static str,
+    call: impl Future<Output = zbus::Result<T>>,
+) -> Result<T, Error> {
+    call.await.map_err(|source| Error::Call { method, source })
 }
 
 impl Events {
@@ -185,26 +194,25 @@ impl Events {
     pub async fn next(&mut self) -> Result<Event, Error> {
         let Self { processes, owners } = self;
         loop {
-            let ended = async { (processes.next().await, true) };
-            let owner = async { (owners.next().await, false) };
-            let (message, is_process) = smol::future::or(ended, owner).await;
-            let message = message.ok_or(Error::AgentGone)?.map_err(Error::Bus)?;
-            let body = message.body();
-            if is_process {
-                let (container, pid, running, status): (i32, u32, bool, u32) =
-                    body.deserialize().map_err(Error::Bus)?;
-                if !running {
-                    return Ok(Event::Ended(ProcessEnded {
-                        container,
-                        pid,
-                        status,
-                    }));
+            let process = async { Some(Ok(processes.next().await?)) };
+            let owner = async { Some(Err(owners.next().await?)) };
+            let event = smol::future::or(process, owner).await;
+            match event.ok_or(Error::AgentGone)? {
+                Ok(process) => {
+                    let ended = process.args().map_err(Error::Bus)?;
+                    if !ended.is_running {
+                        return Ok(Event::Ended(ProcessEnded {
+                            container: ended.container,
+                            pid: ended.process,
+                            status: ended.exit_code,
+                        }));
+                    }
                 }
-            } else {
-                let (_, old, _): (&str, &str, &str) = body.deserialize().map_err(Error::Bus)?;
                 // A start of the agent (by our first call, perhaps) is no loss; anything else is.
-                if !old.is_empty() {
-                    return Ok(Event::AgentGone);
+                Err(owner) => {
+                    if owner.args().map_err(Error::Bus)?.old_owner.is_some() {
+                        return Ok(Event::AgentGone);
+                    }
                 }
             }
         }

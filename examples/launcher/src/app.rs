@@ -13,7 +13,6 @@ use crate::error::Error;
 use crate::manifest::{App, Mount};
 use crate::notify;
 use crate::output::Relay;
-use crate::runtime::Smol;
 use crate::state::{Entry, Note, State};
 
 /// How long the app's last words may take to arrive once it has ended.
@@ -52,7 +51,6 @@ impl StopSignals {
 /// the exit status: the app's own, 128 and the signal if one killed it, 0 if it was asked to stop.
 pub async fn run(
     agent: &Agent,
-    runtime: &Smol,
     state: &State,
     app: &App,
     signals: &StopSignals,
@@ -63,10 +61,7 @@ pub async fn run(
     let container = agent.create(app.write_buffer).await?;
     // Outlives the app: one that says something when it is asked to end would die of SIGPIPE if
     // nobody listened any more.
-    let mut output = Output {
-        runtime,
-        copying: None,
-    };
+    let mut output = Output { copying: None };
     clock.report(&app.name, &format!("created container {container}"));
     let outcome = live(
         agent,
@@ -97,7 +92,7 @@ async fn live(
     container: i32,
     note: &mut Note,
     events: &mut Events,
-    output: &mut Output<'_>,
+    output: &mut Output,
     signals: &StopSignals,
 ) -> Result<u8, Error> {
     let clock = Clock::start();
@@ -149,7 +144,7 @@ async fn live(
         pid,
     })?;
     notify::ready();
-    output.copying = relay.map(|relay| output.runtime.spawn(relay.copy()));
+    output.copying = relay.map(|relay| smol::spawn(relay.copy()));
 
     let ended = async { wait_for_end(events, container, pid).await.map(Some) };
     let stopped = async { signals.wait().await.map(|()| None) };
@@ -163,12 +158,11 @@ async fn live(
 }
 
 /// What an app says, on its way to the launcher's own output.
-struct Output<'a> {
-    runtime: &'a Smol,
+struct Output {
     copying: Option<Task<()>>,
 }
 
-impl Output<'_> {
+impl Output {
     /// Waits until all that the app wrote is copied, but not for other processes that have
     /// inherited its output.
     async fn last_words(&mut self) {

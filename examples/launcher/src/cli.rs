@@ -32,12 +32,12 @@ pub struct Options {
     /// Session bus instead of system bus.
     pub session_bus: bool,
     /// What to do.
-    pub command: Command,
+    pub action: Action,
 }
 
 /// The commands.
 #[derive(Debug, PartialEq)]
-pub enum Command {
+pub enum Action {
     /// Run an app, by name or manifest path.
     Run(String),
     /// List the running apps.
@@ -101,13 +101,13 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Options, S
             .next()
             .ok_or_else(|| Stop::Usage(format!("{verb}: which app?")))
     };
-    let command = match verb.as_str() {
-        "run" => Command::Run(app()?),
-        "stop" => Command::Stop(app()?),
-        "suspend" => Command::Suspend(app()?),
-        "resume" => Command::Resume(app()?),
-        "list" => Command::List,
-        "capabilities" => Command::Capabilities,
+    let action = match verb.as_str() {
+        "run" => Action::Run(app()?),
+        "stop" => Action::Stop(app()?),
+        "suspend" => Action::Suspend(app()?),
+        "resume" => Action::Resume(app()?),
+        "list" => Action::List,
+        "capabilities" => Action::Capabilities,
         other => return Err(Stop::Usage(format!("unknown command {other}"))),
     };
     match words.next() {
@@ -116,7 +116,7 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Options, S
             apps,
             state,
             session_bus,
-            command,
+            action,
         }),
     }
 }
@@ -142,7 +142,7 @@ mod tests {
         let options = parse_words(&["-b", "run", "navigation", "--apps", "/apps"]).unwrap();
         assert!(options.session_bus);
         assert_eq!(options.apps, PathBuf::from("/apps"));
-        assert_eq!(options.command, Command::Run("navigation".to_owned()));
+        assert_eq!(options.action, Action::Run("navigation".to_owned()));
     }
 
     #[test]

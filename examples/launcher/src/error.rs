@@ -1,16 +1,17 @@
 //! What can go wrong, as a person reads it.
 
-use std::fmt;
 use std::io;
 use std::path::PathBuf;
 
 /// An error of the launcher.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// The bus cannot be reached.
-    Bus(zbus::Error),
+    #[error("cannot use the bus")]
+    Bus(#[source] zbus::Error),
     /// The agent refused or failed a call; the message is the agent's.
+    #[error("{method} failed")]
     Call {
         /// D-Bus method.
         method: &'static str,
@@ -18,6 +19,7 @@ pub enum Error {
         source: zbus::Error,
     },
     /// A file cannot be used.
+    #[error("cannot {action} {}", path.display())]
     File {
         /// What was attempted, as a verb.
         action: &'static str,
@@ -27,6 +29,7 @@ pub enum Error {
         source: io::Error,
     },
     /// An app manifest is not what it should be.
+    #[error("{}: {reason}", path.display())]
     Manifest {
         /// The manifest.
         path: PathBuf,
@@ -34,44 +37,31 @@ pub enum Error {
         reason: String,
     },
     /// No app of that name runs.
+    #[error("no app named {0} is running")]
     NotRunning(String),
     /// An app of that name runs already.
+    #[error("an app named {0} is running already")]
     Running(String),
     /// The agent left the bus while an app ran.
+    #[error("the agent left the bus while the app was running")]
     AgentGone,
     /// Signals cannot be handled.
-    Signals(io::Error),
+    #[error("cannot handle signals")]
+    Signals(#[source] io::Error),
 }
 
-impl fmt::Display for Error {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Bus(source) => write!(f, "cannot use the bus: {source}"),
-            Self::Call {
-                method,
-                source: zbus::Error::MethodError(_, Some(message), _),
-            } => write!(f, "{method} failed: {message}"),
-            Self::Call { method, source } => write!(f, "{method} failed: {source}"),
-            Self::File {
-                action,
-                path,
-                source,
-            } => write!(f, "cannot {action} {}: {source}", path.display()),
-            Self::Manifest { path, reason } => write!(f, "{}: {reason}", path.display()),
-            Self::NotRunning(name) => write!(f, "no app named {name} is running"),
-            Self::Running(name) => write!(f, "an app named {name} is running already"),
-            Self::AgentGone => write!(f, "the agent left the bus while the app was running"),
-            Self::Signals(source) => write!(f, "cannot handle signals: {source}"),
-        }
+/// The error and what led to it, on one line.
+pub fn chain(error: &Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = std::error::Error::source(error);
+    while let Some(error) = cause {
+        text += ": ";
+        text += &match error.downcast_ref() {
+            // The agent's own words; zbus would put the error's name before them.
+            Some(zbus::Error::MethodError(_, Some(message), _)) => message.clone(),
+            _ => error.to_string(),
+        };
+        cause = error.source();
     }
-}
-
-impl std::error::Error for Error {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::Bus(source) | Self::Call { source, .. } => Some(source),
-            Self::File { source, .. } | Self::Signals(source) => Some(source),
-            _ => None,
-        }
-    }
+    text
 }

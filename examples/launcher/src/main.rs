@@ -10,12 +10,11 @@ mod error;
 mod manifest;
 mod notify;
 mod output;
-mod runtime;
 mod state;
 
 use std::process::ExitCode;
 
-use cli::{Command, Options};
+use cli::{Action, Options};
 use error::Error;
 
 fn main() -> ExitCode {
@@ -33,7 +32,7 @@ fn main() -> ExitCode {
     match perform(&options) {
         Ok(status) => ExitCode::from(status),
         Err(error) => {
-            eprintln!("softwarecontainer-launcher: {error}");
+            eprintln!("softwarecontainer-launcher: {}", error::chain(&error));
             ExitCode::FAILURE
         }
     }
@@ -43,16 +42,15 @@ fn perform(options: &Options) -> Result<u8, Error> {
     // Before the first thread, so that every thread has the signals blocked and the descriptor gets
     // them.
     let signals = app::StopSignals::block()?;
-    let runtime = runtime::Smol::new();
-    runtime.run(async {
-        let agent = agent::Agent::connect(runtime.clone(), options.session_bus).await?;
+    smol::block_on(async {
+        let agent = agent::Agent::connect(options.session_bus).await?;
         let state = state::State::new(&options.state);
-        match &options.command {
-            Command::Run(app) => {
+        match &options.action {
+            Action::Run(app) => {
                 let manifest = manifest::App::load(&manifest::find(&options.apps, app))?;
-                app::run(&agent, &runtime, &state, &manifest, &signals).await
+                app::run(&agent, &state, &manifest, &signals).await
             }
-            Command::List => {
+            Action::List => {
                 let running = agent.list().await?;
                 for entry in state.entries()? {
                     if running.contains(&entry.container) {
@@ -61,23 +59,23 @@ fn perform(options: &Options) -> Result<u8, Error> {
                 }
                 Ok(0)
             }
-            Command::Capabilities => {
+            Action::Capabilities => {
                 for name in agent.list_capabilities().await? {
                     println!("{name}");
                 }
                 Ok(0)
             }
-            Command::Stop(name) => {
+            Action::Stop(name) => {
                 let (entry, file) = state.find(name)?;
                 app::ask_to_stop(&entry)?;
                 state.wait(file, name)?;
                 Ok(0)
             }
-            Command::Suspend(name) => {
+            Action::Suspend(name) => {
                 agent.suspend(state.entry(name)?.container).await?;
                 Ok(0)
             }
-            Command::Resume(name) => {
+            Action::Resume(name) => {
                 agent.resume(state.entry(name)?.container).await?;
                 Ok(0)
             }

@@ -1,10 +1,5 @@
 //! What the temperature service and its client share.
 
-// Both examples need zbus on smol, and one file of it is enough.
-#[path = "../../launcher/src/runtime.rs"]
-#[allow(clippy::new_without_default, reason = "it is public only here")]
-pub mod runtime;
-
 /// Bus name and interface of the service.
 pub const NAME: &str = "com.pelagicore.TemperatureService";
 /// Its object.
@@ -15,10 +10,7 @@ pub const PATH: &str = "/com/pelagicore/TemperatureService";
 ///
 /// # Errors
 /// The bus cannot be reached.
-pub async fn connect(
-    runtime: runtime::Smol,
-    mut arguments: Vec<String>,
-) -> zbus::Result<(zbus::Connection, Vec<String>)> {
+pub async fn connect(mut arguments: Vec<String>) -> zbus::Result<(zbus::Connection, Vec<String>)> {
     let session = arguments.first().is_some_and(|first| first == "--session");
     let builder = if session {
         arguments.remove(0);
@@ -26,5 +18,5 @@ pub async fn connect(
     } else {
         zbus::connection::Builder::system()
     };
-    Ok((builder.runtime(runtime).build().await?, arguments))
+    Ok((builder.build().await?, arguments))
 }

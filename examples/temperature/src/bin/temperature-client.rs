@@ -7,7 +7,7 @@
 use std::process::ExitCode;
 
 use smol::stream::StreamExt as _;
-use softwarecontainer_temperature::{NAME, PATH, connect, runtime::Smol};
+use softwarecontainer_temperature::{NAME, PATH, connect};
 use zbus::{Connection, MatchRule, MessageStream, message::Type};
 
 const USAGE: &str = "usage: temperature-client [--session] echo TEXT | get | set DEGREES | watch";
@@ -55,10 +55,9 @@ async fn perform(connection: &Connection, words: &[&str]) -> zbus::Result<Option
 }
 
 fn main() -> ExitCode {
-    let runtime = Smol::new();
-    let done = runtime.run(async {
+    let done = smol::block_on(async {
         let arguments = std::env::args().skip(1).collect();
-        let (connection, words) = connect(runtime.clone(), arguments).await?;
+        let (connection, words) = connect(arguments).await?;
         let words: Vec<&str> = words.iter().map(String::as_str).collect();
         perform(&connection, &words).await
     });

@@ -2,7 +2,7 @@
 //!
 //! Usage: `temperature-service [--session]`. Prints a line when it can be called.
 
-use softwarecontainer_temperature::{NAME, PATH, connect, runtime::Smol};
+use softwarecontainer_temperature::{NAME, PATH, connect};
 use zbus::{interface, object_server::SignalEmitter};
 
 /// The state: a temperature in degrees Celsius.
@@ -39,10 +39,9 @@ impl TemperatureService {
 }
 
 fn main() -> zbus::Result<()> {
-    let runtime = Smol::new();
-    runtime.run(async {
+    smol::block_on(async {
         let arguments = std::env::args().skip(1).collect();
-        let (connection, _) = connect(runtime.clone(), arguments).await?;
+        let (connection, _) = connect(arguments).await?;
         let service = TemperatureService { degrees: 21.5 };
         connection.object_server().at(PATH, service).await?;
         connection.request_name(NAME).await?;
