@@ -49,6 +49,15 @@ yocto-check: ## Check the Yocto layer, and build it where TREES has OpenEmbedded
 	TREES='$(TREES)' OE_CORE='$(OE_CORE)' BITBAKE='$(BITBAKE)' META_OE='$(META_OE)' META_VIRTUALIZATION='$(META_VIRTUALIZATION)' \
 		META_RUST_BIN='$(META_RUST_BIN)' yocto-check/run
 
+msrv: ## Check that the oldest Rust that Cargo.toml promises builds everything
+	scripts/check-msrv
+
+coverage: setup ## Say which lines the tests run (needs cargo-llvm-cov)
+	scripts/coverage
+
+hooks: ## Have git run the quick checks before each commit
+	git config core.hooksPath scripts/hooks
+
 bench: setup ## Measure speed and size
 	$(CARGO) build --release --workspace
 	scripts/bench
@@ -97,4 +106,4 @@ install-man:
 
 -include qemu-test/Makefile.inc
 
-.PHONY: build help setup demo test lint check yocto-check bench install install-programs install-configuration install-systemd install-man
+.PHONY: build help setup demo test lint check yocto-check msrv coverage hooks bench install install-programs install-configuration install-systemd install-man

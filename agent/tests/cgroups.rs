@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod netns;
+mod unable;
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -249,7 +250,7 @@ fn taking_the_settings_back_restores_what_was_before() {
 fn on_a_hybrid_host_controllers_of_v2_work_beside_those_of_v1() {
     let own = Cgroups::of_process(std::process::id()).unwrap();
     if own.version("memory") != Some(Version::V1) || own.version("hugetlb") != Some(Version::V2) {
-        eprintln!("skipped: not a hybrid host");
+        unable::note("the host is not hybrid (cgroup v1 and v2)");
         return;
     }
     let (world, container) = (World::new(), Cage::new("hybrid"));

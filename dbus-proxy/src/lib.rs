@@ -21,9 +21,9 @@
 //!
 //! **The verdict** on a message ([`filter`]) depends on its type:
 //!
-//! * A *call* or *signal* needs a rule ([`rule`]) that matches its direction, interface, object path
-//!   and member. A rule does not name a destination: who is allowed to call a method may call it
-//!   on whoever has it. A call without an interface, which the receiver may take for one of any
+//! * A *call* or *signal* needs a rule ([`rule`]) that matches its direction, interface, object
+//!   path and member. A rule does not name a destination: who is allowed to call a method may call
+//!   it on whoever has it. A call without an interface, which the receiver may take for one of any
 //!   interface, matches only rules that allow them all.
 //! * A *reply* or *error* needs no rule, but a call that passed in the other direction, was not
 //!   answered yet, and was addressed to the sender. That is what the filter remembers, in tables

@@ -1,8 +1,8 @@
 //! The part of liblxc's interface that this crate uses. Made by lxc/bindings/update from
 //! <lxc/lxccontainer.h> and <lxc/attach_options.h>: change nothing here.
 //!
-//! The same for LXC 5 to 7; LXC 4 does not look at the last member of the options. A member whose type
-//! is `Unused` only keeps its place.
+//! The same for LXC 5 to 7; LXC 4 does not look at the last member of the options. A member whose
+//! type is `Unused` only keeps its place.
 
 use std::ffi::{c_char, c_int, c_long, c_void};
 

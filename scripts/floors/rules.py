@@ -17,7 +17,7 @@ FLOORS = (
 # Which other crates of the workspace each one may use.
 CRATES = {
     "agent": {"capability", "dbus-proxy", "init", "lxc", "network", "write-buffer"},
-    "bench/agent": {"agent", "lxc"},
+    "bench/agent": {"agent", "lxc", "network"},
     "bench/dbus-proxy": {"dbus-proxy"},
     "capability": set(),
     "dbus-proxy": set(),

@@ -49,7 +49,8 @@ pub struct Inputs<'a> {
     /// What the container's cgroups are called if not as the container, because another agent can
     /// have one of the same name.
     pub cgroup_name: Option<&'a str>,
-    /// How it is connected, see [`Network::lxc_items`](softwarecontainer_network::Network::lxc_items).
+    /// How it is connected, see
+    /// [`Network::lxc_items`](softwarecontainer_network::Network::lxc_items).
     pub network: Vec<(&'static str, String)>,
 }
 

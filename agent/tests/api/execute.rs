@@ -5,6 +5,7 @@ use std::{collections::HashSet, fs, os::unix::fs::MetadataExt as _, time::Durati
 use crate::{
     fails_with,
     support::{Arrival, Setup, TestAgent, wait_until},
+    unable,
 };
 
 /// Runs a command that must end; its wait status and its output.
@@ -242,7 +243,9 @@ fn a_crash_is_told_and_its_core_is_where_the_hosts_pattern_says() {
     let Some(name) = pattern.split('%').next().filter(|name| {
         name.starts_with(|first: char| first.is_ascii_alphanumeric()) && !name.contains('/')
     }) else {
-        println!("skipped: this host's pattern is no file in the working directory: {pattern}");
+        unable::note(&format!(
+            "the host's core_pattern is no file in the working directory: {pattern}"
+        ));
         return;
     };
     let agent = TestAgent::start();

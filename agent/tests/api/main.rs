@@ -16,6 +16,8 @@ mod startup;
 mod support;
 mod systemd;
 mod two_agents;
+#[path = "../unable/mod.rs"]
+mod unable;
 mod user_namespace;
 
 use support::client::CallError;

@@ -9,6 +9,7 @@ use std::{
 use crate::{
     fails_with,
     support::{Setup, TestAgent, is_alive, wait_until},
+    unable,
 };
 
 /// An agent whose container 0 takes three seconds to be destroyed.
@@ -65,7 +66,7 @@ fn processes_that_cannot_be_killed_hold_up_their_own_container_only_until_they_c
     let client = agent.client();
     let pid = client.execute(stuck, "sleep 100", "", "", &[]).unwrap();
     let Some(freezer) = v1_freezer_of(pid) else {
-        println!("skipped: this host has no v1 freezer, and a frozen cgroup v2 can be killed");
+        unable::note("there is no v1 freezer, and what a v2 freezer holds can be killed");
         return;
     };
     fs::write(&freezer, "FROZEN").unwrap();

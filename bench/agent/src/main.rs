@@ -2,11 +2,13 @@
 //! bare spawn, all in one run, so that ratios mean something on any machine. Prints JSON; times are
 //! in milliseconds.
 //!
-//! Usage: `softwarecontainer-bench AGENT INIT [ROUNDS]` with the two program files of a release
-//! build, as root.
+//! Usage: `softwarecontainer-bench [protections] AGENT INIT [ROUNDS]` with the two program files of
+//! a release build, as root. With `protections` it measures what the protections of a container
+//! cost.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod client;
+mod protections;
 mod reference;
 mod statistics;
 mod usage;
@@ -17,20 +19,21 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 use client::Client;
 use serde_json::{Value, json};
 use smol::{Executor, Timer};
-use statistics::{Times, milliseconds};
+use statistics::{PAUSE, Times, milliseconds};
 use usage::Usage;
 use world::World;
 
-/// Before what starts or ends a container: the kernel goes on for some time after the previous one,
-/// and then treats the next one as if nothing had been.
-const PAUSE: Duration = Duration::from_millis(200);
 /// How many containers exist at the same time in the last part.
 const MANY: usize = 50;
 
 fn main() {
     let arguments: Vec<String> = std::env::args().collect();
-    let [_, agent, init, rest @ ..] = &arguments[..] else {
-        eprintln!("usage: softwarecontainer-bench AGENT INIT [ROUNDS]");
+    let (protections, files) = match &arguments[1..] {
+        [first, files @ ..] if first == "protections" => (true, files),
+        files => (false, files),
+    };
+    let [agent, init, rest @ ..] = files else {
+        eprintln!("usage: softwarecontainer-bench [protections] AGENT INIT [ROUNDS]");
         return;
     };
     let rounds = rest
@@ -39,7 +42,13 @@ fn main() {
     let path = |text: &str| PathBuf::from(text).canonicalize().expect("a program file");
     let (agent, init) = (path(agent), path(init));
     let executor = Arc::new(Executor::new());
-    let result = smol::block_on(executor.run(run(&agent, &init, rounds, &executor)));
+    let result = smol::block_on(executor.run(async {
+        if protections {
+            protections::run((&agent, &init), rounds, &executor).await
+        } else {
+            run(&agent, &init, rounds, &executor).await
+        }
+    }));
     println!("{result:#}");
 }
 
@@ -49,7 +58,7 @@ async fn run(
     rounds: usize,
     executor: &Arc<Executor<'static>>,
 ) -> Value {
-    let mut world = World::new(agent, init);
+    let mut world = World::new(agent, init, "");
     let client = Client::connect(&world.address, executor).await;
     let mut starts = Times::default();
     for _ in 0..5 {

@@ -16,9 +16,8 @@ use softwarecontainer_network::namespace;
 use smol::Timer;
 
 use crate::{
-    PAUSE,
     client::Client,
-    statistics::Times,
+    statistics::{PAUSE, Times},
     world::{RULES, World},
 };
 

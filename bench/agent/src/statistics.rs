@@ -7,6 +7,10 @@ use std::{
 
 use serde_json::{Value, json};
 
+/// Before what starts or ends a container: the kernel goes on for some time after the previous one,
+/// and then treats the next one as if nothing had been.
+pub const PAUSE: Duration = Duration::from_millis(200);
+
 /// How long one operation took, each time.
 #[derive(Debug, Default)]
 pub struct Times(Vec<Duration>);

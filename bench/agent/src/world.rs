@@ -6,10 +6,14 @@ use std::{
     os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
+    sync::atomic::{AtomicU8, Ordering},
 };
 
 use serde_json::json;
 use tempfile::TempDir;
+
+/// Each world of a run has a bridge and a network of its own.
+static NEXT: AtomicU8 = AtomicU8::new(0);
 
 /// Everything that a run has of its own; gone at the end.
 pub struct World {
@@ -25,8 +29,8 @@ pub struct World {
 }
 
 impl World {
-    /// A bus, and what an agent needs.
-    pub fn new(program: &Path, init: &Path) -> Self {
+    /// A bus, and what an agent needs; `settings` are more lines of its configuration.
+    pub fn new(program: &Path, init: &Path, settings: &str) -> Self {
         let directory = TempDir::with_prefix("sc-bench-").unwrap();
         let path = directory.path();
         fs::set_permissions(path, fs::Permissions::from_mode(0o711)).unwrap();
@@ -34,7 +38,8 @@ impl World {
             fs::create_dir(path.join(name)).unwrap();
         }
         fs::write(path.join("manifests/bench.json"), manifest()).unwrap();
-        let bridge = format!("scb{}", std::process::id() & 0xffff);
+        let net = NEXT.fetch_add(1, Ordering::Relaxed);
+        let bridge = format!("scb{}-{net}", std::process::id() & 0xffff);
         let config = format!(
             "[SoftwareContainer]\n\
              use-session-bus = true\n\
@@ -43,8 +48,9 @@ impl World {
              service-manifest-dir = {path}/manifests\n\
              default-service-manifest-dir = {path}/default-manifests\n\
              bridge-device = {bridge}\n\
-             bridge-ip = 10.251.0.1\n\
-             bridge-netaddr = 10.251.0.0\n",
+             bridge-ip = 10.251.{net}.1\n\
+             bridge-netaddr = 10.251.{net}.0\n\
+             {settings}\n",
             path = path.display()
         );
         fs::write(path.join("config"), config).unwrap();
