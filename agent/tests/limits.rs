@@ -3,9 +3,7 @@
 
 mod support;
 
-use std::{
-    fs, os::unix::fs::PermissionsExt as _, os::unix::fs::symlink, time::Duration, time::Instant,
-};
+use std::{fs, os::unix::fs::PermissionsExt as _, os::unix::fs::symlink, time::Instant};
 
 use support::{Setup, TestAgent};
 
@@ -155,7 +153,8 @@ fn a_client_that_floods_the_agent_slows_only_itself() {
     let agent = with("max-pending-calls = 4");
     let id = agent.create();
     let flooding = agent.new_client();
-    let (mut refused, mut served, mut slowest) = (0, 0, Duration::ZERO);
+    let (mut refused, mut served, mut lists) = (0, 0, Vec::new());
+    let begin = Instant::now();
     std::thread::scope(|scope| {
         let calls: Vec<_> = (0..40)
             .map(|_| scope.spawn(|| flooding.execute(id, "true", "", "", &[]).map_err(text)))
@@ -163,7 +162,7 @@ fn a_client_that_floods_the_agent_slows_only_itself() {
         while !calls.iter().all(|call| call.is_finished()) {
             let start = Instant::now();
             agent.client().list().unwrap();
-            slowest = slowest.max(start.elapsed());
+            lists.push(start.elapsed());
         }
         for call in calls {
             match call.join().unwrap() {
@@ -177,7 +176,9 @@ fn a_client_that_floods_the_agent_slows_only_itself() {
     });
     assert!(served >= 4, "{served} served, {refused} refused");
     assert!(refused > 0, "{served} served, {refused} refused");
-    assert!(slowest < Duration::from_secs(1), "List took {slowest:?}");
+    lists.sort_unstable();
+    let (median, whole) = (lists[lists.len() / 2], begin.elapsed());
+    assert!(median * 4 < whole, "List took {median:?} of {whole:?}");
     // Its calls have ended, so it may call again.
     flooding.execute(id, "true", "", "", &[]).unwrap();
 }

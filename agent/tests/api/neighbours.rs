@@ -128,12 +128,15 @@ fn list_and_execute_do_not_wait_for_create() {
     let first = agent.create();
     let done = std::sync::atomic::AtomicBool::new(false);
     std::thread::scope(|scope| {
-        scope.spawn(|| {
+        let creating = scope.spawn(|| {
             let client = agent.new_client();
+            let started = Instant::now();
             for _ in 0..8 {
                 client.create("[]").unwrap();
             }
+            let whole = started.elapsed();
             done.store(true, std::sync::atomic::Ordering::Relaxed);
+            whole / 8
         });
         let client = agent.client();
         let (mut lists, mut runs, mut during) = (Vec::new(), 0_u32, 0_usize);
@@ -146,10 +149,10 @@ fn list_and_execute_do_not_wait_for_create() {
             runs += 1;
         }
         lists.sort_unstable();
-        let median = lists[lists.len() / 2];
+        let (median, create) = (lists[lists.len() / 2], creating.join().unwrap());
         assert!(
-            median < Duration::from_millis(50),
-            "List takes {median:?} while containers are created"
+            median * 4 < create,
+            "List takes {median:?} while containers are created, each in {create:?}"
         );
         assert!(runs > 8, "{runs} processes ran during 8 Creates");
         assert!(during > 1);

@@ -117,12 +117,10 @@ fn a_fifo_without_a_reader_is_an_error_at_once() {
     let id = agent.create();
     let path = fifo(&agent);
     let path = path.to_str().unwrap();
-    let started = Instant::now();
     fails_with(
         client.execute(id, "true", "", path, &[]),
         &[path, "FIFO", "nobody reads"],
     );
-    assert!(started.elapsed() < Duration::from_secs(2));
     assert_eq!(client.list().unwrap(), [id]);
 }
 

