@@ -34,8 +34,8 @@ pub struct Buffer {
 }
 
 impl Buffer {
-    /// Covers the directory `host` (O_PATH is enough) with a write buffer in `directory`, which must
-    /// not exist.
+    /// Covers the directory `host` (O_PATH is enough) with a write buffer in `directory`, which
+    /// must not exist.
     ///
     /// `lower` is a detached mount of `host`, as open_tree(2) clones it, that shows its files with
     /// the owners that the container is to see; `mapping` says which those are. Returns the buffer

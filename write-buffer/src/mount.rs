@@ -26,8 +26,8 @@ pub struct Layers<'a> {
     pub work: &'a Path,
 }
 
-/// Mounts an overlay over `lower`, a detached mount of a directory; the result is detached, too, for
-/// move_mount(2), and lives as long as it or where it was attached does.
+/// Mounts an overlay over `lower`, a detached mount of a directory; the result is detached, too,
+/// for move_mount(2), and lives as long as it or where it was attached does.
 pub fn overlay(lower: OwnedFd, layers: &Layers<'_>) -> Result<OwnedFd, Failure> {
     // Until Linux 6.15 layers must be attached mounts. The overlay has its own clone of the mount
     // when it is made, so this one can go at once.

@@ -3,7 +3,7 @@
 use std::{
     fs,
     process::{Command, Output},
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use serde_json::json;
