@@ -16,11 +16,11 @@ use smol::lock::{Mutex as AsyncMutex, OnceCell};
 use softwarecontainer_capability::Store;
 
 pub use config::AgentConfig;
-pub use error::AgentError;
+pub use error::{AgentError, PrepareError};
 
 use crate::{
     container::{
-        Container, Execution, Host,
+        Container, Execution, Shared,
         options::{self, ContainerOptions},
         processes::{Number, Processes},
     },
@@ -29,13 +29,14 @@ use crate::{
     runtime::unblock,
 };
 
-type Shared = Arc<AsyncMutex<Option<Container>>>;
+/// A container, used by one call at a time; `None` once it is destroyed.
+type Locked = Arc<AsyncMutex<Option<Container>>>;
 
 /// All containers, and what they share.
 pub struct Agent {
     store: Store,
     config: AgentConfig,
-    host: OnceCell<Result<Arc<Host>, String>>,
+    shared: OnceCell<Result<Arc<Shared>, Arc<PrepareError>>>,
     containers: Mutex<BTreeMap<i32, Slot>>,
 }
 
@@ -44,8 +45,8 @@ pub struct Agent {
 enum Slot {
     /// A `Create` is under way.
     Creating,
-    /// A container; `None` inside once it is destroyed.
-    Created(Shared),
+    /// A container.
+    Created(Locked),
 }
 
 /// A process that `Execute` has started, whose reply is still to be sent.
@@ -69,16 +70,17 @@ impl Agent {
         Self {
             store,
             config,
-            host: OnceCell::new(),
+            shared: OnceCell::new(),
             containers: Mutex::default(),
         }
     }
 
-    /// Gives the agent what containers need of the host, or why they cannot have it; calls of
-    /// `Create` wait for this.
-    pub async fn set_host(&self, host: Result<Arc<Host>, String>) {
-        // A second call would be a mistake in main; the first one counts.
-        let _ = self.host.set(host).await;
+    /// Gives the agent what containers need, or why they cannot have it; calls of `Create` wait for
+    /// this.
+    pub async fn set_prepared(&self, prepared: Result<Shared, PrepareError>) {
+        let prepared = prepared.map(Arc::new).map_err(Arc::new);
+        // A second call would be a mistake in the daemon; the first one counts.
+        let _ = self.shared.set(prepared).await;
     }
 
     fn slots(&self) -> MutexGuard<'_, BTreeMap<i32, Slot>> {
@@ -118,21 +120,17 @@ impl Agent {
         for key in unknown {
             log::warn!("container options: unknown key {key:?} ignored");
         }
-        let host = self
-            .host
-            .wait()
-            .await
-            .clone()
-            .map_err(AgentError::NotReady)?;
+        let prepared = self.shared.wait().await.clone();
+        let shared = prepared.map_err(AgentError::NotReady)?;
         let id = self.reserve()?;
         let mut reservation = Reservation {
             agent: self,
             id,
             done: false,
         };
-        let container = create(host, id, options).await?;
-        let shared = Arc::new(AsyncMutex::new(Some(container)));
-        self.slots().insert(id, Slot::Created(shared));
+        let container = create(shared, id, options).await?;
+        let locked = Arc::new(AsyncMutex::new(Some(container)));
+        self.slots().insert(id, Slot::Created(locked));
         reservation.done = true;
         Ok(id)
     }
@@ -148,7 +146,7 @@ impl Agent {
         Ok(id)
     }
 
-    fn find(&self, id: i32) -> Result<Shared, AgentError> {
+    fn find(&self, id: i32) -> Result<Locked, AgentError> {
         match self.slots().get(&id) {
             Some(Slot::Created(container)) => Ok(container.clone()),
             _ => Err(AgentError::NoContainer { id }),
@@ -174,8 +172,7 @@ impl Agent {
     /// # Errors
     /// [`AgentError`]; the container then can only be destroyed again.
     pub async fn destroy(&self, id: i32) -> Result<(), AgentError> {
-        let shared = self.find(id)?;
-        let mut guard = shared.lock_arc().await;
+        let mut guard = self.find(id)?.lock_arc().await;
         unblock(move || match guard.as_mut() {
             Some(container) => {
                 container.destroy()?;
@@ -265,10 +262,10 @@ impl Agent {
 
     /// Undoes what was prepared on the host, after the last container; for the agent's end.
     pub async fn leave_host(&self) {
-        let Some(Ok(host)) = self.host.get().cloned() else {
+        let Some(Ok(shared)) = self.shared.get().cloned() else {
             return;
         };
-        if let Err(error) = unblock(move || host.network.stop()).await {
+        if let Err(error) = unblock(move || shared.network.stop()).await {
             log::error!(
                 "the containers' network is not undone completely: {}",
                 Chain(&error)
@@ -279,10 +276,10 @@ impl Agent {
     /// Follows servers on the host that make their sockets anew, in every container, as long as the
     /// agent runs.
     pub async fn follow_sockets(&self) {
-        let Ok(host) = self.host.wait().await else {
+        let Ok(shared) = self.shared.wait().await else {
             return;
         };
-        while let Ok(()) = host.sockets.changed().await {
+        while let Ok(()) = shared.sockets.changed().await {
             for id in self.list() {
                 let refreshed = self.with(id, |container| {
                     container.refresh_gateways();
@@ -315,12 +312,12 @@ impl Agent {
 }
 
 async fn create(
-    host: Arc<Host>,
+    shared: Arc<Shared>,
     id: i32,
     options: ContainerOptions,
 ) -> Result<Container, AgentError> {
-    let lacks = host.kernel_lacks.clone();
-    let created = unblock(move || Container::create(host, id, &options)).await;
+    let lacks = shared.kernel_lacks.clone();
+    let created = unblock(move || Container::create(shared, id, &options)).await;
     created.map_err(|error| match kernel::explanation(&lacks) {
         Some(kernel) => AgentError::Create { error, kernel },
         None => error.into(),

@@ -1,9 +1,11 @@
 //! The agent as a process: start, readiness, watchdog, clean stop.
 
+mod prepare;
+
 use std::{
     io,
     os::fd::{AsFd as _, OwnedFd},
-    path::{Path, PathBuf},
+    path::PathBuf,
     sync::Arc,
 };
 
@@ -15,36 +17,24 @@ use sd_notify::NotifyState;
 use smol::{Async, Executor, Timer};
 use softwarecontainer_capability::{ManifestError, Store};
 use softwarecontainer_lxc as lxc;
-use softwarecontainer_network::LateNetwork;
+use thiserror::Error;
 
 use crate::{
     agent::Agent,
     bus,
     config::Config,
-    container::{ContainerConfig, Host, processes::Ended, rootfs::Template, stale},
+    container::ContainerConfig,
     error_chain::Chain,
-    gateway::watch::SocketWatch,
-    host::{
-        cgroup::Home,
-        kernel,
-        own_directory::{OwnDirectory, OwnDirectoryError},
-        process_limits,
-        seccomp::{self, Filters},
-        user_namespace,
-        walk::WritableDirectories,
-    },
-    install::prefix,
-    mounts::{HostPaths, unwritten::Unwritten},
+    host::own_directory::{OwnDirectory, OwnDirectoryError},
     runtime::unblock,
 };
+use prepare::prepare;
 
-/// The variable that names the init's program file, for an agent that is run from a build tree.
-const INIT_VARIABLE: &str = "SOFTWARECONTAINER_INIT";
 /// LXC's containers if liblxc does not say where.
 const FALLBACK_LXC_PATH: &str = "/var/lib/lxc";
 
 /// Why the agent could not start or go on.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum DaemonError {
     /// A manifest cannot be used.
@@ -56,7 +46,7 @@ pub enum DaemonError {
     /// A directory of the agent's cannot be used.
     #[error(transparent)]
     Directory(#[from] OwnDirectoryError),
-    /// Another process has the agent's name.
+    /// Somebody else has the agent's name on the bus.
     #[error("another process owns the bus name {}", bus::NAME)]
     NameTaken,
     /// The bus could not be used.
@@ -71,7 +61,7 @@ impl From<zbus::Error> for DaemonError {
     fn from(error: zbus::Error) -> Self {
         match error {
             zbus::Error::NameTaken => Self::NameTaken,
-            other => Self::Bus(other),
+            error => Self::Bus(error),
         }
     }
 }
@@ -114,11 +104,12 @@ async fn serve(
     let (lxc_path, own_paths) = (own.lxc_path.clone(), own.paths());
     let telling = executor.spawn(bus::tell_ends(connection.clone(), ended));
     let preparing = executor.clone();
-    let host = unblock(move || prepare(config, lxc_path, own_paths, preparing, ended_sender)).await;
-    if let Err(error) = &host {
-        log::error!("{error}");
+    let prepared =
+        unblock(move || prepare(config, lxc_path, own_paths, preparing, ended_sender)).await;
+    if let Err(error) = &prepared {
+        log::error!("{}", Chain(error));
     }
-    agent.set_host(host.map(Arc::new)).await;
+    agent.set_prepared(prepared).await;
     notify(&[NotifyState::Ready]);
     let watchdog = executor.spawn(feed_watchdog());
     let sockets = executor.spawn({
@@ -163,79 +154,6 @@ impl Own {
             .map(|it| it.path().to_owned())
             .collect()
     }
-}
-
-/// Removes what an earlier agent left, and prepares what containers need.
-fn prepare(
-    config: Config,
-    lxc_path: PathBuf,
-    own: Vec<PathBuf>,
-    executor: Arc<Executor<'static>>,
-    ended: smol::channel::Sender<Ended>,
-) -> Result<Host, String> {
-    let unwritten = Arc::new(Unwritten::default());
-    for error in stale::remove_all(&lxc_path, &config.container.shared_mounts_dir, &unwritten) {
-        log::error!("removing what an earlier agent left: {}", Chain(&error));
-    }
-    let writable = WritableDirectories::default();
-    // Apps write to their root trees there.
-    writable.add(&config.container.shared_mounts_dir);
-    let init = init_program();
-    let template_dir = config.container.shared_mounts_dir.join("template");
-    let template =
-        Template::prepare(&template_dir, &prefix(), &init).map_err(|error| error.to_string())?;
-    let seccomp_profile =
-        seccomp::profile_file(&config.seccomp_profile, &config.container.shared_mounts_dir)
-            .map_err(|error| error.to_string())?;
-    let no_user_namespaces = user_namespace::obstacle();
-    if let Some(why) = &no_user_namespaces {
-        log::warn!("containers share the host's user namespace: {why}");
-    }
-    let kernel_lacks = kernel::lacking();
-    for lack in &kernel_lacks {
-        log::warn!("the kernel lacks {lack}");
-    }
-    let network = LateNetwork::new(config.bridge.clone());
-    if let Err(error) = network.get() {
-        log::error!("no container can be created yet: {}", Chain(&error));
-    }
-    let sockets = SocketWatch::new().map_err(|error| format!("cannot watch sockets: {error}"))?;
-    Ok(Host {
-        sockets: Arc::new(sockets),
-        template,
-        network,
-        home: Home::remember().map_err(|error| error.to_string())?,
-        lxc_path,
-        unified_cgroups: Path::new("/sys/fs/cgroup/cgroup.controllers").exists(),
-        no_user_namespaces,
-        kernel_lacks,
-        paths: HostPaths {
-            allowed: config.allowed_host_paths,
-            own,
-            writable,
-        },
-        unwritten,
-        filters: Filters::new(seccomp_profile.is_some()),
-        seccomp_profile,
-        app_limits: process_limits::find(config.container.limits.open_files),
-        executor,
-        ended,
-        config: config.container,
-    })
-}
-
-/// The init's program file: named by a variable, beside the agent's own, or where it is installed.
-fn init_program() -> PathBuf {
-    const NAME: &str = "softwarecontainer-init";
-    if let Some(path) = std::env::var_os(INIT_VARIABLE) {
-        return path.into();
-    }
-    let beside = std::env::current_exe()
-        .ok()
-        .map(|own| own.with_file_name(NAME));
-    beside
-        .filter(|path| path.exists())
-        .unwrap_or_else(|| prefix().join("libexec/softwarecontainer").join(NAME))
 }
 
 fn stop_signals() -> io::Result<OwnedFd> {

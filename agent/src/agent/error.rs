@@ -1,28 +1,37 @@
 //! What a call on the agent fails with: the text of the D-Bus error.
 
-use std::fmt;
+use std::{io, sync::Arc};
 
 use softwarecontainer_capability::UnknownCapability;
+use thiserror::Error;
 
-use crate::container::{ContainerError, options::OptionsError};
+use crate::{
+    container::{ContainerError, options::OptionsError},
+    error_chain::Chain,
+    host::{cgroup::CgroupError, mount::MountError, seccomp::FilterError},
+};
 
 /// A failed call.
-#[derive(Debug)]
+#[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum AgentError {
     /// No container has that ID.
+    #[error("there is no container with ID {id}")]
     NoContainer {
         /// The ID.
         id: i32,
     },
     /// The agent could not prepare what containers need.
-    NotReady(String),
+    #[error("the agent cannot make containers")]
+    NotReady(#[source] Arc<PrepareError>),
     /// There are as many containers as the configuration allows.
+    #[error("there are {limit} containers already, as many as max-containers allows")]
     TooMany {
         /// How many.
         limit: u32,
     },
     /// The argument of `Create` is longer than the configuration allows.
+    #[error("the container options have {size} bytes, more than the {limit} of max-command-length")]
     OptionsTooLong {
         /// Its size in bytes.
         size: usize,
@@ -30,6 +39,10 @@ pub enum AgentError {
         limit: u32,
     },
     /// `Create` asks for more than the configuration allows.
+    #[error(
+        "container options: temporaryFileSystemSize is {size}, more than the {limit} of \
+         max-root-tree-size"
+    )]
     RootTreeTooLarge {
         /// The bytes asked for.
         size: u64,
@@ -37,12 +50,16 @@ pub enum AgentError {
         limit: u64,
     },
     /// The argument of `Create` is malformed.
-    Options(OptionsError),
+    #[error(transparent)]
+    Options(#[from] OptionsError),
     /// No manifest has a capability of that name.
-    Capability(UnknownCapability),
+    #[error(transparent)]
+    Capability(#[from] UnknownCapability),
     /// An operation on a container failed.
-    Container(ContainerError),
+    #[error(transparent)]
+    Container(#[from] ContainerError),
     /// A container could not be created on a kernel that lacks something.
+    #[error("{}; {kernel}", Chain(error))]
     Create {
         /// Why.
         error: ContainerError,
@@ -51,47 +68,20 @@ pub enum AgentError {
     },
 }
 
-impl fmt::Display for AgentError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::NoContainer { id } => write!(f, "there is no container with ID {id}"),
-            Self::NotReady(why) => write!(f, "the agent cannot make containers: {why}"),
-            Self::TooMany { limit } => write!(
-                f,
-                "there are {limit} containers already, as many as max-containers allows"
-            ),
-            Self::OptionsTooLong { size, limit } => write!(
-                f,
-                "the container options have {size} bytes, more than the {limit} of max-command-length"
-            ),
-            Self::RootTreeTooLarge { size, limit } => write!(
-                f,
-                "container options: temporaryFileSystemSize is {size}, more than the {limit} of max-root-tree-size"
-            ),
-            Self::Options(error) => error.fmt(f),
-            Self::Capability(error) => error.fmt(f),
-            Self::Container(error) => error.fmt(f),
-            Self::Create { error, kernel } => write!(f, "{error}; {kernel}"),
-        }
-    }
-}
-
-impl std::error::Error for AgentError {}
-
-impl From<OptionsError> for AgentError {
-    fn from(error: OptionsError) -> Self {
-        Self::Options(error)
-    }
-}
-
-impl From<UnknownCapability> for AgentError {
-    fn from(error: UnknownCapability) -> Self {
-        Self::Capability(error)
-    }
-}
-
-impl From<ContainerError> for AgentError {
-    fn from(error: ContainerError) -> Self {
-        Self::Container(error)
-    }
+/// What containers need cannot be prepared.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum PrepareError {
+    /// The shared part of their root trees.
+    #[error(transparent)]
+    Template(#[from] MountError),
+    /// The seccomp profile.
+    #[error(transparent)]
+    Filter(#[from] FilterError),
+    /// The agent's own cgroups are not known.
+    #[error(transparent)]
+    Cgroups(#[from] CgroupError),
+    /// Sockets of the host cannot be followed.
+    #[error("cannot watch sockets")]
+    Sockets(#[source] io::Error),
 }

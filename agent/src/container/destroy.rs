@@ -1,9 +1,9 @@
-//! How containers go.
+//! Destroy: every process of a container ends, and what it used is removed.
 
 use rustix::process::{Signal, pidfd_send_signal};
 use softwarecontainer_lxc as lxc;
 
-use super::{Container, ContainerError, LXC_LIMIT, State, lifecycle::remove_lxc_directory};
+use super::{Container, ContainerError, LXC_LIMIT, State, create::remove_lxc_directory};
 use crate::{
     gateway::Gateways,
     host::{mount, wait},
@@ -24,7 +24,7 @@ impl Container {
         }
         self.state = State::Invalid;
         // Hooks are only in an integrator's own lines, and those must run.
-        let without_monitor = self.host.config.extra_lxc_config.is_none();
+        let without_monitor = self.shared.config.extra_lxc_config.is_none();
         if without_monitor {
             self.monitor.pause();
         }
@@ -66,7 +66,7 @@ impl Container {
                 }
             }
         }
-        if let Err(error) = remove_lxc_directory(&self.host.lxc_path, &self.name) {
+        if let Err(error) = remove_lxc_directory(&self.shared.lxc_path, &self.name) {
             errors.push(error);
         }
         match errors.pop() {
@@ -81,7 +81,7 @@ impl Container {
 
     /// Whether all have ended.
     fn end_processes(&self) -> bool {
-        let limit = self.host.config.shutdown_timeout;
+        let limit = self.shared.config.shutdown_timeout;
         if let Some(host_ipc) = &self.host_ipc {
             // First, because it tells how its processes have ended; those of the first init are
             // asked to end with them.

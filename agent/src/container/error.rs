@@ -5,6 +5,7 @@ use std::{fmt, io, path::PathBuf};
 use softwarecontainer_capability::error::ConfigError;
 use softwarecontainer_lxc as lxc;
 use softwarecontainer_network::NetworkError;
+use thiserror::Error;
 
 use super::{State, init_link::SpawnError, processes::StartFailure};
 use crate::{
@@ -19,10 +20,11 @@ use crate::{
 };
 
 /// A failed operation on a container.
-#[derive(Debug)]
+#[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum ContainerError {
     /// The container's state does not allow it.
+    #[error("container {id}: cannot {action}: it is {state}")]
     State {
         /// The container's ID.
         id: i32,
@@ -32,18 +34,21 @@ pub enum ContainerError {
         state: State,
     },
     /// The container has ended.
+    #[error("container {id} has ended; it can only be destroyed")]
     Gone {
         /// The container's ID.
         id: i32,
     },
     /// liblxc failed.
+    #[error("{error}{}", logged(log))]
     Lxc {
         /// The call's error.
         error: lxc::Error,
         /// What liblxc logged.
         log: String,
     },
-    /// liblxc did not do something in time.
+    /// Something did not happen in time.
+    #[error("container {id}: {action} did not end in time")]
     Late {
         /// The container's ID.
         id: i32,
@@ -51,12 +56,16 @@ pub enum ContainerError {
         action: &'static str,
     },
     /// A mount or directory of the container could not be made or removed.
-    Mount(MountError),
+    #[error(transparent)]
+    Mount(#[from] MountError),
     /// It could not be connected to the network.
-    Network(NetworkError),
+    #[error(transparent)]
+    Network(#[from] NetworkError),
     /// The namespaces could not be used.
-    Namespace(NamespaceError),
+    #[error(transparent)]
+    Namespace(#[from] NamespaceError),
     /// The container's init did not come up.
+    #[error("container {id}: its init did not come up{}", logged(log))]
     Init {
         /// The container's ID.
         id: i32,
@@ -66,15 +75,19 @@ pub enum ContainerError {
         log: String,
     },
     /// User namespaces are required and cannot be had.
+    #[error("the configuration requires user namespaces: {why}")]
     NoUserNamespace {
         /// Why.
         why: String,
     },
     /// A capability's gateway configuration is malformed.
-    Config(ConfigError),
+    #[error(transparent)]
+    Config(#[from] ConfigError),
     /// A gateway could not apply its configuration.
-    Gateway(GatewayError),
+    #[error(transparent)]
+    Gateway(#[from] GatewayError),
     /// A bind mount failed.
+    #[error("container {id}: bind mount")]
     BindMount {
         /// The container's ID.
         id: i32,
@@ -82,23 +95,27 @@ pub enum ContainerError {
         source: Box<BindError>,
     },
     /// The command line cannot be split.
+    #[error("command line {text:?}")]
     CommandLine {
         /// The command line.
         text: String,
         /// Why.
-        error: SplitError,
+        source: SplitError,
     },
     /// A string holds a NUL byte.
+    #[error("{text:?} contains a NUL byte")]
     Nul {
         /// The string.
         text: String,
     },
     /// A variable's name is empty or holds `=`.
+    #[error("environment variable name {name:?} is empty or contains \"=\"")]
     Variable {
         /// The name.
         name: String,
     },
     /// A text of the call is longer than the configuration allows.
+    #[error("the {what} has {size} bytes, more than the {limit} of {key}")]
     TooLong {
         /// What is too long.
         what: &'static str,
@@ -110,8 +127,10 @@ pub enum ContainerError {
         key: &'static str,
     },
     /// The output file cannot be used.
-    Output(OutputFileError),
+    #[error(transparent)]
+    Output(#[from] OutputFileError),
     /// A process could not be started.
+    #[error("container {id}: {program:?}: {what}")]
     Spawn {
         /// The container's ID.
         id: i32,
@@ -123,8 +142,10 @@ pub enum ContainerError {
         source: io::Error,
     },
     /// The system's cgroups could not be looked at.
-    Cgroup(CgroupError),
+    #[error(transparent)]
+    Cgroup(#[from] CgroupError),
     /// A file of the container could not be removed.
+    #[error("cannot remove {}", .path.display())]
     Remove {
         /// The file or directory.
         path: PathBuf,
@@ -132,6 +153,7 @@ pub enum ContainerError {
         source: io::Error,
     },
     /// No process could be started in the host's IPC namespace.
+    #[error("container {id}: cannot start processes in the host's IPC namespace")]
     HostIpc {
         /// The container's ID.
         id: i32,
@@ -139,10 +161,13 @@ pub enum ContainerError {
         source: io::Error,
     },
     /// There is no filter for the system calls of its processes.
-    Filter(FilterError),
+    #[error(transparent)]
+    Filter(#[from] FilterError),
     /// What was buffered could not be written to the host.
-    Buffers(BuffersError),
+    #[error(transparent)]
+    Buffers(#[from] BuffersError),
     /// Several things went wrong while everything else was removed.
+    #[error("{}", listed(.0))]
     Several(Vec<ContainerError>),
 }
 
@@ -181,80 +206,6 @@ impl fmt::Display for State {
     }
 }
 
-impl fmt::Display for ContainerError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::State { id, action, state } => {
-                write!(f, "container {id}: cannot {action}: it is {state}")
-            }
-            Self::Gone { id } => write!(f, "container {id} has ended; it can only be destroyed"),
-            Self::Lxc { error, log } => write!(f, "{error}{}", logged(log)),
-            Self::Late { id, action } => write!(f, "container {id}: {action} did not end in time"),
-            Self::Mount(error) => Chain(error).fmt(f),
-            Self::Namespace(error) => Chain(error).fmt(f),
-            Self::Network(error) => error.fmt(f),
-            Self::Init { id, source, log } => {
-                write!(
-                    f,
-                    "container {id}: its init did not come up: {source}{}",
-                    logged(log)
-                )
-            }
-            Self::NoUserNamespace { why } => {
-                write!(f, "the configuration requires user namespaces: {why}")
-            }
-            Self::Config(error) => error.fmt(f),
-            Self::Gateway(error) => Chain(error).fmt(f),
-            Self::BindMount { id, source } => {
-                write!(f, "container {id}: bind mount: {}", Chain(source))
-            }
-            Self::CommandLine { text, error } => write!(f, "command line {text:?}: {error}"),
-            Self::Nul { text } => write!(f, "{text:?} contains a NUL byte"),
-            Self::Variable { name } => {
-                write!(
-                    f,
-                    "environment variable name {name:?} is empty or contains \"=\""
-                )
-            }
-            Self::TooLong {
-                what,
-                size,
-                limit,
-                key,
-            } => write!(
-                f,
-                "the {what} has {size} bytes, more than the {limit} of {key}"
-            ),
-            Self::Output(error) => Chain(error).fmt(f),
-            Self::Filter(error) => error.fmt(f),
-            Self::Buffers(error) => error.fmt(f),
-            Self::HostIpc { id, source } => write!(
-                f,
-                "container {id}: cannot start processes in the host's IPC namespace: {source}"
-            ),
-            Self::Spawn {
-                id,
-                program,
-                what,
-                source,
-            } => {
-                write!(f, "container {id}: {program:?}: {what}: {source}")
-            }
-            Self::Cgroup(error) => error.fmt(f),
-            Self::Remove { path, source } => {
-                write!(f, "cannot remove {}: {source}", path.display())
-            }
-            Self::Several(errors) => {
-                for (index, error) in errors.iter().enumerate() {
-                    let separator = if index == 0 { "" } else { "; " };
-                    write!(f, "{separator}{error}")?;
-                }
-                Ok(())
-            }
-        }
-    }
-}
-
 fn logged(log: &str) -> String {
     if log.is_empty() {
         String::new()
@@ -263,46 +214,7 @@ fn logged(log: &str) -> String {
     }
 }
 
-impl std::error::Error for ContainerError {}
-
-impl From<MountError> for ContainerError {
-    fn from(error: MountError) -> Self {
-        Self::Mount(error)
-    }
-}
-
-impl From<NetworkError> for ContainerError {
-    fn from(error: NetworkError) -> Self {
-        Self::Network(error)
-    }
-}
-
-impl From<NamespaceError> for ContainerError {
-    fn from(error: NamespaceError) -> Self {
-        Self::Namespace(error)
-    }
-}
-
-impl From<ConfigError> for ContainerError {
-    fn from(error: ConfigError) -> Self {
-        Self::Config(error)
-    }
-}
-
-impl From<FilterError> for ContainerError {
-    fn from(error: FilterError) -> Self {
-        Self::Filter(error)
-    }
-}
-
-impl From<GatewayError> for ContainerError {
-    fn from(error: GatewayError) -> Self {
-        Self::Gateway(error)
-    }
-}
-
-impl From<OutputFileError> for ContainerError {
-    fn from(error: OutputFileError) -> Self {
-        Self::Output(error)
-    }
+fn listed(errors: &[ContainerError]) -> String {
+    let texts: Vec<_> = errors.iter().map(|it| Chain(it).to_string()).collect();
+    texts.join("; ")
 }

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 use softwarecontainer_capability::json::shown;
-use std::fmt;
+use thiserror::Error;
 
 /// How a container is to be made.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -19,19 +19,23 @@ const SIZE_ENABLED: &str = "temporaryFileSystemWriteBufferEnabled";
 const SIZE: &str = "temporaryFileSystemSize";
 
 /// An argument of `Create` that cannot be used.
-#[derive(Debug)]
+#[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum OptionsError {
     /// The argument is empty.
+    #[error("container options: the text is empty; \"[]\" stands for all defaults")]
     Empty,
     /// It is no JSON.
-    Syntax(serde_json::Error),
+    #[error("container options: no JSON")]
+    Syntax(#[source] serde_json::Error),
     /// It is JSON, but no array.
+    #[error("container options: must be an array of objects, but are {found}")]
     NoArray {
         /// The value.
         found: String,
     },
     /// An element is no object.
+    #[error("container options: [{element}] must be an object, but is {found}")]
     NoObject {
         /// Index of the element.
         element: usize,
@@ -39,6 +43,7 @@ pub enum OptionsError {
         found: String,
     },
     /// A key that each element must have is missing.
+    #[error("container options: [{element}].{key} is missing")]
     Missing {
         /// Index of the element.
         element: usize,
@@ -46,6 +51,7 @@ pub enum OptionsError {
         key: &'static str,
     },
     /// A key has a value that cannot be used.
+    #[error("container options: [{element}].{key} must be {expected}, but is {found}")]
     Value {
         /// Index of the element.
         element: usize,
@@ -56,38 +62,6 @@ pub enum OptionsError {
         /// The value.
         found: String,
     },
-}
-
-impl fmt::Display for OptionsError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "container options: ")?;
-        match self {
-            Self::Empty => write!(f, "the text is empty; \"[]\" stands for all defaults"),
-            Self::Syntax(error) => write!(f, "no JSON: {error}"),
-            Self::NoArray { found } => write!(f, "must be an array of objects, but are {found}"),
-            Self::NoObject { element, found } => {
-                write!(f, "[{element}] must be an object, but is {found}")
-            }
-            Self::Missing { element, key } => write!(f, "[{element}].{key} is missing"),
-            Self::Value {
-                element,
-                key,
-                expected,
-                found,
-            } => {
-                write!(f, "[{element}].{key} must be {expected}, but is {found}")
-            }
-        }
-    }
-}
-
-impl std::error::Error for OptionsError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::Syntax(error) => Some(error),
-            _ => None,
-        }
-    }
 }
 
 /// Reads the argument of `Create`. Keys of later elements win. Unknown keys are ignored, so that
@@ -187,7 +161,7 @@ mod tests {
     }
 
     fn error(text: &str) -> String {
-        parse(text).unwrap_err().to_string()
+        crate::error_chain::Chain(&parse(text).unwrap_err()).to_string()
     }
 
     #[test]

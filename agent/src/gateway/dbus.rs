@@ -93,7 +93,7 @@ impl Dbus {
         if self.proxy.is_none() {
             let options = host::options(
                 target.name,
-                target.home.clone(),
+                target.own_cgroups.clone(),
                 target.config.bus_connections,
             )?;
             self.proxy = Some(Proxy::start(options).map_err(failed)?);

@@ -7,7 +7,7 @@ use softwarecontainer_network::Network;
 
 use super::{config::GatewaysConfig, watch::SocketWatch};
 use crate::{
-    host::{cgroup::Home, container_path::Owner, namespace::Namespaces, seccomp::Filters},
+    host::{cgroup::OwnCgroups, container_path::Owner, namespace::Namespaces, seccomp::Filters},
     mounts::Mounts,
 };
 
@@ -37,7 +37,7 @@ pub struct Target<'a> {
     /// Tells when a server on the host has made its socket anew.
     pub sockets: &'a SocketWatch,
     /// The cgroups in which processes start that stay outside the container.
-    pub home: &'a Arc<Home>,
+    pub own_cgroups: &'a Arc<OwnCgroups>,
     /// The filters on system calls of processes.
     pub filters: &'a Filters,
     /// What the agent's configuration says to gateways.

@@ -1,24 +1,27 @@
 //! Finds the cgroup of a process, in the v1, hybrid and unified layouts, and reads and writes its
 //! files.
 
-mod home;
 mod layout;
+mod own;
 
-use std::collections::BTreeSet;
-use std::fmt;
-use std::fs;
-use std::io;
-use std::path::{Path, PathBuf};
+use std::{
+    collections::BTreeSet,
+    fs, io,
+    path::{Path, PathBuf},
+};
 
-pub use home::{Away, Home};
+use thiserror::Error;
+
 pub use layout::Version;
 use layout::{Membership, Mounts};
+pub use own::{InMonitors, OwnCgroups};
 
 /// A cgroup that cannot be found, or a file of it that cannot be read or written.
-#[derive(Debug)]
+#[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum CgroupError {
     /// A file of `/proc` that tells where cgroups are, or a file of a cgroup.
+    #[error("cannot read {}", .path.display())]
     Read {
         /// The file.
         path: PathBuf,
@@ -26,6 +29,7 @@ pub enum CgroupError {
         source: io::Error,
     },
     /// The kernel did not take a value.
+    #[error("cannot write {value:?} to {}{}", .path.display(), used_already(source))]
     Write {
         /// The file.
         path: PathBuf,
@@ -35,8 +39,10 @@ pub enum CgroupError {
         source: io::Error,
     },
     /// Neither a v1 hierarchy of that controller nor the unified hierarchy is mounted.
+    #[error("this host has no cgroup controller {0}")]
     NoHierarchy(String),
     /// A limit would be below what is used already.
+    #[error("cannot set {} to {limit}: the container already uses {used} bytes", .path.display())]
     BelowUse {
         /// The file.
         path: PathBuf,
@@ -47,39 +53,10 @@ pub enum CgroupError {
     },
 }
 
-impl fmt::Display for CgroupError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Read { path, source } => write!(f, "cannot read {}: {source}", path.display()),
-            Self::Write {
-                path,
-                value,
-                source,
-            } => {
-                write!(f, "cannot write {value:?} to {}: {source}", path.display())?;
-                if source.raw_os_error() == Some(libc::EBUSY) {
-                    write!(f, " (the container already uses more)")?;
-                }
-                Ok(())
-            }
-            Self::NoHierarchy(controller) => {
-                write!(f, "this host has no cgroup controller {controller}")
-            }
-            Self::BelowUse { path, limit, used } => write!(
-                f,
-                "cannot set {} to {limit}: the container already uses {used} bytes",
-                path.display()
-            ),
-        }
-    }
-}
-
-impl std::error::Error for CgroupError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::Read { source, .. } | Self::Write { source, .. } => Some(source),
-            Self::NoHierarchy(_) | Self::BelowUse { .. } => None,
-        }
+fn used_already(error: &io::Error) -> &'static str {
+    match error.raw_os_error() {
+        Some(libc::EBUSY) => " (the container already uses more)",
+        _ => "",
     }
 }
 

@@ -6,12 +6,12 @@
 //! it.
 
 mod needs;
-mod signs;
+mod probe;
 
 use std::fmt;
 
 use needs::{NEEDS, Need};
-use signs::Signs;
+use probe::Kernel;
 
 /// Something that the kernel lacks.
 #[derive(Debug, Clone, Copy)]
@@ -34,7 +34,7 @@ impl Lack {
 impl fmt::Display for Lack {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}, needed for {}", self.options(), self.0.purpose)?;
-        match self.0.sign.hint() {
+        match self.0.evidence.hint() {
             Some(hint) => write!(f, " ({hint})"),
             None => Ok(()),
         }
@@ -44,11 +44,11 @@ impl fmt::Display for Lack {
 /// What the running kernel lacks.
 #[must_use]
 pub fn lacking() -> Vec<Lack> {
-    lacking_by(&Signs::of_the_running_kernel())
+    lacking_by(&Kernel::of_the_running_kernel())
 }
 
-fn lacking_by(signs: &Signs) -> Vec<Lack> {
-    let lacks = |need: &&Need| signs.show(&need.sign) == Some(false);
+fn lacking_by(kernel: &Kernel) -> Vec<Lack> {
+    let lacks = |need: &&Need| kernel.has(&need.evidence) == Some(false);
     NEEDS.iter().filter(lacks).map(Lack).collect()
 }
 

@@ -9,7 +9,7 @@ use std::{
 };
 
 use serde_json::{Map, Value};
-use softwarecontainer_agent::host::cgroup::Home;
+use softwarecontainer_agent::host::cgroup::OwnCgroups;
 use softwarecontainer_lxc::Container;
 use softwarecontainer_network::namespace;
 
@@ -95,10 +95,10 @@ pub async fn measure(world: &World, client: &Client, rounds: usize) -> Map<Strin
     write_config(world, id, &path);
     let [mut start, mut stop, mut lxc_start, mut attach, mut spawn] = [const { Times::new() }; 5];
     let lxc_path = path.to_str().unwrap();
-    let home = Home::remember().unwrap();
+    let home = OwnCgroups::remember().unwrap();
     for _ in 0..rounds {
         let container = Container::new(NAME, Some(&path)).unwrap();
-        let away = home.leave();
+        let away = home.enter_monitors();
         Timer::after(PAUSE).await;
         let started = Instant::now();
         container.start().unwrap();

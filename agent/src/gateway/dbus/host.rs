@@ -13,7 +13,7 @@ use softwarecontainer_dbus_proxy::{
 };
 
 use super::super::error::Cause;
-use crate::{host::cgroup::Home, install};
+use crate::{host::cgroup::OwnCgroups, install};
 
 /// The variable that names the proxy's program file, for an agent that is run from a build tree.
 const PROGRAM_VARIABLE: &str = "SOFTWARECONTAINER_DBUS_PROXY";
@@ -31,7 +31,11 @@ const USERS: [&str; 2] = ["softwarecontainer-dbus", "nobody"];
 ///
 /// # Errors
 /// [`Cause`] when no user can be found, or the system bus's address cannot be used.
-pub(super) fn options(name: &str, home: Arc<Home>, connections: u32) -> Result<Options, Cause> {
+pub(super) fn options(
+    name: &str,
+    own_cgroups: Arc<OwnCgroups>,
+    connections: u32,
+) -> Result<Options, Cause> {
     let passwd = fs::read_to_string(PASSWD).map_err(|source| Cause::File {
         action: "read",
         path: PASSWD.into(),
@@ -56,7 +60,7 @@ pub(super) fn options(name: &str, home: Arc<Home>, connections: u32) -> Result<O
         },
         gid,
         connections,
-        spawn: Spawn::with(move |command| home.start_here(|| command.spawn())),
+        spawn: Spawn::with(move |command| own_cgroups.start_here(|| command.spawn())),
     })
 }
 

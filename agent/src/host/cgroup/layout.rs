@@ -1,8 +1,10 @@
 //! Which hierarchies are mounted where, and where a process is in them; read from the texts of
 //! proc(5).
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::{Path, PathBuf},
+};
 
 use crate::host::mountinfo::unescaped;
 

@@ -8,14 +8,14 @@ pub(super) struct Need {
     /// What it is for.
     pub purpose: &'static str,
     /// How to find out whether it is there.
-    pub sign: Sign,
+    pub evidence: Evidence,
     /// Whether containers cannot be created without it, at least those with a write buffer.
     pub vital: bool,
 }
 
 /// What tells that a kernel has an option.
 #[derive(Debug)]
-pub(super) enum Sign {
+pub(super) enum Evidence {
     /// A file that every kernel with it has.
     File(&'static str),
     /// A type of file system: known to the kernel, or a module.
@@ -30,7 +30,7 @@ pub(super) enum Sign {
     DeviceFilter,
 }
 
-impl Sign {
+impl Evidence {
     /// Where else than in the kernel's configuration the reason may be.
     pub(super) fn hint(&self) -> Option<String> {
         match self {
@@ -50,20 +50,28 @@ impl Sign {
     }
 }
 
-const fn vital(options: &'static [&'static str], sign: Sign, purpose: &'static str) -> Need {
+const fn vital(
+    options: &'static [&'static str],
+    evidence: Evidence,
+    purpose: &'static str,
+) -> Need {
     Need {
         options,
         purpose,
-        sign,
+        evidence,
         vital: true,
     }
 }
 
-const fn useful(options: &'static [&'static str], sign: Sign, purpose: &'static str) -> Need {
+const fn useful(
+    options: &'static [&'static str],
+    evidence: Evidence,
+    purpose: &'static str,
+) -> Need {
     Need {
         options,
         purpose,
-        sign,
+        evidence,
         vital: false,
     }
 }
@@ -73,138 +81,142 @@ const fn useful(options: &'static [&'static str], sign: Sign, purpose: &'static 
 pub(super) const NEEDS: &[Need] = &[
     vital(
         &["CONFIG_UTS_NS"],
-        Sign::File("proc/self/ns/uts"),
+        Evidence::File("proc/self/ns/uts"),
         "containers",
     ),
     vital(
         &["CONFIG_IPC_NS"],
-        Sign::File("proc/self/ns/ipc"),
+        Evidence::File("proc/self/ns/ipc"),
         "containers",
     ),
     vital(
         &["CONFIG_PID_NS"],
-        Sign::File("proc/self/ns/pid"),
+        Evidence::File("proc/self/ns/pid"),
         "containers",
     ),
     vital(
         &["CONFIG_NET_NS"],
-        Sign::File("proc/self/ns/net"),
+        Evidence::File("proc/self/ns/net"),
         "containers",
     ),
     vital(
         &["CONFIG_DEVTMPFS"],
-        Sign::FileSystem("devtmpfs"),
+        Evidence::FileSystem("devtmpfs"),
         "device nodes",
     ),
-    vital(&["CONFIG_TMPFS"], Sign::FileSystem("tmpfs"), "containers"),
+    vital(
+        &["CONFIG_TMPFS"],
+        Evidence::FileSystem("tmpfs"),
+        "containers",
+    ),
     vital(
         &["CONFIG_OVERLAY_FS"],
-        Sign::FileSystem("overlay"),
+        Evidence::FileSystem("overlay"),
         "write buffers",
     ),
     vital(
         &["CONFIG_INOTIFY_USER"],
-        Sign::File("proc/sys/fs/inotify"),
+        Evidence::File("proc/sys/fs/inotify"),
         "sockets of servers that are restarted",
     ),
     vital(
         &["CONFIG_SECCOMP_FILTER"],
-        Sign::File("proc/sys/kernel/seccomp/actions_avail"),
+        Evidence::File("proc/sys/kernel/seccomp/actions_avail"),
         "filters on apps' system calls",
     ),
     vital(
         &["CONFIG_CGROUP_PIDS"],
-        Sign::Controller("pids"),
+        Evidence::Controller("pids"),
         "limits on processes",
     ),
     useful(
         &["CONFIG_MEMCG"],
-        Sign::Controller("memory"),
+        Evidence::Controller("memory"),
         "limits on memory",
     ),
     useful(
         &["CONFIG_CGROUP_SCHED"],
-        Sign::Controller("cpu"),
+        Evidence::Controller("cpu"),
         "shares of the processors",
     ),
     vital(
         &["CONFIG_CGROUP_BPF"],
-        Sign::DeviceFilter,
+        Evidence::DeviceFilter,
         "keeping devices from containers",
     ),
     vital(
         &["CONFIG_BRIDGE"],
-        Sign::Module(&["bridge"]),
+        Evidence::Module(&["bridge"]),
         "the containers' network",
     ),
     vital(
         &["CONFIG_VETH"],
-        Sign::Module(&["veth"]),
+        Evidence::Module(&["veth"]),
         "the containers' network",
     ),
     vital(
         &["CONFIG_NET_SCHED"],
-        Sign::File("proc/net/psched"),
+        Evidence::File("proc/net/psched"),
         "filters on containers' addresses",
     ),
     vital(
         &["CONFIG_NET_SCH_INGRESS"],
-        Sign::Module(&["sch_ingress"]),
+        Evidence::Module(&["sch_ingress"]),
         "filters on containers' addresses",
     ),
     vital(
         &["CONFIG_NET_CLS_BPF"],
-        Sign::Module(&["cls_bpf"]),
+        Evidence::Module(&["cls_bpf"]),
         "filters on containers' addresses",
     ),
     vital(
         &["CONFIG_NETFILTER"],
-        Sign::File("proc/net/netfilter"),
+        Evidence::File("proc/net/netfilter"),
         "firewalls",
     ),
     vital(
         &["CONFIG_NFT_COMPAT", "CONFIG_IP_NF_FILTER"],
-        Sign::Module(&["nft_compat", "iptable_filter"]),
+        Evidence::Module(&["nft_compat", "iptable_filter"]),
         "firewalls",
     ),
     vital(
         &["CONFIG_NFT_NAT", "CONFIG_IP_NF_NAT"],
-        Sign::Module(&["nft_chain_nat", "iptable_nat"]),
+        Evidence::Module(&["nft_chain_nat", "iptable_nat"]),
         "masquerading",
     ),
     vital(
         &["CONFIG_NETFILTER_XT_TARGET_MASQUERADE"],
-        Sign::Module(&["xt_MASQUERADE"]),
+        Evidence::Module(&["xt_MASQUERADE"]),
         "masquerading",
     ),
     useful(
         &["CONFIG_NETFILTER_XT_MATCH_CONNTRACK"],
-        Sign::Module(&["xt_conntrack"]),
+        Evidence::Module(&["xt_conntrack"]),
         "the network gateway",
     ),
     useful(
         &["CONFIG_NETFILTER_XT_MATCH_CONNLIMIT"],
-        Sign::Module(&["xt_connlimit"]),
+        Evidence::Module(&["xt_connlimit"]),
         "a bound on containers' connections",
     ),
     useful(
         &["CONFIG_IPV6"],
-        Sign::Module(&["ipv6"]),
+        Evidence::Module(&["ipv6"]),
         "the network gateway",
     ),
     useful(
         &["CONFIG_POSIX_MQUEUE"],
-        Sign::FileSystem("mqueue"),
+        Evidence::FileSystem("mqueue"),
         "apps with POSIX message queues",
     ),
     useful(
         &["CONFIG_SYSVIPC"],
-        Sign::File("proc/sysvipc"),
+        Evidence::File("proc/sysvipc"),
         "apps with System V IPC, and sharing it",
     ),
     useful(
         &["CONFIG_SECURITY_LANDLOCK"],
-        Sign::Landlock,
+        Evidence::Landlock,
         "a layer of the D-Bus proxy's sandbox",
     ),
 ];

@@ -100,7 +100,7 @@ fn the_kernel_fragments_of_the_yocto_layer_name_the_same_options() {
     let unknown: Vec<_> = fragments.difference(&known).collect();
     assert!(
         unknown.is_empty(),
-        "give these options a sign in needs.rs, or a reason here: {unknown:?}"
+        "give these options evidence in needs.rs, or a reason here: {unknown:?}"
     );
     let unset: Vec<_> = known.difference(&fragments).collect();
     assert!(unset.is_empty(), "no fragment sets {unset:?}");
@@ -117,9 +117,9 @@ fn the_package_group_of_the_yocto_layer_recommends_the_modules() {
         group.split_whitespace().any(|word| word == package)
             || ["iptable_filter", "iptable_nat", "ipv6"].contains(module)
     };
-    let modules = NEEDS.iter().flat_map(|need| match &need.sign {
-        needs::Sign::Module(names) => *names,
-        needs::Sign::FileSystem("overlay") => &["overlay"],
+    let modules = NEEDS.iter().flat_map(|need| match &need.evidence {
+        needs::Evidence::Module(names) => *names,
+        needs::Evidence::FileSystem("overlay") => &["overlay"],
         _ => &[],
     });
     let missing: Vec<_> = modules.filter(|name| !recommended(name)).collect();
@@ -134,17 +134,19 @@ fn complete() -> BTreeMap<String, String> {
     let mut modules = String::new();
     let mut controllers = String::new();
     for need in NEEDS {
-        match need.sign {
-            needs::Sign::File(path) => drop(files.insert(path.to_owned(), String::new())),
-            needs::Sign::FileSystem("overlay") => modules += "kernel/fs/overlayfs/overlay.ko.xz:\n",
-            needs::Sign::FileSystem(name) => filesystems += &format!("nodev\t{name}\n"),
-            needs::Sign::Module(names) => {
+        match need.evidence {
+            needs::Evidence::File(path) => drop(files.insert(path.to_owned(), String::new())),
+            needs::Evidence::FileSystem("overlay") => {
+                modules += "kernel/fs/overlayfs/overlay.ko.xz:\n"
+            }
+            needs::Evidence::FileSystem(name) => filesystems += &format!("nodev\t{name}\n"),
+            needs::Evidence::Module(names) => {
                 for name in names {
                     modules += &format!("kernel/net/{name}.ko:\n");
                 }
             }
-            needs::Sign::Controller(name) => controllers += &format!("{name} "),
-            needs::Sign::Landlock | needs::Sign::DeviceFilter => {}
+            needs::Evidence::Controller(name) => controllers += &format!("{name} "),
+            needs::Evidence::Landlock | needs::Evidence::DeviceFilter => {}
         }
     }
     files.insert("proc/filesystems".to_owned(), filesystems);
@@ -162,7 +164,7 @@ fn options_lacking(files: &BTreeMap<String, String>) -> Vec<String> {
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, text).unwrap();
     }
-    lacking_by(&Signs::below(directory.path(), "6.1"))
+    lacking_by(&Kernel::below(directory.path(), "6.1"))
         .iter()
         .map(Lack::options)
         .collect()
@@ -252,7 +254,7 @@ fn controllers_of_cgroup_v1_count_unless_they_are_switched_off() {
 
 #[test]
 fn only_what_containers_cannot_be_created_without_explains_a_failure() {
-    let lacks = lacking_by(&Signs::below(Path::new("/nonexistent"), "6.1"));
+    let lacks = lacking_by(&Kernel::below(Path::new("/nonexistent"), "6.1"));
     let text = explanation(&lacks).unwrap();
     assert!(text.contains("CONFIG_NET_NS"), "{text}");
     assert!(!text.contains("CONFIG_SYSVIPC"), "{text}");

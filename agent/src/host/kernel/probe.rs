@@ -5,12 +5,12 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::needs::Sign;
+use super::needs::Evidence;
 use crate::host::sys;
 
 /// What a kernel shows.
 #[derive(Debug)]
-pub(super) struct Signs {
+pub(super) struct Kernel {
     /// `/`, or what stands for it.
     root: PathBuf,
     /// The types of file systems that it knows now.
@@ -27,7 +27,7 @@ pub(super) struct Signs {
     device_filter: Option<bool>,
 }
 
-impl Signs {
+impl Kernel {
     pub(super) fn of_the_running_kernel() -> Self {
         let release = rustix::system::uname();
         let unified = Path::new("/sys/fs/cgroup");
@@ -62,18 +62,18 @@ impl Signs {
         }
     }
 
-    /// Whether the kernel has what `sign` stands for; `None` if it does not tell.
-    pub(super) fn show(&self, sign: &Sign) -> Option<bool> {
-        match sign {
-            Sign::File(path) => Some(self.root.join(path).exists()),
-            Sign::FileSystem(name) => {
+    /// Whether the kernel has what `evidence` stands for; `None` if it does not tell.
+    pub(super) fn has(&self, evidence: &Evidence) -> Option<bool> {
+        match evidence {
+            Evidence::File(path) => Some(self.root.join(path).exists()),
+            Evidence::FileSystem(name) => {
                 let known = self
                     .filesystems
                     .lines()
                     .any(|line| line.split_whitespace().next_back() == Some(name));
                 if known { Some(true) } else { self.module(name) }
             }
-            Sign::Module(names) => {
+            Evidence::Module(names) => {
                 let found: Vec<_> = names.iter().map(|name| self.module(name)).collect();
                 if found.contains(&Some(true)) {
                     Some(true)
@@ -83,11 +83,11 @@ impl Signs {
                     Some(false)
                 }
             }
-            Sign::Controller(name) => {
+            Evidence::Controller(name) => {
                 Some(self.controllers.as_ref()?.iter().any(|one| one == name))
             }
-            Sign::Landlock => Some(self.landlock),
-            Sign::DeviceFilter => self.device_filter,
+            Evidence::Landlock => Some(self.landlock),
+            Evidence::DeviceFilter => self.device_filter,
         }
     }
 

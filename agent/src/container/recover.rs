@@ -6,7 +6,7 @@ use softwarecontainer_lxc as lxc;
 
 use super::{
     ContainerError,
-    lifecycle::remove_lxc_directory,
+    create::remove_lxc_directory,
     monitor::{self, Monitor},
 };
 use crate::{

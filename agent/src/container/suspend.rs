@@ -1,4 +1,4 @@
-//! How containers sleep.
+//! Suspend and Resume: every process of a container is frozen and thawed.
 
 use std::{
     sync::mpsc,
@@ -97,7 +97,8 @@ impl Container {
             error,
             log: String::new(),
         };
-        let handle = lxc::Container::new(&self.name, Some(&self.host.lxc_path)).map_err(failed)?;
+        let handle =
+            lxc::Container::new(&self.name, Some(&self.shared.lxc_path)).map_err(failed)?;
         let (sender, receiver) = mpsc::channel();
         let late = || ContainerError::Late {
             id: self.id,

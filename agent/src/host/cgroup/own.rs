@@ -8,6 +8,7 @@ use std::{
 };
 
 use super::{CgroupError, Cgroups, write};
+use crate::error_chain::Chain;
 
 /// The cgroups that the agent was started in, to return to.
 ///
@@ -16,20 +17,20 @@ use super::{CgroupError, Cgroups, write};
 /// way back takes as long as liblxc's whole start, because the kernel waits for all processors, so
 /// nobody waits for it but who starts a process that stays: it begins where its parent is.
 #[derive(Debug)]
-pub struct Home {
+pub struct OwnCgroups {
     directories: BTreeSet<PathBuf>,
-    traffic: Mutex<Traffic>,
+    moves: Mutex<Moves>,
     changed: Condvar,
 }
 
-/// Who is on the way, and who waits until nobody is.
+/// How many calls have taken the process into a monitor's cgroup, and how many wait until none has.
 #[derive(Debug, Default)]
-struct Traffic {
-    away: usize,
+struct Moves {
+    in_monitors: usize,
     waiting: usize,
 }
 
-impl Home {
+impl OwnCgroups {
     /// The cgroups that this process is in now.
     ///
     /// # Errors
@@ -37,7 +38,7 @@ impl Home {
     pub fn remember() -> Result<Arc<Self>, CgroupError> {
         Ok(Arc::new(Self {
             directories: Cgroups::of_process(std::process::id())?.directories(),
-            traffic: Mutex::default(),
+            moves: Mutex::default(),
             changed: Condvar::new(),
         }))
     }
@@ -46,10 +47,10 @@ impl Home {
     /// waits for all processors then, some ten milliseconds, but not again for the moves that soon
     /// follow: a container is prepared meanwhile.
     pub fn expect_moves(self: &Arc<Self>) {
-        let home = self.clone();
+        let own = self.clone();
         let moved = move || {
             // To where it is: a failure, or not being there, would change nothing but the time.
-            if let Some(directory) = home.directories.first() {
+            if let Some(directory) = own.directories.first() {
                 let _ = write(&directory.join("cgroup.procs"), "0");
             }
         };
@@ -61,25 +62,25 @@ impl Home {
     /// To be called before liblxc starts a container; the process returns when the result is
     /// dropped.
     #[must_use]
-    pub fn leave(self: &Arc<Self>) -> Away {
-        let mut traffic = self.traffic();
-        while traffic.waiting > 0 {
-            traffic = self.wait(traffic);
+    pub fn enter_monitors(self: &Arc<Self>) -> InMonitors {
+        let mut moves = self.moves();
+        while moves.waiting > 0 {
+            moves = self.wait(moves);
         }
-        traffic.away += 1;
-        Away(self.clone())
+        moves.in_monitors += 1;
+        InMonitors(self.clone())
     }
 
     /// Starts a process that is to be in the agent's own cgroups.
     pub fn start_here<T>(&self, start: impl FnOnce() -> T) -> T {
-        let mut traffic = self.traffic();
-        traffic.waiting += 1;
-        while traffic.away > 0 {
-            traffic = self.wait(traffic);
+        let mut moves = self.moves();
+        moves.waiting += 1;
+        while moves.in_monitors > 0 {
+            moves = self.wait(moves);
         }
-        drop(traffic);
+        drop(moves);
         let started = start();
-        self.traffic().waiting -= 1;
+        self.moves().waiting -= 1;
         self.changed.notify_all();
         started
     }
@@ -95,33 +96,36 @@ impl Home {
 
     fn back(&self) {
         if let Err(error) = self.return_there() {
-            log::error!("the agent cannot return from the cgroup of LXC's monitor: {error}");
+            log::error!(
+                "the agent cannot return from the cgroup of LXC's monitor: {}",
+                Chain(&error)
+            );
         }
-        self.traffic().away -= 1;
+        self.moves().in_monitors -= 1;
         self.changed.notify_all();
     }
 
     /// The counts are right also after a panic elsewhere.
-    fn traffic(&self) -> MutexGuard<'_, Traffic> {
-        self.traffic.lock().unwrap_or_else(PoisonError::into_inner)
+    fn moves(&self) -> MutexGuard<'_, Moves> {
+        self.moves.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn wait<'a>(&self, traffic: MutexGuard<'a, Traffic>) -> MutexGuard<'a, Traffic> {
+    fn wait<'a>(&self, moves: MutexGuard<'a, Moves>) -> MutexGuard<'a, Moves> {
         self.changed
-            .wait(traffic)
+            .wait(moves)
             .unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Says that the agent may be away from its cgroups.
+/// Says that the agent may be in the cgroup of a container's monitor.
 #[derive(Debug)]
-pub struct Away(Arc<Home>);
+pub struct InMonitors(Arc<OwnCgroups>);
 
-impl Drop for Away {
+impl Drop for InMonitors {
     fn drop(&mut self) {
-        let home = self.0.clone();
+        let own = self.0.clone();
         let thread = thread::Builder::new().name("cgroup".to_owned());
-        if thread.spawn(move || home.back()).is_err() {
+        if thread.spawn(move || own.back()).is_err() {
             self.0.back();
         }
     }
@@ -137,32 +141,32 @@ mod tests {
     const MOMENT: Duration = Duration::from_millis(50);
 
     #[test]
-    fn a_process_that_stays_is_started_only_while_nobody_is_away() {
-        let home = Home::remember().unwrap();
-        let away = home.leave();
+    fn a_process_that_stays_is_started_only_while_nobody_is_inside() {
+        let own = OwnCgroups::remember().unwrap();
+        let inside = own.enter_monitors();
         let (sender, receiver) = mpsc::channel();
-        let other = home.clone();
+        let other = own.clone();
         let starter = thread::spawn(move || other.start_here(|| sender.send(()).unwrap()));
         assert!(receiver.recv_timeout(MOMENT).is_err());
-        drop(away);
+        drop(inside);
         receiver.recv_timeout(Duration::from_secs(10)).unwrap();
         starter.join().unwrap();
     }
 
     #[test]
-    fn nobody_leaves_while_a_process_is_started() {
-        let home = Home::remember().unwrap();
+    fn no_call_takes_it_away_while_a_process_is_started() {
+        let own = OwnCgroups::remember().unwrap();
         let (sender, receiver) = mpsc::channel();
-        let other = home.clone();
-        let leaver = home.start_here(|| {
-            let leaver = thread::spawn(move || {
-                let _away = other.leave();
+        let other = own.clone();
+        let taker = own.start_here(|| {
+            let taker = thread::spawn(move || {
+                let _inside = other.enter_monitors();
                 sender.send(()).unwrap();
             });
             assert!(receiver.recv_timeout(MOMENT).is_err());
-            leaver
+            taker
         });
         receiver.recv_timeout(Duration::from_secs(10)).unwrap();
-        leaver.join().unwrap();
+        taker.join().unwrap();
     }
 }

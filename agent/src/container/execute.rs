@@ -1,0 +1,183 @@
+//! Execute: a process started in a container.
+
+use std::{
+    collections::BTreeMap, ffi::CString, os::fd::AsFd as _, path::PathBuf, sync::Arc,
+    time::Duration,
+};
+
+use softwarecontainer_capability::privilege::Privileges;
+use softwarecontainer_init::{Command, Confinement};
+
+use super::{
+    Container, ContainerError, INIT_LIMIT,
+    host_ipc::HostIpc,
+    init_link::InitLink,
+    processes::{Number, Processes},
+};
+use crate::{
+    command_line,
+    host::{credentials::Credentials, output_file, program},
+};
+
+/// Where programs are looked up unless a variable says otherwise.
+const DEFAULT_PATH: &str = "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin";
+
+/// What `Execute` is to start.
+#[derive(Debug, Clone)]
+pub struct Execution {
+    /// The command line, split like a shell does.
+    pub command_line: String,
+    /// The working directory in the container, empty for its root.
+    pub working_directory: String,
+    /// The host file for standard output and error, empty for none.
+    pub output_file: PathBuf,
+    /// Variables that win over those of the gateways.
+    pub environment: BTreeMap<String, String>,
+    /// Who asks for it; `None` when that is not known, which only goes without an output file.
+    pub caller: Option<Credentials>,
+}
+
+impl Container {
+    /// Starts a process; where it is kept, its number there, and its process ID on the host.
+    ///
+    /// # Errors
+    /// [`ContainerError`] naming what is wrong with the command, the output file or the working
+    /// directory.
+    pub fn execute(
+        &mut self,
+        execution: &Execution,
+    ) -> Result<(Arc<Processes>, Number, u32), ContainerError> {
+        self.require_ready("execute")?;
+        let limits = &self.shared.config.limits;
+        within(
+            "command line",
+            execution.command_line.len(),
+            limits.command_length,
+            "max-command-length",
+        )?;
+        let arguments = command_line::split(&execution.command_line).map_err(|source| {
+            ContainerError::CommandLine {
+                text: execution.command_line.clone(),
+                source,
+            }
+        })?;
+        let mut environment = BTreeMap::from([("PATH".to_owned(), DEFAULT_PATH.to_owned())]);
+        let grants = self.gateways.grants(&self.target()?, &self.settings);
+        environment.extend(grants.environment);
+        for (name, value) in &execution.environment {
+            if name.is_empty() || name.contains('=') {
+                return Err(ContainerError::Variable { name: name.clone() });
+            }
+            environment.insert(name.clone(), value.clone());
+        }
+        let size = environment
+            .iter()
+            .map(|(name, value)| name.len().saturating_add(value.len()).saturating_add(2))
+            .fold(0, usize::saturating_add);
+        within(
+            "environment",
+            size,
+            limits.environment_size,
+            "max-environment-size",
+        )?;
+        let variables = environment
+            .iter()
+            .map(|(name, value)| c_string(&format!("{name}={value}")));
+        let command = Command {
+            directory: c_string(&execution.working_directory)?,
+            arguments: arguments
+                .iter()
+                .map(|text| c_string(text))
+                .collect::<Result<_, _>>()?,
+            environment: variables.collect::<Result<_, _>>()?,
+            if_missing: c_string(&if_missing(&arguments, &environment))?,
+            confinement: self.confinement(&grants.privileges)?,
+        };
+        let wanted = Some(&execution.output_file).filter(|path| !path.as_os_str().is_empty());
+        let (caller, writable) = (execution.caller.as_ref(), &self.shared.paths.writable);
+        let output = wanted
+            .map(|path| output_file::open(path, caller, writable))
+            .transpose()?;
+        self.refresh_gateways();
+        let link = self.link(grants.host_ipc)?;
+        let processes = link.processes().clone();
+        let (number, pid) = link
+            .spawn(
+                &command,
+                output.as_ref().map(|output| output.as_fd()),
+                INIT_LIMIT,
+            )
+            .map_err(|error| {
+                ContainerError::spawn(self.id, &arguments, &execution.working_directory, error)
+            })?;
+        Ok((processes, number, pid))
+    }
+
+    /// What a new process is to be without, where its manifests give it `privileges`.
+    fn confinement(&self, privileges: &Privileges) -> Result<Confinement, ContainerError> {
+        let filter = self.shared.filters.get(&privileges.system_calls)?;
+        Ok(self.baseline.confinement(privileges, &filter))
+    }
+
+    /// The connection to what starts new processes: the init, or the second one in the host's IPC
+    /// namespace.
+    fn link(&mut self, host_ipc: bool) -> Result<&InitLink, ContainerError> {
+        if !host_ipc {
+            return Ok(&self.link);
+        }
+        // An app can end it, as it can end any process of the container but the init.
+        let started = match self.host_ipc.take() {
+            Some(started) if !started.link.wait_gone(Duration::ZERO) => started,
+            _ => {
+                let processes = Processes::new(self.id, self.shared.ended.clone());
+                HostIpc::start(
+                    &self.shared.lxc_path,
+                    &self.name,
+                    Arc::new(processes),
+                    &self.shared.executor,
+                )
+                .map_err(|source| ContainerError::HostIpc {
+                    id: self.id,
+                    source,
+                })?
+            }
+        };
+        Ok(&self.host_ipc.insert(started).link)
+    }
+}
+
+fn within(
+    what: &'static str,
+    size: usize,
+    limit: u32,
+    key: &'static str,
+) -> Result<(), ContainerError> {
+    if u32::try_from(size).is_ok_and(|size| size <= limit) {
+        return Ok(());
+    }
+    Err(ContainerError::TooLong {
+        what,
+        size,
+        limit,
+        key,
+    })
+}
+
+fn c_string(text: &str) -> Result<CString, ContainerError> {
+    CString::new(text).map_err(|_| ContainerError::Nul {
+        text: text.to_owned(),
+    })
+}
+
+/// What the output file says of a program that the container lacks, beside that.
+fn if_missing(arguments: &[String], environment: &BTreeMap<String, String>) -> String {
+    let path = environment.get("PATH").map_or("", String::as_str);
+    let on_host = arguments.first().and_then(|name| program::find(name, path));
+    on_host.map_or_else(String::new, |found| {
+        format!(
+            "the host has {}, this container does not see it: BindMount or a file gateway can \
+             bring it",
+            found.display()
+        )
+    })
+}

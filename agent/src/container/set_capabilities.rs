@@ -1,0 +1,51 @@
+//! SetCapabilities: what a container's gateways let through grows.
+
+use softwarecontainer_capability::GatewayConfig;
+
+use super::{Container, ContainerError, State};
+
+impl Container {
+    /// Applies gateway configurations on top of those applied before; all or nothing. One that was
+    /// applied before is not applied again: what it appends to a variable, for example, is there
+    /// already.
+    ///
+    /// # Errors
+    /// [`ContainerError`]; the container then is as before.
+    pub fn set_capabilities(&mut self, configs: &[GatewayConfig]) -> Result<(), ContainerError> {
+        self.require_ready("set capabilities")?;
+        let mut settings = self.settings.clone();
+        settings.add(configs)?;
+        // Taken out, so that a gateway may look at the container that it changes.
+        let mut gateways = std::mem::take(&mut self.gateways);
+        let changed = self
+            .target()
+            .and_then(|target| Ok(gateways.change(&target, &self.settings, &settings)?));
+        self.gateways = gateways;
+        changed?;
+        self.settings = settings;
+        Ok(())
+    }
+
+    /// Applies the default capabilities, unless they have been applied.
+    ///
+    /// # Errors
+    /// As for [`Self::set_capabilities`].
+    pub fn set_defaults(&mut self, configs: &[GatewayConfig]) -> Result<(), ContainerError> {
+        if self.settings.has(configs) {
+            return Ok(());
+        }
+        self.set_capabilities(configs)
+    }
+
+    /// Lets the gateways follow what has changed on the host, in a container that is ready.
+    pub fn refresh_gateways(&mut self) {
+        if self.state != State::Ready {
+            return;
+        }
+        let mut gateways = std::mem::take(&mut self.gateways);
+        if let Ok(target) = self.target() {
+            gateways.refresh(&target, &self.settings);
+        }
+        self.gateways = gateways;
+    }
+}

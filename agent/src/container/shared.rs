@@ -1,0 +1,88 @@
+//! What all containers share.
+
+use std::{path::PathBuf, sync::Arc};
+
+use smol::Executor;
+use softwarecontainer_network::LateNetwork;
+
+use super::{ContainerConfig, ContainerError, processes::Ended, rootfs::Template};
+use crate::{
+    gateway::watch::SocketWatch,
+    host::{
+        cgroup::OwnCgroups,
+        kernel,
+        process_limits::AppLimit,
+        seccomp::Filters,
+        user_namespace::{self, FIRST_ID, ID_RANGE},
+    },
+    mounts::{HostPaths, unwritten::Unwritten},
+};
+
+/// What all containers share.
+#[derive(Debug)]
+pub struct Shared {
+    /// What the agent's configuration says of containers.
+    pub config: ContainerConfig,
+    /// The shared part of the root tree.
+    pub template: Template,
+    /// The bridge and what goes with it.
+    pub network: LateNetwork,
+    /// Tells when a server on the host has made its socket anew.
+    pub sockets: Arc<SocketWatch>,
+    /// Where LXC keeps its containers.
+    pub lxc_path: PathBuf,
+    /// The cgroups that the agent belongs to.
+    pub own_cgroups: Arc<OwnCgroups>,
+    /// Whether the host has the unified cgroup hierarchy only.
+    pub unified_cgroups: bool,
+    /// Why containers cannot have user namespaces, if so.
+    pub no_user_namespaces: Option<String>,
+    /// What decides on the host paths that apps are given.
+    pub paths: HostPaths,
+    /// The seccomp profile that LXC loads for every container.
+    pub seccomp_profile: Option<PathBuf>,
+    /// What the kernel lacks.
+    pub kernel_lacks: Vec<kernel::Lack>,
+    /// The host directories with write buffers that could not be written.
+    pub unwritten: Arc<Unwritten>,
+    /// The filters on system calls of processes.
+    pub filters: Filters,
+    /// Limits of processes that manifests may raise.
+    pub app_limits: Vec<AppLimit>,
+    /// The agent's executor.
+    pub executor: Arc<Executor<'static>>,
+    /// Where ends of processes are reported.
+    pub ended: smol::channel::Sender<Ended>,
+}
+
+/// The LXC name of container `id`.
+pub fn lxc_name(id: i32) -> String {
+    format!("SC-{id}")
+}
+
+impl Shared {
+    /// What the cgroups of container `name` are called, after LXC's own beginning of the name.
+    /// Agents with the same LXC path cannot run side by side; those with one of their own can, and
+    /// their containers have the same names.
+    pub(super) fn cgroup_name(&self, name: &str) -> String {
+        match self.config.lxc_path {
+            Some(_) => format!("{name}.{}", std::process::id()),
+            None => name.to_owned(),
+        }
+    }
+
+    /// The first host ID of container `id`, `None` if it is to have no user namespace.
+    pub(super) fn id_base(&self, id: i32) -> Result<Option<u32>, ContainerError> {
+        user_namespace::decide(
+            self.config.user_namespace,
+            self.no_user_namespaces.as_deref(),
+        )
+        .map_err(|why| ContainerError::NoUserNamespace { why })
+        .map(|wanted| {
+            wanted
+                .then(|| u32::try_from(id).ok())
+                .flatten()
+                .and_then(|id| id.checked_mul(ID_RANGE)?.checked_add(FIRST_ID))
+        })
+    }
+}

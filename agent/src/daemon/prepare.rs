@@ -1,0 +1,104 @@
+//! What is done once, before the first container: what an earlier agent left is removed, and what
+//! all containers share is made.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use smol::Executor;
+use softwarecontainer_network::LateNetwork;
+
+use crate::{
+    agent::PrepareError,
+    config::Config,
+    container::{Shared, processes::Ended, recover, rootfs::Template},
+    error_chain::Chain,
+    gateway::watch::SocketWatch,
+    host::{
+        cgroup::OwnCgroups,
+        kernel, process_limits,
+        seccomp::{self, Filters},
+        user_namespace,
+        walk::WritableDirectories,
+    },
+    install::prefix,
+    mounts::{HostPaths, unwritten::Unwritten},
+};
+
+/// The variable that names the init's program file, for an agent that is run from a build tree.
+const INIT_VARIABLE: &str = "SOFTWARECONTAINER_INIT";
+
+/// Removes what an earlier agent left, and prepares what containers need.
+///
+/// # Errors
+/// [`PrepareError`].
+pub(super) fn prepare(
+    config: Config,
+    lxc_path: PathBuf,
+    own: Vec<PathBuf>,
+    executor: Arc<Executor<'static>>,
+    ended: smol::channel::Sender<Ended>,
+) -> Result<Shared, PrepareError> {
+    let unwritten = Arc::new(Unwritten::default());
+    for error in recover::remove_all(&lxc_path, &config.container.shared_mounts_dir, &unwritten) {
+        log::error!("removing what an earlier agent left: {}", Chain(&error));
+    }
+    let writable = WritableDirectories::default();
+    // Apps write to their root trees there.
+    writable.add(&config.container.shared_mounts_dir);
+    let init = init_program();
+    let template_dir = config.container.shared_mounts_dir.join("template");
+    let template = Template::prepare(&template_dir, &prefix(), &init)?;
+    let seccomp_profile =
+        seccomp::profile_file(&config.seccomp_profile, &config.container.shared_mounts_dir)?;
+    let no_user_namespaces = user_namespace::obstacle();
+    if let Some(why) = &no_user_namespaces {
+        log::warn!("containers share the host's user namespace: {why}");
+    }
+    let kernel_lacks = kernel::lacking();
+    for lack in &kernel_lacks {
+        log::warn!("the kernel lacks {lack}");
+    }
+    let network = LateNetwork::new(config.bridge.clone());
+    if let Err(error) = network.get() {
+        log::error!("no container can be created yet: {}", Chain(&error));
+    }
+    let sockets = SocketWatch::new().map_err(PrepareError::Sockets)?;
+    Ok(Shared {
+        sockets: Arc::new(sockets),
+        template,
+        network,
+        own_cgroups: OwnCgroups::remember()?,
+        lxc_path,
+        unified_cgroups: Path::new("/sys/fs/cgroup/cgroup.controllers").exists(),
+        no_user_namespaces,
+        kernel_lacks,
+        paths: HostPaths {
+            allowed: config.allowed_host_paths,
+            own,
+            writable,
+        },
+        unwritten,
+        filters: Filters::new(seccomp_profile.is_some()),
+        seccomp_profile,
+        app_limits: process_limits::find(config.container.limits.open_files),
+        executor,
+        ended,
+        config: config.container,
+    })
+}
+
+/// The init's program file: named by a variable, beside the agent's own, or where it is installed.
+fn init_program() -> PathBuf {
+    const NAME: &str = "softwarecontainer-init";
+    if let Some(path) = std::env::var_os(INIT_VARIABLE) {
+        return path.into();
+    }
+    let beside = std::env::current_exe()
+        .ok()
+        .map(|own| own.with_file_name(NAME));
+    beside
+        .filter(|path| path.exists())
+        .unwrap_or_else(|| prefix().join("libexec/softwarecontainer").join(NAME))
+}
