@@ -21,3 +21,17 @@ pub fn sysconf_dir() -> PathBuf {
 pub fn default_config_file() -> PathBuf {
     sysconf_dir().join("softwarecontainer/softwarecontainer-config")
 }
+
+/// The file of a program of the product that the agent starts: named by `variable`, for an agent
+/// that is run from a build tree; beside the agent's own; or where it is installed.
+#[must_use]
+pub fn program(name: &str, variable: &str) -> PathBuf {
+    if let Some(path) = std::env::var_os(variable) {
+        return path.into();
+    }
+    let beside = std::env::current_exe()
+        .ok()
+        .map(|own| own.with_file_name(name))
+        .filter(|path| path.exists());
+    beside.unwrap_or_else(|| prefix().join("libexec/softwarecontainer").join(name))
+}

@@ -4,7 +4,7 @@ use std::{
     fs::{self, File, Permissions},
     io::{self, IoSlice, IoSliceMut, Write as _},
     os::{
-        fd::{AsRawFd as _, BorrowedFd, OwnedFd},
+        fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd},
         unix::fs::PermissionsExt as _,
     },
     path::{Path, PathBuf},
@@ -25,7 +25,6 @@ use nix::{
 };
 use smol::{Async, Executor};
 use softwarecontainer_init::{Command, Kind, Message};
-use std::os::fd::AsFd as _;
 
 use super::processes::{Number, Processes, StartFailure};
 use crate::host::wait;
@@ -67,7 +66,7 @@ impl Listener {
     /// The system's; `TimedOut` when it does not come in time, `PermissionDenied` when another
     /// process comes.
     pub fn accept(self, init: u32, limit: Duration) -> io::Result<OwnedFd> {
-        wait_for(self.socket.as_fd(), PollFlags::POLLIN, limit)?;
+        wait::ready_in_time(self.socket.as_fd(), PollFlags::POLLIN, limit)?;
         let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
         let raw = accept4(self.socket.as_raw_fd(), flags)?;
         let connection = crate::host::sys::own(raw);
@@ -90,14 +89,6 @@ impl Drop for Listener {
         // It may be gone together with its directory.
         let _ = fs::remove_file(&self.path);
     }
-}
-
-/// Waits until a descriptor is ready.
-fn wait_for(fd: BorrowedFd<'_>, flags: PollFlags, limit: Duration) -> io::Result<()> {
-    if wait::ready(fd, flags, limit)? {
-        return Ok(());
-    }
-    Err(io::ErrorKind::TimedOut.into())
 }
 
 /// The connection to a container's init.
@@ -230,7 +221,7 @@ impl InitLink {
             match sent {
                 Ok(_) => return Ok(()),
                 Err(Errno::EINTR) => {}
-                Err(Errno::EAGAIN) => wait_for(fd, PollFlags::POLLOUT, limit)?,
+                Err(Errno::EAGAIN) => wait::ready_in_time(fd, PollFlags::POLLOUT, limit)?,
                 Err(errno) => return Err(errno.into()),
             }
         }

@@ -12,8 +12,7 @@ use std::{
         unix::fs::MetadataExt as _,
     },
     path::{Path, PathBuf},
-    thread,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use nix::sys::wait::{Id, WaitPidFlag, waitid};
@@ -31,8 +30,6 @@ const OWN_CGROUPS: [&str; 2] = ["lxc.monitor.", "lxc.payload."];
 const REAP_LIMIT: Duration = Duration::from_millis(200);
 /// How long a cgroup may stay busy after its last process has ended.
 const BUSY_LIMIT: Duration = Duration::from_secs(2);
-/// The pause between two tries to remove it.
-const BUSY_PAUSE: Duration = Duration::from_micros(500);
 
 /// Removes the cgroups called `name` that liblxc leaves when a start fails; on hosts with cgroup v1
 /// those of the monitor.
@@ -157,12 +154,11 @@ impl Monitor {
     /// container's interface do without its waits.
     pub fn kill(&self) {
         self.resume();
-        let deadline = Instant::now() + REAP_LIMIT;
         // It is the init's parent, and soon reaps it: a signal then finds nobody. Else the init
         // would be left to the system's.
-        while pidfd_send_signal(&self.init, Signal::CONT).is_ok() && Instant::now() < deadline {
-            thread::sleep(BUSY_PAUSE);
-        }
+        wait::until(REAP_LIMIT, || {
+            pidfd_send_signal(&self.init, Signal::CONT).is_err()
+        });
         // An error means that it has ended already.
         let _ = pidfd_send_signal(&self.process, Signal::KILL);
     }
@@ -200,27 +196,30 @@ impl Monitor {
 /// Removes a cgroup, and those in it, whose last process has ended; the kernel may need a moment
 /// more until the process has left it.
 fn remove_cgroup(path: &Path) -> io::Result<()> {
-    let deadline = Instant::now() + BUSY_LIMIT;
-    loop {
-        match fs::remove_dir(path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-            Err(error)
-                if error.kind() == io::ErrorKind::ResourceBusy && Instant::now() < deadline =>
-            {
+    let mut result = Ok(());
+    wait::until(BUSY_LIMIT, || {
+        result = fs::remove_dir(path);
+        match &result {
+            Err(error) if error.kind() == io::ErrorKind::ResourceBusy => {
                 for child in children(path) {
-                    remove_cgroup(&child)?;
+                    // What is in it is busy, too, and said so below.
+                    let _ = fs::remove_dir(&child);
                 }
-                thread::sleep(BUSY_PAUSE);
+                false
             }
-            Err(error) => {
-                let inside = fs::read_to_string(path.join("cgroup.procs")).unwrap_or_default();
-                let inside = inside.split_whitespace().collect::<Vec<_>>().join(" ");
-                return Err(io::Error::other(format!(
-                    "{error}; processes in it: {inside:?}"
-                )));
-            }
-            Ok(()) => return Ok(()),
+            _ => true,
         }
+    });
+    match result {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => {
+            let inside = fs::read_to_string(path.join("cgroup.procs")).unwrap_or_default();
+            let inside = inside.split_whitespace().collect::<Vec<_>>().join(" ");
+            Err(io::Error::other(format!(
+                "{error}; processes in it: {inside:?}"
+            )))
+        }
+        Ok(()) => Ok(()),
     }
 }
 

@@ -22,12 +22,14 @@ use crate::{
         user_namespace,
         walk::WritableDirectories,
     },
-    install::prefix,
+    install,
     mounts::{HostPaths, unwritten::Unwritten},
 };
 
 /// The variable that names the init's program file, for an agent that is run from a build tree.
 const INIT_VARIABLE: &str = "SOFTWARECONTAINER_INIT";
+/// The init's program.
+const INIT: &str = "softwarecontainer-init";
 
 /// Removes what an earlier agent left, and prepares what containers need.
 ///
@@ -47,9 +49,9 @@ pub(super) fn prepare(
     let writable = WritableDirectories::default();
     // Apps write to their root trees there.
     writable.add(&config.container.shared_mounts_dir);
-    let init = init_program();
+    let init = install::program(INIT, INIT_VARIABLE);
     let template_dir = config.container.shared_mounts_dir.join("template");
-    let template = Template::prepare(&template_dir, &prefix(), &init)?;
+    let template = Template::prepare(&template_dir, &install::prefix(), &init)?;
     let seccomp_profile =
         seccomp::profile_file(&config.seccomp_profile, &config.container.shared_mounts_dir)?;
     let no_user_namespaces = user_namespace::obstacle();
@@ -87,18 +89,4 @@ pub(super) fn prepare(
         ended,
         config: config.container,
     })
-}
-
-/// The init's program file: named by a variable, beside the agent's own, or where it is installed.
-fn init_program() -> PathBuf {
-    const NAME: &str = "softwarecontainer-init";
-    if let Some(path) = std::env::var_os(INIT_VARIABLE) {
-        return path.into();
-    }
-    let beside = std::env::current_exe()
-        .ok()
-        .map(|own| own.with_file_name(NAME));
-    beside
-        .filter(|path| path.exists())
-        .unwrap_or_else(|| prefix().join("libexec/softwarecontainer").join(NAME))
 }

@@ -51,7 +51,7 @@ pub(super) fn options(
         Err(_) => SocketAddress::Path(SYSTEM_BUS.into()),
     };
     Ok(Options {
-        program: program(),
+        program: install::program(PROGRAM, PROGRAM_VARIABLE),
         name: name.to_owned(),
         session: session_bus(),
         system: BusAccess {
@@ -110,20 +110,6 @@ fn owner(address: &SocketAddress) -> u32 {
         || nix::unistd::geteuid().as_raw(),
         |metadata| metadata.uid(),
     )
-}
-
-/// The proxy's program file: named by a variable, beside the agent's own, or where it is installed.
-fn program() -> PathBuf {
-    if let Some(path) = env::var_os(PROGRAM_VARIABLE) {
-        return path.into();
-    }
-    let beside = env::current_exe()
-        .ok()
-        .map(|own| own.with_file_name(PROGRAM));
-    let installed = install::prefix()
-        .join("libexec/softwarecontainer")
-        .join(PROGRAM);
-    beside.filter(|path| path.exists()).unwrap_or(installed)
 }
 
 #[cfg(test)]
