@@ -1,6 +1,7 @@
 //! The agent as a process: start, readiness, watchdog, clean stop.
 
 mod prepare;
+mod watchdog;
 
 use std::{
     io,
@@ -14,7 +15,7 @@ use nix::sys::{
     signalfd::{SfdFlags, SignalFd},
 };
 use sd_notify::NotifyState;
-use smol::{Async, Executor, Timer};
+use smol::{Async, Executor};
 use softwarecontainer_capability::{ManifestError, Store};
 use softwarecontainer_lxc as lxc;
 use thiserror::Error;
@@ -110,17 +111,17 @@ async fn serve(
         log::error!("{}", Chain(error));
     }
     agent.set_prepared(prepared).await;
-    notify(&[NotifyState::Ready]);
-    let watchdog = executor.spawn(feed_watchdog());
+    watchdog::notify(NotifyState::Ready);
+    let feeding = executor.spawn(watchdog::feed());
     let sockets = executor.spawn({
         let agent = agent.clone();
         async move { agent.follow_sockets().await }
     });
     let result = smol::future::or(stop_requested(signals), bus_lost(&connection)).await;
-    notify(&[NotifyState::Stopping]);
+    watchdog::notify(NotifyState::Stopping);
     agent.destroy_all().await;
     agent.leave_host().await;
-    drop((telling, watchdog, sockets, own));
+    drop((telling, feeding, sockets, own));
     result
 }
 
@@ -191,21 +192,4 @@ async fn bus_lost(connection: &zbus::Connection) -> Result<(), DaemonError> {
         }
     }
     Err(DaemonError::BusLost)
-}
-
-async fn feed_watchdog() {
-    let Some(limit) = sd_notify::watchdog_enabled() else {
-        return;
-    };
-    loop {
-        // sd_watchdog_enabled(3) recommends half of the limit.
-        Timer::after(limit / 2).await;
-        notify(&[NotifyState::Watchdog]);
-    }
-}
-
-fn notify(state: &[NotifyState<'_>]) {
-    if let Err(error) = sd_notify::notify(state) {
-        log::warn!("cannot notify systemd: {error}");
-    }
 }

@@ -13,7 +13,7 @@ use crate::error::Failure;
 use crate::ids::map_ids;
 use crate::mapping::Mapping;
 use crate::tree::file_type;
-use crate::upper::{Xattrs, host_xattr_name};
+use crate::whiteouts::{Xattrs, host_xattr_name};
 
 /// What a file on the host is to have besides its contents.
 pub struct Attributes {

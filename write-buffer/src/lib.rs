@@ -28,7 +28,7 @@ mod remove;
 mod replace;
 mod sync;
 mod tree;
-mod upper;
+mod whiteouts;
 
 pub use buffer::Buffer;
 pub use error::{Failure, RecordError, SyncError};

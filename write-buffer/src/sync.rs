@@ -15,7 +15,7 @@ use crate::mapping::Mapping;
 use crate::remove::remove;
 use crate::replace::replace;
 use crate::tree::{Dir, MAX_DEPTH, file_type, is_dir};
-use crate::upper::{Entry, classify, is_whiteout_device};
+use crate::whiteouts::{Entry, classify, is_whiteout_device};
 
 /// As many failures are kept for the report; the others are counted.
 const REPORTED: usize = 8;

@@ -1,5 +1,6 @@
 //! Cgroups gateway: limits and shares of a container, and the class of its network packets.
 
+mod cpu_weight;
 pub mod error;
 mod files;
 mod plan;

@@ -9,7 +9,7 @@ use softwarecontainer_capability::gateway::cgroups::{
     Bytes, CgroupValue, CgroupsSettings, NET_CLS_CLASSID,
 };
 
-use super::error::PlanError;
+use super::{cpu_weight, error::PlanError};
 use crate::host::cgroup::Version;
 
 /// One file to write.
@@ -130,7 +130,7 @@ fn translate(setting: &str, value: &CgroupValue, all: &Values) -> Result<Option<
             text("memory.swap.max", swap)
         }
         ("cpu.shares", CgroupValue::Shares(shares)) => {
-            text("cpu.weight", weight(*shares).to_string())
+            text("cpu.weight", cpu_weight::of_shares(*shares).to_string())
         }
         (QUOTA, _) => text("cpu.max", bandwidth(all)?),
         // Together with the quota, if there is one; alone it has no effect in v1 either.
@@ -138,12 +138,6 @@ fn translate(setting: &str, value: &CgroupValue, all: &Values) -> Result<Option<
         (PERIOD, _) => text("cpu.max", bandwidth(all)?),
         (_, other) => text(setting, classic(other)),
     }))
-}
-
-/// The usual conversion of 2…262144 shares to a weight of 1…10000.
-fn weight(shares: u64) -> u64 {
-    let shares = shares.clamp(2, 262_144);
-    1 + (shares - 2) * 9999 / 262_142
 }
 
 /// `quota period` in microseconds.
@@ -249,14 +243,6 @@ mod tests {
         assert_eq!(
             on(Version::V2, &unlimited).unwrap(),
             [pair("memory.max", "max"), pair("memory.swap.max", "max")]
-        );
-    }
-
-    #[test]
-    fn shares_become_weights_from_end_to_end() {
-        assert_eq!(
-            [2, 1024, 262_144, u64::MAX].map(weight),
-            [1, 39, 10_000, 10_000]
         );
     }
 

@@ -1,4 +1,4 @@
-//! What an entry of an upper layer stands for.
+//! What an entry of an upper layer stands for: whiteouts, opaque directories, and the rest.
 
 use std::ffi::{CStr, CString};
 
