@@ -42,6 +42,15 @@ macro_rules! gateways {
 
         impl GatewaySettings {
             #[allow(unused_variables, reason = "in a build without any gateway")]
+            fn merge_each_into(&mut self, id: &str, elements: &[Value]) -> Vec<ConfigError> {
+                match id {
+                    $(#[cfg(feature = $feature)]
+                    <$settings as Settings>::ID => merge_each(&mut self.$field, elements),)*
+                    _ => vec![ConfigError::new(Problem::UnknownGateway)],
+                }
+            }
+
+            #[allow(unused_variables, reason = "in a build without any gateway")]
             fn merge_into(&mut self, id: &str, elements: &[Value]) -> Result<(), ConfigError> {
                 match id {
                     $(#[cfg(feature = $feature)]
@@ -110,6 +119,22 @@ impl GatewaySettings {
         Ok(())
     }
 
+    /// Merges of one gateway configuration what can be merged, and returns every mistake in the
+    /// rest. For a check: what launchers ask for is all or nothing.
+    pub fn add_and_review(&mut self, config: &GatewayConfig) -> Vec<ConfigError> {
+        if !self.merged.insert(config.origin.clone()) {
+            return Vec::new();
+        }
+        let mistakes = match &config.config {
+            Value::Array(elements) => self.merge_each_into(&config.id, elements),
+            _ => self.add_one(config).err().into_iter().collect(),
+        };
+        let placed = mistakes.into_iter();
+        placed
+            .map(|error| error.of_gateway(&config.id).read_in(&config.origin))
+            .collect()
+    }
+
     /// Whether all these configurations have been merged.
     #[must_use]
     pub fn has(&self, configs: &[GatewayConfig]) -> bool {
@@ -135,16 +160,36 @@ fn merge_all<S: Settings>(settings: &mut S, elements: &[Value]) -> Result<(), Co
         return Err(ConfigError::new(Problem::Empty));
     }
     for (index, element) in elements.iter().enumerate() {
-        let Value::Object(element) = element else {
-            let problem = Problem::WrongType {
-                expected: "an object",
-                found: shown(element),
-            };
-            return Err(ConfigError::new(problem).at(index));
-        };
-        settings.merge(element).map_err(|e| e.at(index))?;
+        merge_element(settings, element).map_err(|e| e.at(index))?;
     }
     Ok(())
+}
+
+#[allow(dead_code, reason = "in a build without any gateway")]
+fn merge_each<S: Settings>(settings: &mut S, elements: &[Value]) -> Vec<ConfigError> {
+    if elements.is_empty() {
+        return vec![ConfigError::new(Problem::Empty)];
+    }
+    let mut mistakes = Vec::new();
+    for (index, element) in elements.iter().enumerate() {
+        let mut next = settings.clone();
+        match merge_element(&mut next, element) {
+            Ok(()) => *settings = next,
+            Err(error) => mistakes.push(error.at(index)),
+        }
+    }
+    mistakes
+}
+
+#[allow(dead_code, reason = "in a build without any gateway")]
+fn merge_element<S: Settings>(settings: &mut S, element: &Value) -> Result<(), ConfigError> {
+    match element {
+        Value::Object(element) => settings.merge(element),
+        other => Err(ConfigError::new(Problem::WrongType {
+            expected: "an object",
+            found: shown(other),
+        })),
+    }
 }
 
 #[cfg(test)]

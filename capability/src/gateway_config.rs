@@ -9,7 +9,8 @@ use std::{fmt, path::Path, sync::Arc};
 pub struct GatewayConfig {
     /// ID of the gateway. Whether it exists is checked when the capability is set.
     pub id: String,
-    /// The gateway's configuration: from a manifest always an array of objects, possibly empty.
+    /// The gateway's configuration: from a manifest always an array. What is in it is judged when
+    /// the capability is set.
     pub config: Value,
     /// Where it was read.
     pub origin: Origin,

@@ -158,9 +158,9 @@ impl Reader<'_> {
         let Some(config) = object.get("config") else {
             return Err(self.error(&path, "is missing"));
         };
-        for (i, element) in self.array(config, &path)?.iter().enumerate() {
-            self.object(element, &path.join(i))?;
-            if let Some(keys) = known_keys(&id) {
+        let elements = self.array(config, &path)?;
+        if let Some(keys) = known_keys(&id) {
+            for (i, element) in elements.iter().enumerate() {
                 self.warn_of_unknown_keys_inside(element, &path.join(i), keys);
             }
         }

@@ -2,6 +2,7 @@
 
 use crate::gateway_config::GatewayConfig;
 use crate::manifest::{Capability, Manifest, ManifestError, Warning, parse};
+use crate::review::Review;
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::{self, Read as _};
@@ -119,7 +120,8 @@ pub struct Store {
 
 impl Store {
     /// Reads all manifests: `dir` holds those that launchers choose from, `default` those that are
-    /// always applied.
+    /// always applied. A mistake in what one asks of a gateway is a warning: it fails the capability
+    /// that has it when that is set, and nothing else.
     ///
     /// # Errors
     /// A place or a manifest that cannot be used.
@@ -137,21 +139,30 @@ impl Store {
         limit: u32,
     ) -> Result<Self, ManifestError> {
         let mut store = Self::default();
+        let mut review = Review::default();
         for file in dir.files(&mut store.warnings)? {
-            for Capability { name, gateways } in store.read(&file, limit)? {
+            let (source, capabilities) = store.read(&file, limit)?;
+            review.add_listed(&file, source, &capabilities);
+            for Capability { name, gateways } in capabilities {
                 store.listed.entry(name).or_default().extend(gateways);
             }
         }
         for file in default.files(&mut store.warnings)? {
-            let capabilities = store.read(&file, limit)?;
+            let (source, capabilities) = store.read(&file, limit)?;
+            review.add_default(&file, source, &capabilities);
             store
                 .default
                 .extend(capabilities.into_iter().flat_map(|c| c.gateways));
         }
+        store.warnings.extend(review.mistakes());
         Ok(store)
     }
 
-    fn read(&mut self, file: &Path, limit: u32) -> Result<Vec<Capability>, ManifestError> {
+    fn read(
+        &mut self,
+        file: &Path,
+        limit: u32,
+    ) -> Result<(Vec<u8>, Vec<Capability>), ManifestError> {
         let failed = |source| ManifestError::Read {
             path: file.to_owned(),
             source,
@@ -174,7 +185,7 @@ impl Store {
             warnings,
         } = parse(file, &source)?;
         self.warnings.extend(warnings);
-        Ok(capabilities)
+        Ok((source, capabilities))
     }
 
     /// Names of the capabilities that launchers can choose, in byte order; never those of the

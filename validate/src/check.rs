@@ -3,10 +3,7 @@
 
 use softwarecontainer_capability::json::Position;
 use softwarecontainer_capability::manifest::{Capability, parse};
-use softwarecontainer_capability::{
-    ConfigError, GatewayConfig, GatewaySettings, ManifestError, ManifestSource, Warning,
-};
-use std::collections::BTreeMap;
+use softwarecontainer_capability::{ManifestError, ManifestSource, Review, Warning};
 use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -70,104 +67,63 @@ impl Report {
 /// errors.
 pub fn check(paths: &[PathBuf], default_paths: &[PathBuf]) -> Result<Report, ManifestError> {
     let mut checker = Checker::default();
-    let mut always = GatewaySettings::default();
-    for capability in checker.read_all(default_paths)? {
-        checker.merge(&mut always, &capability.gateways);
-    }
-    let mut capabilities: BTreeMap<String, Vec<GatewayConfig>> = BTreeMap::new();
-    for capability in checker.read_all(paths)? {
-        capabilities
-            .entry(capability.name)
-            .or_default()
-            .extend(capability.gateways);
-    }
-    checker.report.capabilities = capabilities.len();
-    for gateways in capabilities.values() {
-        checker.merge(&mut always.clone(), gateways);
-    }
+    checker.read_all(default_paths, Review::add_default)?;
+    checker.read_all(paths, Review::add_listed)?;
+    let mistakes = checker.review.mistakes();
+    checker.add(Severity::Error, &mistakes);
+    checker.report.capabilities = checker.review.capabilities();
     Ok(checker.report)
 }
 
 #[derive(Default)]
 struct Checker {
     report: Report,
-    /// Contents of the manifests read, for the places of mistakes.
-    sources: BTreeMap<PathBuf, Vec<u8>>,
+    review: Review,
 }
 
+type Add = fn(&mut Review, &Path, Vec<u8>, &[Capability]);
+
 impl Checker {
-    fn read_all(&mut self, paths: &[PathBuf]) -> Result<Vec<Capability>, ManifestError> {
-        let mut capabilities = Vec::new();
+    fn read_all(&mut self, paths: &[PathBuf], add: Add) -> Result<(), ManifestError> {
         for path in paths {
             let mut warnings = Vec::new();
             for file in ManifestSource::named(path).files(&mut warnings)? {
-                capabilities.extend(self.read(&file)?);
+                self.read(&file, add)?;
             }
-            self.warn(&warnings);
+            self.add(Severity::Warning, &warnings);
         }
-        Ok(capabilities)
+        Ok(())
     }
 
-    fn read(&mut self, file: &Path) -> Result<Vec<Capability>, ManifestError> {
+    fn read(&mut self, file: &Path, add: Add) -> Result<(), ManifestError> {
         let source = fs::read(file).map_err(|source| ManifestError::Read {
             path: file.to_owned(),
             source,
         })?;
         self.report.manifests += 1;
-        let capabilities = match parse(file, &source) {
+        match parse(file, &source) {
             Ok(manifest) => {
-                self.warn(&manifest.warnings);
-                manifest.capabilities
+                self.add(Severity::Warning, &manifest.warnings);
+                add(&mut self.review, file, source, &manifest.capabilities);
             }
-            Err(error) => {
-                self.report.add(
-                    Severity::Error,
-                    place(&error.file, Some(error.position)),
-                    error.message,
-                );
-                Vec::new()
-            }
-        };
-        self.sources.insert(file.to_owned(), source);
-        Ok(capabilities)
-    }
-
-    fn warn(&mut self, warnings: &[Warning]) {
-        for warning in warnings {
-            self.report.add(
-                Severity::Warning,
-                place(&warning.file, warning.position),
-                &warning.message,
-            );
+            Err(error) => self.report.add(
+                Severity::Error,
+                place(&error.file, Some(error.position)),
+                error.message,
+            ),
         }
+        Ok(())
     }
 
-    /// Merges one gateway configuration after the other; after a mistake the next one is tried, to
-    /// find all in one run.
-    fn merge(&mut self, settings: &mut GatewaySettings, gateways: &[GatewayConfig]) {
-        for config in gateways {
-            if let Err(error) = settings.add(std::slice::from_ref(config)) {
-                let place = self.place_of(&error, config);
-                let message = format!(
-                    "capability {}: gateway {:?}, {}: {}",
-                    config.origin.capability,
-                    config.id,
-                    error.path(),
-                    error.problem()
-                );
-                self.report.add(Severity::Error, place, message);
-            }
-        }
-    }
-
-    fn place_of(&self, error: &ConfigError, config: &GatewayConfig) -> String {
-        let file = &config.origin.file;
-        place(
+    fn add(&mut self, severity: Severity, found: &[Warning]) {
+        for Warning {
             file,
-            self.sources
-                .get(&**file)
-                .and_then(|source| error.position(source)),
-        )
+            position,
+            message,
+        } in found
+        {
+            self.report.add(severity, place(file, *position), message);
+        }
     }
 }
 

@@ -338,3 +338,54 @@ fn a_repeat_changes_nothing_and_another_capability_adds() {
         ("666".to_owned(), true, "default:x:x".to_owned())
     );
 }
+
+/// A vendor's mistake in one manifest fails the capability that has it, not the car.
+#[test]
+fn a_malformed_element_fails_its_capability_and_nothing_else() {
+    let dbus = |config: Value| json!([{"id": "dbus", "config": config}]);
+    let rule = |direction: &str| {
+        json!([{"dbus-gateway-config-session": [{"direction": direction, "interface": "*",
+            "object-path": "*", "method": "*"}]}])
+    };
+    let agent = TestAgent::with(&Setup::manifest(&manifest(&[
+        ("com.text", dbus(json!(["malformed"]))),
+        (
+            "com.number",
+            dbus(json!([{"dbus-gateway-config-session": 7}])),
+        ),
+        ("com.nothing", dbus(json!([]))),
+        ("com.gateway", json!([{"id": "nonsense", "config": [{}]}])),
+        ("com.direction", dbus(rule("sideways"))),
+        ("com.silent", dbus(rule(""))),
+        ("com.good", json!([env("GOOD", "1")])),
+    ])));
+    let client = agent.client();
+    let id = agent.create();
+    for (name, parts) in [
+        ("com.text", ["dbus", "config[0]", "malformed"]),
+        ("com.number", ["dbus", "dbus-gateway-config-session", "7"]),
+        ("com.nothing", ["dbus", "config", "empty"]),
+        ("com.gateway", ["nonsense", "id", "no such gateway"]),
+        ("com.direction", ["dbus", "direction", "sideways"]),
+    ] {
+        fails_with(client.set_capabilities(id, &[name]), &parts);
+        assert!(
+            agent.log().contains(
+                &format!("WARN: {}/manifests/test.json:1:", agent.path("").display())
+                    .replace("//", "/")
+            ),
+            "{}",
+            agent.log()
+        );
+        assert!(
+            agent.log().contains(&format!("capability {name}: ")),
+            "{}",
+            agent.log()
+        );
+    }
+    client
+        .set_capabilities(id, &["com.silent", "com.good"])
+        .unwrap();
+    assert_eq!(variable(&agent, id, "GOOD"), "1");
+    assert!(variable(&agent, id, "DBUS_SESSION_BUS_ADDRESS").starts_with("unix:path="));
+}

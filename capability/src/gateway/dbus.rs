@@ -89,7 +89,7 @@ fn add_rules(rules: &mut Vec<MessageRule>, key: &str, value: &Value) -> Result<(
     Ok(())
 }
 
-/// One rule for each member that the element names.
+/// One rule for each member that the element names; none when its direction is empty.
 fn parse_rule(value: &Value) -> Result<Vec<MessageRule>, ConfigError> {
     let Value::Object(element) = value else {
         return Err(ConfigError::new(Problem::WrongType {
@@ -99,9 +99,11 @@ fn parse_rule(value: &Value) -> Result<Vec<MessageRule>, ConfigError> {
     };
     let text = |key| optional_str(element, key)?.ok_or_else(|| ConfigError::missing(key));
     let direction = match text("direction")? {
-        "outgoing" => MessageDirection::Outgoing,
-        "incoming" => MessageDirection::Incoming,
-        "*" => MessageDirection::Both,
+        "outgoing" => Some(MessageDirection::Outgoing),
+        "incoming" => Some(MessageDirection::Incoming),
+        "*" => Some(MessageDirection::Both),
+        // As in the other keys, an empty string matches nothing.
+        "" => None,
         other => {
             let why = "is not \"outgoing\", \"incoming\" or \"*\"";
             return Err(ConfigError::invalid("direction", &other.into(), why));
@@ -109,11 +111,13 @@ fn parse_rule(value: &Value) -> Result<Vec<MessageRule>, ConfigError> {
     };
     let interface = text("interface")?;
     let path = text("object-path")?;
-    let rule = |member: &str| MessageRule {
-        direction,
-        interface: interface.to_owned(),
-        path: path.to_owned(),
-        member: member.to_owned(),
+    let rule = |member: &str| {
+        direction.map(|direction| MessageRule {
+            direction,
+            interface: interface.to_owned(),
+            path: path.to_owned(),
+            member: member.to_owned(),
+        })
     };
     match element.get("method") {
         Some(Value::Array(members)) => {
@@ -127,13 +131,15 @@ fn parse_rule(value: &Value) -> Result<Vec<MessageRule>, ConfigError> {
                 })?;
                 Ok(rule(text))
             };
-            members.iter().enumerate().map(member).collect()
+            let rules = members.iter().enumerate().map(member);
+            let rules: Result<Vec<_>, ConfigError> = rules.collect();
+            Ok(rules?.into_iter().flatten().collect())
         }
         Some(other) if !other.is_string() => {
             let expected = "a string or an array of strings";
             Err(ConfigError::wrong_type("method", expected, other))
         }
-        _ => Ok(vec![rule(text("method")?)]),
+        _ => Ok(rule(text("method")?).into_iter().collect()),
     }
 }
 
@@ -189,6 +195,13 @@ mod tests {
             (settings.session, settings.system),
             (Some(vec![expected]), Some(vec![]))
         );
+    }
+
+    #[test]
+    fn an_empty_direction_matches_nothing() {
+        let settings: DbusSettings =
+            merged(json!([{SESSION: [rule("", "*", "*", json!(["M", "N"]))]}])).unwrap();
+        assert_eq!(settings.session, Some(vec![]));
     }
 
     #[test]

@@ -174,3 +174,33 @@ fn a_dangling_link_is_an_error_and_not_a_missing_capability() {
     symlink("/nonexistent/a.json", dir.path().join("a.json")).unwrap();
     assert!(matches!(load(&dir), Err(ManifestError::Read { .. })));
 }
+
+#[test]
+fn what_a_gateway_cannot_use_is_a_warning_with_its_place_and_stops_nothing() {
+    let dir = directory(&[(
+        "a.json",
+        "{\"version\": \"1\", \"capabilities\": [\n\
+         {\"name\": \"bad\", \"gateways\": [{\"id\": \"dbus\", \"config\": [\"malformed\",\n\
+           {\"dbus-gateway-config-session\": 7}]}]},\n\
+         {\"name\": \"empty\", \"gateways\": [{\"id\": \"env\", \"config\": []}]},\n\
+         {\"name\": \"odd\", \"gateways\": [{\"id\": \"bluetooth\", \"config\": [{}]}]},\n\
+         {\"name\": \"good\"}]}",
+    )]);
+    let store = load(&dir).unwrap();
+    assert_eq!(
+        store.names().collect::<Vec<_>>(),
+        ["bad", "empty", "good", "odd"]
+    );
+    let warnings: Vec<String> = store.warnings().iter().map(ToString::to_string).collect();
+    let file = dir.path().join("a.json").display().to_string();
+    for expected in [
+        ":2:56: capability bad: gateway \"dbus\", config[0]: must be an object, but is \"malformed\"",
+        ":3:33: capability bad: gateway \"dbus\", config[1].dbus-gateway-config-session: must be an array, but is 7",
+        ":4:56: capability empty: gateway \"env\", config: must have at least one element, but is empty",
+        ":5:37: capability odd: gateway \"bluetooth\", id: no such gateway, or one that was left out of this build",
+    ] {
+        let expected = format!("{file}{expected}");
+        assert!(warnings.contains(&expected), "{expected}\n{warnings:#?}");
+    }
+    assert_eq!(warnings.len(), 4, "{warnings:#?}");
+}
