@@ -11,6 +11,7 @@ INSTALL ?= install
 BINDIR = $(DESTDIR)$(PREFIX)/bin
 LIBEXECDIR = $(DESTDIR)$(PREFIX)/libexec/softwarecontainer
 DATADIR = $(DESTDIR)$(PREFIX)/share/softwarecontainer
+COMPLETIONDIR = $(DESTDIR)$(PREFIX)/share/bash-completion/completions
 MANDIR = $(DESTDIR)$(PREFIX)/share/man
 UNITDIR ?= $(PREFIX)/lib/systemd/system
 PRESETDIR ?= $(PREFIX)/lib/systemd/system-preset
@@ -69,7 +70,7 @@ define place
 	chmod $(1) $(DESTDIR)$(3)
 endef
 
-install: install-programs install-configuration install-systemd install-man ## Install everything that was built
+install: install-programs install-configuration install-systemd install-man install-manifests install-completions install-launcher ## Install everything that was built
 
 install-programs:
 	$(INSTALL) -d $(BINDIR) $(LIBEXECDIR) $(DATADIR) $(DESTDIR)$(INTERFACEDIR)
@@ -104,6 +105,20 @@ install-man:
 		$(INSTALL) -d $(MANDIR)/man$$section; \
 		scdoc < $$page > $(MANDIR)/man$$section/$$name || exit 1; done; fi
 
+# For integrators to choose from; nothing here is read by the agent.
+install-manifests:
+	$(INSTALL) -d $(DATADIR)/manifests/optional
+	$(INSTALL) -m 644 manifests/optional/*.json $(DATADIR)/manifests/optional
+
+install-completions:
+	$(INSTALL) -d $(COMPLETIONDIR)
+	$(INSTALL) -m 644 completions/softwarecontainer.bash $(COMPLETIONDIR)/softwarecontainer-agent
+	for program in validate launcher; do ln -sf softwarecontainer-agent $(COMPLETIONDIR)/softwarecontainer-$$program; done
+
+# The example; it looks for its apps in /etc, whatever the prefix.
+install-launcher:
+	$(MAKE) -C examples/launcher install BINARIES='$(abspath $(BINARIES))' DESTDIR='$(DESTDIR)' PREFIX='$(PREFIX)' SYSCONFDIR=/etc
+
 -include qemu-test/Makefile.inc
 
-.PHONY: build help setup demo test lint check yocto-check msrv coverage hooks bench install install-programs install-configuration install-systemd install-man
+.PHONY: build help setup demo test lint check yocto-check msrv coverage hooks bench install install-programs install-configuration install-systemd install-man install-manifests install-completions install-launcher

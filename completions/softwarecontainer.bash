@@ -1,0 +1,32 @@
+# Completion of the programs' options, for bash: what --help lists is what is offered.
+
+_softwarecontainer_running() {
+    softwarecontainer-launcher list 2> /dev/null | cut -f 1
+}
+
+_softwarecontainer_apps() {
+    local file
+    for file in /etc/softwarecontainer/apps/*.json; do
+        [ ! -e "$file" ] || basename "$file" .json
+    done
+}
+
+_softwarecontainer() {
+    local program=$1 word=$2 previous=$3 words=
+    case $word in
+    -*) words=$("$program" --help 2> /dev/null | grep -oE -- '(^|[ ,])--?[a-z][a-z-]*' | tr -d ' ,') ;;
+    *)
+        if [ "${program##*/}" = softwarecontainer-launcher ]; then
+            case $previous in
+            run) words=$(_softwarecontainer_apps) ;;
+            stop | suspend | resume) words=$(_softwarecontainer_running) ;;
+            list | capabilities | -*) ;;
+            *) words="run list stop suspend resume capabilities" ;;
+            esac
+        fi
+        ;;
+    esac
+    mapfile -t COMPREPLY < <(compgen -W "$words" -- "$word")
+}
+
+complete -o default -F _softwarecontainer softwarecontainer-agent softwarecontainer-validate softwarecontainer-launcher
