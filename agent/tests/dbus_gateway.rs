@@ -6,7 +6,7 @@ mod support;
 use std::{
     fs,
     io::{BufRead as _, BufReader},
-    os::unix::fs::PermissionsExt as _,
+    os::unix::{fs::PermissionsExt as _, process::CommandExt as _},
     process::{Child, Command, Stdio},
 };
 
@@ -27,15 +27,24 @@ const CONFIG: &str = r#"<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bu
 <allow send_requested_reply="true" send_type="method_return"/>
 <allow send_requested_reply="true" send_type="error"/>
 <allow receive_type="method_call"/><allow receive_type="method_return"/>
-<allow receive_type="error"/><allow receive_type="signal"/></policy></busconfig>"#;
+<allow receive_type="error"/><allow receive_type="signal"/></policy>MORE</busconfig>"#;
 
 impl SystemBus {
     fn start() -> Self {
+        Self::with("")
+    }
+
+    /// A bus with more in its configuration.
+    fn with(more: &str) -> Self {
         let dir = TempDir::with_prefix("sc-bus-").unwrap();
         fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755)).unwrap();
         let config = dir.path().join("bus.conf");
         let address = format!("unix:path={}/bus", dir.path().display());
-        fs::write(&config, CONFIG.replace("ADDRESS", &address)).unwrap();
+        fs::write(
+            &config,
+            CONFIG.replace("ADDRESS", &address).replace("MORE", more),
+        )
+        .unwrap();
         let mut bus = Command::new("dbus-daemon");
         bus.arg(format!("--config-file={}", config.display()));
         bus.args(["--nofork", "--print-address=1"]);
@@ -371,7 +380,9 @@ fn no_proxy_outlives_a_killed_agent() {
 #[test]
 fn a_service_in_a_container_can_be_called_from_the_host() {
     let bus = SystemBus::start();
-    let agent = agent_on(&bus, &[("serve", session(&[rule("incoming", "Echo")]))]);
+    let own = r#"{"direction": "outgoing", "interface": "org.freedesktop.DBus", "object-path": "/org/freedesktop/DBus", "method": "RequestName"}"#;
+    let rules = [rule("incoming", "Echo"), own.to_owned()];
+    let agent = agent_on(&bus, &[("serve", session(&rules))]);
     let id = agent.create();
     let client = agent.client();
     client.set_capabilities(id, &["serve"]).unwrap();
@@ -493,4 +504,97 @@ print(count)
     let lines = agent.log().lines().count() - before;
     assert!(count > 200, "only {count} connections");
     assert!(lines < 100, "{lines} lines for {count} connections");
+}
+
+#[test]
+fn an_app_sees_of_the_bus_what_its_rules_are_about() {
+    let mut bus = SystemBus::start();
+    let rules = [rule("outgoing", "Echo")];
+    let agent = agent_on(&bus, &[("echo", system(&rules)), ("nothing", system(&[]))]);
+    let secret = ready(Command::new("/usr/bin/python3").args([
+        concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/../dbus-proxy/tests/support/service.py"
+        ),
+        &bus.address,
+        "com.other.Secret",
+    ]));
+    bus.children.push(secret);
+    let ask = |id, member: &str, name: &str| {
+        let to = "--dest org.freedesktop.DBus --object-path /org/freedesktop/DBus";
+        let command = format!(
+            "gdbus call --system --timeout 5 {to} --method org.freedesktop.DBus.{member} {name} 2>&1"
+        );
+        agent.shell(id, &command).1
+    };
+    let (echo, nothing) = (agent.create(), agent.create());
+    agent.client().set_capabilities(echo, &["echo"]).unwrap();
+    agent
+        .client()
+        .set_capabilities(nothing, &["nothing"])
+        .unwrap();
+    for (id, visible) in [(echo, true), (nothing, false)] {
+        let list = ask(id, "ListNames", "");
+        assert!(list.contains("org.freedesktop.DBus"), "{list}");
+        assert!(!list.contains("Secret"), "{list}");
+        assert_eq!(list.contains("org.example.Service"), visible, "{list}");
+        let has = |name| ask(id, "NameHasOwner", name).contains("true");
+        assert!(!has("com.other.Secret"));
+        assert_eq!(has("org.example.Service"), visible);
+        for call in ["RequestName", "ReloadConfig", "Introspectable.Introspect"] {
+            let arguments = if call == "RequestName" {
+                "org.example.Mine 0"
+            } else {
+                ""
+            };
+            let answer = ask(id, call, arguments);
+            assert!(answer.contains("AccessDenied"), "{call}: {answer}");
+        }
+    }
+    let start = ask(nothing, "StartServiceByName", "org.example.Service 0");
+    assert!(start.contains("ServiceUnknown"), "{start}");
+}
+
+/// Prints each ProcessStateChanged that arrives.
+const LISTENER: &str = "
+import sys, dbus.bus, dbus.mainloop.glib
+from gi.repository import GLib
+dbus.mainloop.glib.DBusGMainLoop(set_as_default=True)
+connection = dbus.bus.BusConnection(sys.argv[1])
+connection.add_signal_receiver(
+    lambda *arguments: print(*map(int, arguments), flush=True),
+    'ProcessStateChanged', 'com.pelagicore.SoftwareContainerAgent')
+print('ready', flush=True)
+GLib.MainLoop().run()
+";
+
+#[test]
+fn the_shipped_policy_lets_nobody_but_the_agent_say_that_a_process_has_ended() {
+    let policy = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../systemd/com.pelagicore.SoftwareContainerAgent.conf"
+    );
+    let mut bus = SystemBus::with(&format!("<include>{policy}</include>"));
+    let mut listener = Command::new("/usr/bin/python3")
+        .args(["-c", LISTENER, &bus.address])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(listener.stdout.take().unwrap()).lines();
+    bus.children.push(listener);
+    assert_eq!(lines.next().unwrap().unwrap(), "ready");
+    let send = |uid, id| {
+        let status = Command::new("dbus-send")
+            .arg(format!("--bus={}", bus.address))
+            .args(["--type=signal", "/com/pelagicore/SoftwareContainerAgent"])
+            .arg("com.pelagicore.SoftwareContainerAgent.ProcessStateChanged")
+            .args([id, "uint32:7", "boolean:false", "uint32:0"])
+            .uid(uid)
+            .status();
+        assert!(status.unwrap().success());
+    };
+    send(65534, "int32:1");
+    send(0, "int32:2");
+    // What root sent comes through, so the other one has not.
+    assert_eq!(lines.next().unwrap().unwrap(), "2 7 0 0");
 }

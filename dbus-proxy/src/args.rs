@@ -17,6 +17,8 @@ pub(crate) struct Arguments {
     pub(crate) gid: u32,
     /// How many connections there may be, over both buses.
     pub(crate) connections: u32,
+    /// How many calls of a connection may wait for their replies, in each direction.
+    pub(crate) pending_calls: u32,
 }
 
 /// What the command line asks for.
@@ -45,7 +47,7 @@ pub(crate) enum ArgumentError {
 pub(crate) const USAGE: &str = "\
 Usage: softwarecontainer-dbus-proxy --uid UID --gid GID
            [--session-bus ADDRESS [--session-uid UID]] [--system-bus ADDRESS]
-           [--connections NUMBER]
+           [--connections NUMBER] [--pending-calls NUMBER]
 
 Filters the D-Bus messages of one container. Started by softwarecontainer-agent, which sends
 rules and sockets through a socket that is standard input; see softwarecontainer-dbus-proxy(1).
@@ -62,7 +64,7 @@ where
     let mut parser = Parser::from_args(arguments);
     let (mut uid, mut session_uid, mut gid) = (None, None, None);
     let [mut session, mut system] = [None, None];
-    let mut connections = limits::CONNECTIONS;
+    let (mut connections, mut pending_calls) = (limits::CONNECTIONS, limits::PENDING_CALLS);
     while let Some(argument) = parser.next()? {
         match argument {
             Arg::Short('h') | Arg::Long("help") => return Ok(Action::Help),
@@ -71,6 +73,7 @@ where
             Arg::Long("session-uid") => session_uid = Some(parser.value()?.parse()?),
             Arg::Long("gid") => gid = Some(parser.value()?.parse()?),
             Arg::Long("connections") => connections = parser.value()?.parse()?,
+            Arg::Long("pending-calls") => pending_calls = parser.value()?.parse()?,
             Arg::Long("session-bus") => session = Some(address(&mut parser)?),
             Arg::Long("system-bus") => system = Some(address(&mut parser)?),
             other => return Err(other.unexpected().into()),
@@ -82,6 +85,7 @@ where
         uids: [session_uid.unwrap_or(uid), uid],
         gid: gid.ok_or(ArgumentError::Missing("--gid"))?,
         connections,
+        pending_calls,
     }))
 }
 
@@ -100,13 +104,14 @@ mod tests {
 
     #[test]
     fn all_options_are_understood() {
-        let line = "--uid 7 --gid 8 --connections 5 --session-uid 9 \
+        let line = "--uid 7 --gid 8 --connections 5 --pending-calls 6 --session-uid 9 \
                     --session-bus unix:path=/s --system-bus unix:path=/t";
         let expected = Arguments {
             buses: ["/s", "/t"].map(|path| Some(SocketAddress::Path(path.into()))),
             uids: [9, 7],
             gid: 8,
             connections: 5,
+            pending_calls: 6,
         };
         assert_eq!(parse_words(line).unwrap(), Action::Serve(expected));
     }

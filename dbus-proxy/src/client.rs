@@ -48,6 +48,8 @@ pub struct Options {
     pub gid: u32,
     /// How many connections the container may have, over both buses.
     pub connections: u32,
+    /// How many calls of a connection may wait for their replies, in each direction.
+    pub pending_calls: u32,
     /// Starts the process.
     pub spawn: Spawn,
 }

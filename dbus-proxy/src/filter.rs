@@ -1,10 +1,11 @@
 //! Decides about each message of one connection.
 
 mod driver;
+mod known_names;
 mod pending;
 
 pub use driver::DRIVER;
-use driver::DriverCall;
+use known_names::KnownNames;
 use pending::{IncomingCalls, NameHasher, OutgoingCalls};
 
 use crate::{
@@ -14,7 +15,7 @@ use crate::{
 };
 
 /// What happens to a message.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
     /// It is forwarded.
     Pass,
@@ -22,6 +23,10 @@ pub enum Verdict {
     Drop,
     /// It is a call that is answered with an error.
     Refuse(Refusal),
+    /// It is a call that is answered with `false`.
+    AnswerNo,
+    /// This message is forwarded in its place.
+    Replace(Vec<u8>),
 }
 
 /// Why a call is refused.
@@ -32,6 +37,10 @@ pub enum Refusal {
     NoRule,
     /// It asks the bus driver for messages or powers that are not the caller's.
     Driver,
+    /// It asks about a name that no rule is about.
+    NoSuchName,
+    /// It starts a service with a name that no rule is about.
+    NoSuchService,
     /// A call with this serial is still waiting for its reply.
     SerialInUse,
     /// Too many calls wait for their replies.
@@ -44,6 +53,9 @@ impl Refusal {
     pub fn error_name(self) -> &'static str {
         match self {
             Self::TooManyCalls => "org.freedesktop.DBus.Error.LimitsExceeded",
+            // As the bus answers when there is no such name. Clients take that well.
+            Self::NoSuchName => "org.freedesktop.DBus.Error.NameHasNoOwner",
+            Self::NoSuchService => "org.freedesktop.DBus.Error.ServiceUnknown",
             _ => "org.freedesktop.DBus.Error.AccessDenied",
         }
     }
@@ -55,6 +67,7 @@ impl Refusal {
         let why = match self {
             Self::NoRule => "no rule of the container allows it",
             Self::Driver => "containers may not watch or steer others through the bus",
+            Self::NoSuchName | Self::NoSuchService => "no rule of the container is about this name",
             Self::SerialInUse => "an unanswered call has the same serial",
             Self::TooManyCalls => "too many calls wait for their replies",
         };
@@ -89,49 +102,84 @@ pub fn describe(direction: Direction, header: &Header<'_>) -> String {
 /// Characters of a name or path that a text shows: a path may be as long as a header.
 const SHOWN: usize = 255;
 
-/// The memory of one connection: which calls may still be answered.
-#[derive(Debug, Default)]
+/// The memory of one connection: which calls may still be answered, and which names it has to do
+/// with.
+#[derive(Debug)]
 pub struct Filter {
     hasher: NameHasher,
     outgoing: OutgoingCalls,
     incoming: IncomingCalls,
+    known: KnownNames,
+    /// How many calls may wait for their replies, in each direction.
+    pending: usize,
 }
 
 impl Filter {
-    /// Whether the verdict on this outgoing message needs its body.
+    /// For a new connection, of which `pending` calls may wait for their replies, in each direction.
     #[must_use]
-    pub fn needs_body(header: &Header<'_>) -> bool {
-        header.body <= limits::DRIVER_BODY && driver::classify(header) == DriverCall::AddMatch
+    pub fn new(pending: u32) -> Self {
+        Self {
+            hasher: NameHasher::default(),
+            outgoing: OutgoingCalls::default(),
+            incoming: IncomingCalls::default(),
+            known: KnownNames::default(),
+            pending: usize::try_from(pending).unwrap_or(usize::MAX),
+        }
     }
 
-    /// The verdict on a message from the container. `body` is empty unless [`Self::needs_body`]
-    /// asked for it.
+    /// Whether the verdict on this message needs its whole body.
+    #[must_use]
+    pub fn needs_body(&self, direction: Direction, header: &Header<'_>) -> bool {
+        match direction {
+            Direction::Outgoing => header.body <= limits::DRIVER_BODY && driver::needs_body(header),
+            Direction::Incoming => {
+                header.body <= limits::DRIVER_ANSWER && self.driver_tells_names(header)
+            }
+        }
+    }
+
+    /// The verdict on a message from the container. `body` is what has come of its body: all of
+    /// it if [`Self::needs_body`] asks for that.
     pub fn outgoing(&mut self, rules: &RuleSet, header: &Header<'_>, body: &[u8]) -> Verdict {
-        match header.kind {
+        let verdict = match header.kind {
             Kind::Call => match self.outgoing_call(rules, header, body) {
                 Ok(()) => Verdict::Pass,
-                Err(refusal) => refuse(header, refusal),
+                Err(verdict) => or_drop(header, verdict),
             },
-            Kind::Return | Kind::Error => self.outgoing_reply(header),
+            Kind::Return | Kind::Error => return self.outgoing_reply(header),
             Kind::Signal => pass_if(allows(rules, Direction::Outgoing, header)),
             Kind::Unknown(_) => Verdict::Drop,
+        };
+        if let (Verdict::Pass, Some(peer)) = (&verdict, header.destination) {
+            self.known.insert(&self.hasher, peer);
         }
+        verdict
     }
 
-    /// The verdict on a message from the bus.
-    pub fn incoming(&mut self, rules: &RuleSet, header: &Header<'_>) -> Verdict {
-        match header.kind {
+    /// The verdict on a message from the bus. `body` is what has come of its body: all of it if
+    /// [`Self::needs_body`] asks for that.
+    pub fn incoming(&mut self, rules: &RuleSet, header: &Header<'_>, body: &[u8]) -> Verdict {
+        let verdict = match header.kind {
             Kind::Call => match self.incoming_call(rules, header) {
                 Ok(()) => Verdict::Pass,
-                Err(refusal) => refuse(header, refusal),
+                Err(refusal) => or_drop(header, Verdict::Refuse(refusal)),
             },
-            Kind::Return | Kind::Error => self.incoming_reply(header),
+            Kind::Return | Kind::Error => self.incoming_reply(rules, header, body),
             // The bus writes the sender itself, so this one is the driver's: NameAcquired and its
             // like.
-            Kind::Signal if header.sender == Some(DRIVER) => Verdict::Pass,
+            Kind::Signal if header.sender == Some(DRIVER) => {
+                self.driver_signal(rules, header, body)
+            }
             Kind::Signal => pass_if(allows(rules, Direction::Incoming, header)),
             Kind::Unknown(_) => Verdict::Drop,
+        };
+        if verdict == Verdict::Pass {
+            // The sender, and the connection's own name.
+            for name in [header.sender, header.destination].into_iter().flatten() {
+                self.known.insert(&self.hasher, name);
+            }
         }
+        verdict
     }
 
     fn outgoing_call(
@@ -139,25 +187,24 @@ impl Filter {
         rules: &RuleSet,
         header: &Header<'_>,
         body: &[u8],
-    ) -> Result<(), Refusal> {
-        match driver::classify(header) {
-            DriverCall::No | DriverCall::Harmless => {}
-            DriverCall::AddMatch => driver::check_match(header, body)?,
-            DriverCall::Forbidden => return Err(Refusal::Driver),
-            DriverCall::OnlyByName { interface, member } => {
-                if !rules.names(interface, member) {
-                    return Err(Refusal::Driver);
-                }
-            }
-        }
+    ) -> Result<(), Verdict> {
+        let question = self.driver_call(rules, header, body)?;
         if header.destination != Some(DRIVER) && !allows(rules, Direction::Outgoing, header) {
-            return Err(Refusal::NoRule);
+            return Err(Verdict::Refuse(Refusal::NoRule));
         }
         if header.flags.no_reply_expected() {
             return Ok(());
         }
+        let destination = header.destination;
         self.outgoing
-            .insert(&self.hasher, header.serial, header.destination)
+            .insert(
+                &self.hasher,
+                header.serial,
+                destination,
+                question,
+                self.pending,
+            )
+            .map_err(Verdict::Refuse)
     }
 
     fn outgoing_reply(&mut self, header: &Header<'_>) -> Verdict {
@@ -173,18 +220,26 @@ impl Filter {
         }
         match header.sender {
             _ if header.flags.no_reply_expected() => Ok(()),
-            Some(sender) => self.incoming.insert(&self.hasher, sender, header.serial),
+            Some(sender) => self
+                .incoming
+                .insert(&self.hasher, sender, header.serial, self.pending),
             // The bus names the sender of everything; without one, there is nobody to reply to.
             None => Err(Refusal::NoRule),
         }
     }
 
-    fn incoming_reply(&mut self, header: &Header<'_>) -> Verdict {
-        pass_if(
-            header
-                .reply_serial
-                .is_some_and(|serial| self.outgoing.remove(&self.hasher, serial, header.sender)),
-        )
+    fn incoming_reply(&mut self, rules: &RuleSet, header: &Header<'_>, body: &[u8]) -> Verdict {
+        let Some(serial) = header.reply_serial else {
+            return Verdict::Drop;
+        };
+        let question = self.outgoing.question(serial);
+        if !self.outgoing.remove(&self.hasher, serial, header.sender) {
+            return Verdict::Drop;
+        }
+        match header.kind {
+            Kind::Return => self.driver_answer(rules, header, body, question),
+            _ => Verdict::Pass,
+        }
     }
 }
 
@@ -196,11 +251,12 @@ fn pass_if(allowed: bool) -> Verdict {
     }
 }
 
-fn refuse(header: &Header<'_>, refusal: Refusal) -> Verdict {
+/// The verdict on a call that does not pass: nobody is answered who does not expect it.
+fn or_drop(header: &Header<'_>, verdict: Verdict) -> Verdict {
     if header.flags.no_reply_expected() {
         Verdict::Drop
     } else {
-        Verdict::Refuse(refusal)
+        verdict
     }
 }
 

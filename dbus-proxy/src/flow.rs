@@ -6,9 +6,9 @@
 use std::{collections::VecDeque, os::fd::OwnedFd};
 
 use crate::{
-    filter::{Filter, Refusal, Verdict, describe},
+    filter::{DRIVER, Filter, Refusal, Verdict, describe},
     rule::{Direction, RuleSet},
-    wire::{self, Header, Parsed, WireError},
+    wire::{self, Argument, Header, Kind, Oversized, Parsed, WireError, error_reply, return_reply},
 };
 
 /// Where messages, answers and lines for the log go.
@@ -137,14 +137,26 @@ impl Flow {
             if rest.is_empty() {
                 break;
             }
-            let Some(header) = self.header(rest)? else {
-                break;
+            let header = match self.header(rest, filter)? {
+                Next::Wait => break,
+                Next::Judge(header) => header,
+                Next::Skip(message) => {
+                    // How many of them are its own is not known.
+                    if !self.fds.is_empty() {
+                        return Err(FlowError::Descriptors);
+                    }
+                    self.body = message.length;
+                    self.body_passes = false;
+                    run.flush(data, sink);
+                    refuse_oversized(self.direction, &message, sink);
+                    continue;
+                }
             };
             let body = rest.get(header.length..).unwrap_or_default();
             let body = body.get(..header.body).unwrap_or(body);
             let verdict = match self.direction {
                 Direction::Outgoing => filter.outgoing(rules, &header, body),
-                Direction::Incoming => filter.incoming(rules, &header),
+                Direction::Incoming => filter.incoming(rules, &header, body),
             };
             if header.unix_fds > self.fds.len() {
                 return Err(FlowError::Descriptors);
@@ -173,44 +185,77 @@ impl Flow {
         Ok(position)
     }
 
-    /// The header at the start of `data`, once there is enough to judge it.
-    fn header<'a>(&self, data: &'a [u8]) -> Result<Option<Header<'a>>, WireError> {
-        let Parsed::Header(header) = wire::parse(data)? else {
-            return Ok(None);
+    /// What is at the start of `data`.
+    fn header<'a>(&self, data: &'a [u8], filter: &Filter) -> Result<Next<'a>, WireError> {
+        let header = match wire::parse(data)? {
+            Parsed::Need(_) => return Ok(Next::Wait),
+            Parsed::Oversized(message) => return Ok(Next::Skip(message)),
+            Parsed::Header(header) => header,
         };
         let body_missing = data.len() - header.length < header.body;
-        let wait =
-            body_missing && self.direction == Direction::Outgoing && Filter::needs_body(&header);
-        Ok((!wait).then_some(header))
+        Ok(
+            if body_missing && filter.needs_body(self.direction, &header) {
+                Next::Wait
+            } else {
+                Next::Judge(header)
+            },
+        )
     }
 }
 
-fn refuse(direction: Direction, header: &Header<'_>, verdict: Verdict, sink: &mut dyn Sink) {
-    let Verdict::Refuse(refusal) = verdict else {
-        sink.log(&|| format!("Dropped {}", describe(direction, header)));
-        return;
-    };
-    sink.log(&|| refusal.text(direction, header));
-    let text = refusal.text(direction, header);
-    sink.answer(answer(direction, header, refusal, &text));
+/// What to do with bytes between two messages.
+enum Next<'a> {
+    /// There are not enough of them.
+    Wait,
+    Judge(Header<'a>),
+    Skip(Oversized),
 }
 
-fn answer(direction: Direction, header: &Header<'_>, refusal: Refusal, text: &str) -> Vec<u8> {
-    // Nobody answers an error, so its serial need not be unlike others on the connection.
-    let serial = u32::MAX;
+/// Deals with a message that does not pass as it is.
+fn refuse(direction: Direction, header: &Header<'_>, verdict: Verdict, sink: &mut dyn Sink) {
     let (sender, destination) = match direction {
-        Direction::Outgoing => (Some(crate::filter::DRIVER), None),
+        Direction::Outgoing => (Some(DRIVER), None),
         Direction::Incoming => (None, header.sender),
     };
-    wire::error_reply(
-        header.endian,
-        serial,
-        header.serial.get(),
-        refusal.error_name(),
-        text,
-        sender,
-        destination,
-    )
+    let (endian, call) = (header.endian, header.serial.get());
+    match verdict {
+        Verdict::Pass => {}
+        Verdict::Drop => sink.log(&|| format!("Dropped {}", describe(direction, header))),
+        Verdict::Replace(message) => sink.forward(&message, Vec::new()),
+        Verdict::AnswerNo => {
+            sink.log(&|| Refusal::NoSuchName.text(direction, header));
+            let no = Argument::Flag(false);
+            sink.answer(return_reply(endian, ANSWER, call, no, DRIVER, destination));
+        }
+        Verdict::Refuse(refusal) => {
+            let text = refusal.text(direction, header);
+            sink.log(&|| text.clone());
+            let name = refusal.error_name();
+            let answer = error_reply(endian, ANSWER, call, name, &text, sender, destination);
+            sink.answer(answer);
+        }
+    }
+}
+
+/// The serial of our answers. Nobody answers an answer, so it need not be unlike others on the
+/// connection.
+const ANSWER: u32 = u32::MAX;
+
+/// A message whose header is too long is skipped. Who called is known only if it is the client.
+fn refuse_oversized(direction: Direction, message: &Oversized, sink: &mut dyn Sink) {
+    sink.log(&|| "Dropped a message with an oversized header".to_owned());
+    let is_call = message.kind == Kind::Call && !message.flags.no_reply_expected();
+    if is_call && direction == Direction::Outgoing {
+        sink.answer(error_reply(
+            message.endian,
+            ANSWER,
+            message.serial.get(),
+            "org.freedesktop.DBus.Error.LimitsExceeded",
+            "The header of the message is too long",
+            Some(DRIVER),
+            None,
+        ));
+    }
 }
 
 /// Bytes in a row that pass.

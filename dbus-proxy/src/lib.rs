@@ -28,8 +28,10 @@
 //! * A *reply* or *error* needs no rule, but a call that passed in the other direction, was not
 //!   answered yet, and was addressed to the sender. That is what the filter remembers, in tables
 //!   of bounded size.
-//! * *Calls to the bus itself* are decided by [`filter`]'s part for the driver.
-//! * *Signals of the bus itself* concern the connection and pass.
+//! * *Calls to the bus itself* ask about others or steer it. Without a rule, a connection may do
+//!   what concerns only itself, and ask about names that some rule is about ([`rule`]) or that it exchanged messages with. Other names do not exist for it: questions are
+//!   answered as if nobody had them, lists and signals leave them out. That is the one place where
+//!   bodies are read, and where a message is not passed on as it came.
 //!
 //! A call that is refused is answered with an error in the name of the receiver, so that nobody
 //! waits for a time-out; anything else that may not pass disappears. Both are logged, at a limited
@@ -37,7 +39,9 @@
 //! their message.
 //!
 //! **Memory** is bounded by reading only where the bytes can go: a side that does not read is not
-//! read for ([`limits`] has every bound).
+//! read for, and an app that does not read is not read from either, so that the bus does not hold
+//! its answers. A message whose header is too long to be held is skipped ([`limits`] has every
+//! bound).
 //!
 //! **The process** ([`sandbox`]) has no capability, sees no file but the sockets of the buses, and
 //! may use the system calls of its event loop, for it is what parses an app's bytes. It takes rules

@@ -5,12 +5,19 @@ use std::time::Duration;
 
 /// Largest message, header and body, in bytes (D-Bus specification, "Message Protocol").
 pub const MESSAGE: usize = 128 * 1024 * 1024;
-/// Largest array of header fields in bytes. The specification allows 64 MiB; real headers stay
-/// under one KiB, and a header is the part of a message that the proxy has to hold as a whole.
+/// Largest array in bytes (D-Bus specification, "Marshaling").
+pub const ARRAY: usize = 64 * 1024 * 1024;
+/// Largest array of header fields, in bytes, of a message that may pass. Real headers stay under
+/// one KiB, and a header is the part of a message that the proxy has to hold as a whole.
 pub const HEADER_FIELDS: usize = 64 * 1024;
 /// Largest body of a call to the bus driver that the proxy has to understand (`AddMatch`), in
 /// bytes.
 pub const DRIVER_BODY: usize = 16 * 1024;
+/// Largest body of an answer of the bus driver that the proxy has to understand (`ListNames`), in
+/// bytes: some ten thousand names.
+pub const DRIVER_ANSWER: usize = 512 * 1024;
+/// Names of others that a connection is known to have to do with; the oldest are forgotten.
+pub const KNOWN_NAMES: usize = 512;
 /// Descriptors that may travel with one message, which is also what one sendmsg(2) takes
 /// (SCM_MAX_FD).
 pub const MESSAGE_FDS: usize = 253;
@@ -20,8 +27,10 @@ pub const READ: usize = 64 * 1024;
 /// Bytes of AccessDenied answers that may wait for a client that does not read; above it, it is not
 /// read from.
 pub const WAITING_REPLIES: usize = 64 * 1024;
-/// Calls of one connection, per direction, that may wait for their replies.
-pub const PENDING_CALLS: usize = 4096;
+/// Calls of one connection, per direction, that may wait for their replies, unless the agent says
+/// otherwise. What system buses allow a connection, too (`max_replies_per_connection` of
+/// dbus-daemon(1)).
+pub const PENDING_CALLS: u32 = 128;
 /// Connections of one container, over both buses, unless the agent says less. dbus-daemon's own
 /// default for one user.
 pub const CONNECTIONS: u32 = 256;

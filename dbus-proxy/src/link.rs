@@ -66,7 +66,13 @@ pub(crate) struct Link {
 }
 
 impl Link {
-    pub(crate) fn new(bus: Bus, client: OwnedFd, guid: &str, now: Instant) -> Self {
+    pub(crate) fn new(
+        bus: Bus,
+        client: OwnedFd,
+        guid: &str,
+        pending_calls: u32,
+        now: Instant,
+    ) -> Self {
         Self {
             bus,
             phase: Phase::Auth(ServerAuth::new(guid)),
@@ -74,7 +80,7 @@ impl Link {
             upstream: Side::new(None),
             to_bus: Flow::new(Direction::Outgoing),
             to_app: Flow::new(Direction::Incoming),
-            filter: Filter::default(),
+            filter: Filter::new(pending_calls),
             deadline: Some(now + limits::AUTH_TIME),
         }
     }
@@ -98,7 +104,8 @@ impl Link {
     }
 
     /// What to wait for on one socket. A side is read from only while the other takes what is read,
-    /// and while it takes the answers that reading may cause.
+    /// and while it takes the answers that reading may cause: an app that calls and does not read
+    /// would otherwise make the bus hold the answers.
     pub(crate) fn interest(&self, end: End) -> Interest {
         let (this, other) = match end {
             End::App => (&self.app, &self.upstream),
@@ -109,8 +116,12 @@ impl Link {
             Phase::Connecting { .. } | Phase::Closing => false,
             Phase::Greeting(_) | Phase::Open => other.out.is_empty(),
         };
+        let takes_answers = match end {
+            End::App => this.out.is_empty() && this.out.queued() < limits::WAITING_REPLIES,
+            End::Bus => this.out.queued() < limits::WAITING_REPLIES,
+        };
         Interest {
-            read: moving && this.out.queued() < limits::WAITING_REPLIES,
+            read: moving && takes_answers,
             write: !this.out.is_empty(),
         }
     }

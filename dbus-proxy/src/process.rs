@@ -9,7 +9,7 @@ use crate::{
     control::{Bus, Event},
     error_chain::error_chain,
     sandbox::{self, Identity, SandboxError},
-    server::{Server, ServerError, Upstream},
+    server::{Server, ServerError, Settings, Upstream},
     sys,
 };
 
@@ -64,8 +64,12 @@ fn sandboxed(arguments: Arguments, control: &OwnedFd) -> Result<(), ProcessError
         .zip(arguments.uids)
         .map(|(address, uid)| address.map(|address| Upstream { address, uid }));
     let upstreams = Bus::ALL.map(|_| upstreams.next().flatten());
-    let mut server = Server::new(own_control, upstreams, system_uid, arguments.connections)
-        .map_err(ProcessError::Epoll)?;
+    let settings = Settings {
+        uid: system_uid,
+        connections: arguments.connections,
+        pending_calls: arguments.pending_calls,
+    };
+    let mut server = Server::new(own_control, upstreams, &settings).map_err(ProcessError::Epoll)?;
     server.announce(sandbox.missing);
     Ok(server.run()?)
 }

@@ -1,6 +1,7 @@
 //! Rules: which messages a container may send and receive on one bus.
 
 mod pattern;
+mod reach;
 
 pub use pattern::Pattern;
 
@@ -71,6 +72,20 @@ impl RuleSet {
                 && rule.interface.is_exactly(interface)
                 && rule.member.is_exactly(member)
         })
+    }
+
+    /// Whether some rule is about this well-known name on the bus.
+    #[must_use]
+    pub fn reaches(&self, name: &str) -> bool {
+        self.0.iter().any(|rule| reach::reaches(rule, name))
+    }
+
+    /// Whether some rule lets messages go out that are about this well-known name.
+    #[must_use]
+    pub fn reaches_outgoing(&self, name: &str) -> bool {
+        self.0
+            .iter()
+            .any(|rule| rule.direction != Some(Direction::Incoming) && reach::reaches(rule, name))
     }
 
     /// The rules.

@@ -38,6 +38,17 @@ pub struct Upstream {
     pub uid: u32,
 }
 
+/// What a server is started with.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Settings {
+    /// The effective user ID of the process.
+    pub(crate) uid: u32,
+    /// The most connections that there may be.
+    pub(crate) connections: u32,
+    /// How many calls of a connection may wait for their replies, in each direction.
+    pub(crate) pending_calls: u32,
+}
+
 /// The proxy of one container.
 pub struct Server {
     epoll: OwnedFd,
@@ -45,6 +56,8 @@ pub struct Server {
     links: Links,
     /// The most links that there may be.
     connections: usize,
+    /// How many calls of a link may wait for their replies, in each direction.
+    pending_calls: u32,
     buses: Upstreams,
     listeners: [Option<OwnedFd>; 2],
     guids: [String; 2],
@@ -109,16 +122,14 @@ impl Upstreams {
 }
 
 impl Server {
-    /// A proxy that takes orders from `control`, a stream socket, and has `connections` connections
-    /// at most. `uid`: the effective user ID of the process.
+    /// A proxy that takes orders from `control`, a stream socket.
     ///
     /// # Errors
     /// epoll_create(2), epoll_ctl(2)
-    pub fn new(
+    pub(crate) fn new(
         control: OwnedFd,
         upstreams: [Option<Upstream>; 2],
-        uid: u32,
-        connections: u32,
+        settings: &Settings,
     ) -> Result<Self, Errno> {
         let epoll = epoll::create(CreateFlags::CLOEXEC)?;
         let token = EventData::new_u64(Watched::Control.token());
@@ -127,11 +138,12 @@ impl Server {
             epoll,
             control: Control::new(control),
             links: Links::default(),
-            connections: usize::try_from(connections).unwrap_or(usize::MAX),
+            connections: usize::try_from(settings.connections).unwrap_or(usize::MAX),
+            pending_calls: settings.pending_calls,
             buses: Upstreams {
                 addresses: upstreams,
                 rules: [RuleSet::default(), RuleSet::default()],
-                uid,
+                uid: settings.uid,
                 unreachable: Vec::new(),
             },
             listeners: [None, None],

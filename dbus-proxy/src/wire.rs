@@ -10,8 +10,8 @@ mod names;
 mod reader;
 mod signature;
 
-pub use build::{NewMessage, error_reply};
-pub use header::{Flags, Header, Kind, Parsed, parse};
+pub use build::{Argument, NewMessage, error_reply, return_reply};
+pub use header::{Flags, Header, Kind, Oversized, Parsed, parse};
 pub use reader::{Endian, Reader};
 
 /// Why bytes are no D-Bus message. Such bytes close their connection.

@@ -12,6 +12,14 @@ use support::{
 
 const DENIED: &str = "org.freedesktop.DBus.Error.AccessDenied";
 
+/// Lets a service in the container own its name.
+const OWN: (&str, &str, &str, &str) = (
+    ">",
+    "org.freedesktop.DBus",
+    "/org/freedesktop/DBus",
+    "RequestName",
+);
+
 /// Everything that the tests' calls of Echo need, with another pattern for each part.
 fn echo_rules() -> softwarecontainer_dbus_proxy::rule::RuleSet {
     rules(&[(">", "org.example.*", "/org/example/?est", "Echo")])
@@ -241,7 +249,7 @@ fn signals_arrive_where_a_rule_lets_them_in() {
 #[test]
 fn a_service_in_the_container_can_be_called_where_a_rule_lets_calls_in() {
     on_each_bus(|bus| {
-        let setup = Setup::new(bus, rules(&[("<", INTERFACE, PATH, "Echo")]));
+        let setup = Setup::new(bus, rules(&[OWN, ("<", INTERFACE, PATH, "Echo")]));
         let _service = Service::start(&setup.system.address());
         assert_eq!(
             gdbus(&bus.address, PATH, "Echo", &["hello"]).unwrap(),
@@ -271,7 +279,7 @@ fn a_service_in_the_container_can_be_called_where_a_rule_lets_calls_in() {
 #[test]
 fn signals_leave_the_container_where_a_rule_lets_them_out() {
     let bus = Bus::system();
-    let setup = Setup::new(&bus, rules(&[("<", INTERFACE, PATH, "E*")]));
+    let setup = Setup::new(&bus, rules(&[OWN, ("<", INTERFACE, PATH, "E*")]));
     let _service = Service::start(&setup.system.address());
     assert_eq!(client(&bus.address, "signals").unwrap(), "");
     setup.set_rules(rules(&[

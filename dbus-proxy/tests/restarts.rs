@@ -144,6 +144,7 @@ fn a_bus_that_comes_late_or_moves_is_found() {
         },
         gid: NOBODY,
         connections: limits::CONNECTIONS,
+        pending_calls: limits::PENDING_CALLS,
         spawn: Spawn::default(),
     };
     let proxy = Proxy::start(options).unwrap();
@@ -181,6 +182,7 @@ fn a_proxy_that_cannot_be_started_is_an_error_that_names_it() {
         },
         gid: NOBODY,
         connections: limits::CONNECTIONS,
+        pending_calls: limits::PENDING_CALLS,
         spawn: Spawn::default(),
     };
     let error = softwarecontainer_dbus_proxy::error_chain(&Proxy::start(options).unwrap_err());
@@ -204,6 +206,7 @@ fn a_program_that_is_no_proxy_is_an_error() {
         },
         gid: NOBODY,
         connections: limits::CONNECTIONS,
+        pending_calls: limits::PENDING_CALLS,
         spawn: Spawn::default(),
     };
     let proxy = Proxy::start(options).unwrap();

@@ -12,7 +12,7 @@ fuzz_target!(|source: &[u8]| {
             assert!((1..=31).contains(&bridge.prefix_len));
             assert_eq!(bridge.ip & bridge.netmask(), bridge.network);
             assert!((1..=15).contains(&bridge.device.len()));
-            assert!(config.shared_mounts_dir.is_absolute());
+            assert!(config.paths.shared_mounts_dir.is_absolute());
         }
         Err(error) => assert!(error.to_string().starts_with("/c:"), "{error}"),
     }

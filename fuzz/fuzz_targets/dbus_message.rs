@@ -20,7 +20,7 @@ impl Sink for Passed {
     fn answer(&mut self, message: Vec<u8>) {
         let Ok(Parsed::Header(header)) = wire::parse(&message) else { panic!("an answer is a message") };
         assert_eq!(header.length + header.body, message.len());
-        assert_eq!(header.kind, Kind::Error);
+        assert!(matches!(header.kind, Kind::Error | Kind::Return));
         self.answers += 1;
     }
     fn log(&mut self, what: &dyn Fn() -> String) {
@@ -38,6 +38,14 @@ fn rules() -> RuleSet {
     [rule].into_iter().collect()
 }
 
+/// What the bus may be asked without a rule, about some names at least.
+const DRIVER_CALLS: [&str; 15] = [
+    "Hello", "AddMatch", "RemoveMatch", "GetId", "GetNameOwner", "NameHasOwner", "ListQueuedOwners",
+    "GetConnectionUnixUser", "GetConnectionUnixProcessID", "GetConnectionCredentials",
+    "GetConnectionSELinuxSecurityContext", "GetAdtAuditSessionData", "ListNames",
+    "ListActivatableNames", "StartServiceByName",
+];
+
 /// The rule and the exceptions, written down a second time.
 fn may_pass(header: &Header<'_>) -> bool {
     let member = header.member.unwrap_or_default();
@@ -46,9 +54,7 @@ fn may_pass(header: &Header<'_>) -> bool {
         && member.starts_with("Get")
         && member.chars().count() == 4;
     match header.kind {
-        Kind::Call if header.destination == Some(DRIVER) => {
-            !matches!(member, "BecomeMonitor" | "UpdateActivationEnvironment")
-        }
+        Kind::Call if header.destination == Some(DRIVER) => DRIVER_CALLS.contains(&member),
         Kind::Call | Kind::Signal => by_rule,
         // No call has come in that could be replied to.
         Kind::Return | Kind::Error | Kind::Unknown(_) => false,
@@ -83,7 +89,7 @@ fuzz_target!(|data: &[u8]| {
     } else {
         data.split(|&byte| byte == 0xff).for_each(|part| stream.extend(made(part)));
     }
-    let (mut flow, mut filter, mut passed) = (Flow::new(Direction::Outgoing), Filter::default(), Passed::default());
+    let (mut flow, mut filter, mut passed) = (Flow::new(Direction::Outgoing), Filter::new(128), Passed::default());
     let chunk = usize::from(first >> 1).max(1);
     let mut failed = false;
     for part in stream.chunks(chunk * chunk) {

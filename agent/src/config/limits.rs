@@ -35,6 +35,7 @@ pub(super) fn read(
         &mut gateways.bus_connections,
         1..=256,
     )?;
+    reader.number("max-bus-calls", &mut gateways.bus_calls, 1..=4096)?;
     // What no machine has is the upper end.
     let sizes = 1 << 20..=1 << 50;
     reader.number(

@@ -59,7 +59,7 @@ const ALL_KEYS: &str = "use-session-bus = true\nshutdown-timeout = 5\nshared-mou
          create-bridge = false\nbridge-device = br-sc\nbridge-ip = 172.16.5.1\nbridge-netmask = 255.255.0.0\n\
          bridge-netmask-bitlength = 16\nbridge-netaddr = 172.16.0.0\nbridge-ip6 = fd00:3::1/64\nlxc-path = /var/lib/x\nwayland-socket = /run/w/display\npulse-socket = /run/p/native\nuser-namespace = required\n\
          seccomp-profile = /s.profile\nallowed-host-paths = /opt/apps;/run/user\nmasked-paths = /proc/keys;/sys/kernel\nmax-containers = 8\nmax-processes = 100\nmax-open-files = 256\n\
-         max-environment-size = 4096\nmax-command-length = 2048\nmax-manifest-size = 65536\nmax-pending-calls = 16\nmax-connections = 500\nmax-bus-connections = 20\n\
+         max-environment-size = 4096\nmax-command-length = 2048\nmax-manifest-size = 65536\nmax-pending-calls = 16\nmax-connections = 500\nmax-bus-connections = 20\nmax-bus-calls = 99\n\
          root-tree-size = 2000000\nmax-root-tree-size = 3000000000000\ndev-size = 70000\n";
 
 #[test]
@@ -117,6 +117,7 @@ fn every_key_is_read() {
                 pulse_socket: Some("/run/p/native".into()),
                 connections: 500,
                 bus_connections: 20,
+                bus_calls: 99,
             },
         },
     };
@@ -415,6 +416,7 @@ fn every_bound_has_its_ends() {
         ("max-pending-calls", 1, 65536),
         ("max-connections", 1, 1_048_576),
         ("max-bus-connections", 1, 256),
+        ("max-bus-calls", 1, 4096),
         ("root-tree-size", 1_048_576, 1 << 50),
         ("dev-size", 65536, 2_147_483_647),
     ] {

@@ -14,6 +14,8 @@ pub struct GatewaysConfig {
     pub connections: u32,
     /// Connections of one container to the host's buses.
     pub bus_connections: u32,
+    /// Calls of one of these connections that may wait for their replies, in each direction.
+    pub bus_calls: u32,
 }
 
 impl Default for GatewaysConfig {
@@ -23,6 +25,7 @@ impl Default for GatewaysConfig {
             pulse_socket: None,
             connections: 4096,
             bus_connections: 32,
+            bus_calls: 128,
         }
     }
 }

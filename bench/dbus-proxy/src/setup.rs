@@ -73,6 +73,7 @@ impl Setup {
             },
             gid: NOBODY,
             connections: limits::CONNECTIONS,
+            pending_calls: limits::PENDING_CALLS,
             spawn: Spawn::default(),
         })
         .unwrap();

@@ -27,6 +27,8 @@ pub(super) fn spawn(options: &Options) -> Result<(Child, UnixStream), ClientErro
         .arg(options.gid.to_string())
         .arg("--connections")
         .arg(options.connections.to_string())
+        .arg("--pending-calls")
+        .arg(options.pending_calls.to_string())
         .arg("--system-bus")
         .arg(options.system.address.to_string());
     if let Some(session) = &options.session {

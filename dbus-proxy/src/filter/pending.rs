@@ -10,23 +10,41 @@ use std::{
 };
 
 use super::{DRIVER, Refusal};
-use crate::limits;
 
-type NameHash = u64;
+pub(super) type NameHash = u64;
 
 #[derive(Debug, Default)]
 pub(super) struct NameHasher(RandomState);
 
 impl NameHasher {
-    fn hash(&self, name: &str) -> NameHash {
+    pub(super) fn hash(&self, name: &str) -> NameHash {
         self.0.hash_one(name)
     }
 }
 
-/// Calls of the container, by their serial, with the peer if they name a connection. Calls to a
-/// well-known name are answered by the connection that owns it, which the bus sees to.
+/// What a call asked the bus driver for, as far as its answer has to be looked at.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Question {
+    /// The answer passes as it is.
+    #[default]
+    Other,
+    /// A list of names.
+    Names,
+    /// The owner of a name.
+    Owner,
+}
+
+/// Calls of the container, by their serial.
 #[derive(Debug, Default)]
-pub(super) struct OutgoingCalls(HashMap<NonZeroU32, Option<NameHash>>);
+pub(super) struct OutgoingCalls(HashMap<NonZeroU32, OutgoingCall>);
+
+#[derive(Debug)]
+struct OutgoingCall {
+    /// The peer if the call names a connection. Calls to a well-known name are answered by the
+    /// connection that owns it, which the bus sees to.
+    peer: Option<NameHash>,
+    question: Question,
+}
 
 impl OutgoingCalls {
     pub(super) fn insert(
@@ -34,16 +52,26 @@ impl OutgoingCalls {
         hasher: &NameHasher,
         serial: NonZeroU32,
         destination: Option<&str>,
+        question: Question,
+        limit: usize,
     ) -> Result<(), Refusal> {
         if self.0.contains_key(&serial) {
             return Err(Refusal::SerialInUse);
         }
-        if self.0.len() >= limits::PENDING_CALLS {
+        if self.0.len() >= limit {
             return Err(Refusal::TooManyCalls);
         }
         let unique = destination.filter(|name| name.starts_with(':') || *name == DRIVER);
-        self.0.insert(serial, unique.map(|name| hasher.hash(name)));
+        let peer = unique.map(|name| hasher.hash(name));
+        self.0.insert(serial, OutgoingCall { peer, question });
         Ok(())
+    }
+
+    /// What the call with this serial asked for.
+    pub(super) fn question(&self, serial: NonZeroU32) -> Question {
+        self.0
+            .get(&serial)
+            .map_or(Question::Other, |call| call.question)
     }
 
     /// Whether `sender` may reply to the call with this serial, which it then has done.
@@ -53,13 +81,13 @@ impl OutgoingCalls {
         serial: NonZeroU32,
         sender: Option<&str>,
     ) -> bool {
-        let Some(expected) = self.0.get(&serial) else {
+        let Some(call) = self.0.get(&serial) else {
             return false;
         };
-        let right = match (expected, sender) {
+        let right = match (call.peer, sender) {
             (_, None) => false,
             (None, Some(_)) | (Some(_), Some(DRIVER)) => true,
-            (Some(expected), Some(sender)) => *expected == hasher.hash(sender),
+            (Some(expected), Some(sender)) => expected == hasher.hash(sender),
         };
         if right {
             self.0.remove(&serial);
@@ -82,12 +110,13 @@ impl IncomingCalls {
         hasher: &NameHasher,
         caller: &str,
         serial: NonZeroU32,
+        limit: usize,
     ) -> Result<(), Refusal> {
         let key = (hasher.hash(caller), serial);
         if self.0.contains(&key) {
             return Err(Refusal::SerialInUse);
         }
-        if self.0.len() >= limits::PENDING_CALLS {
+        if self.0.len() >= limit {
             return Err(Refusal::TooManyCalls);
         }
         self.0.insert(key);

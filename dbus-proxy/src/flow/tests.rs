@@ -79,7 +79,7 @@ impl Bench {
     fn new() -> Self {
         Self {
             flow: Flow::new(Direction::Outgoing),
-            filter: Filter::default(),
+            filter: Filter::new(crate::limits::PENDING_CALLS),
             kept: Kept::default(),
         }
     }
@@ -233,4 +233,31 @@ proptest! {
             prop_assert!(data.starts_with(&bench.kept.bytes()));
         }
     }
+}
+
+#[test]
+fn a_message_with_an_oversized_header_is_skipped_in_pieces_of_any_size() {
+    let path = format!("/{}", "x".repeat(crate::limits::HEADER_FIELDS));
+    let long = NewMessage {
+        kind: 1,
+        flags: 0,
+        serial: 2,
+        names: &[(1, b'o', &path), (3, b's', "Yes")],
+        reply_serial: None,
+        unix_fds: None,
+        text: Some("body"),
+    }
+    .bytes(Endian::Big);
+    let good = message(3, "Yes", Some("text"), None);
+    for size in [1, 16, 1000, 100_000] {
+        let mut bench = Bench::new();
+        for part in [long.clone(), good.clone()].concat().chunks(size) {
+            bench.feed(part, 0).unwrap();
+        }
+        assert_eq!(bench.kept.bytes(), good);
+        assert_eq!(bench.kept.answers.len(), 1);
+    }
+    // Descriptors with it cannot be told from those of the next one.
+    let result = Bench::new().feed(&long, 1);
+    assert_eq!(result, Err(FlowError::Descriptors));
 }

@@ -39,7 +39,7 @@ impl Server {
             return self.send_log();
         }
         let guid = self.guids.get(bus.index()).map_or("", String::as_str);
-        let link = Link::new(bus, client, guid, Instant::now());
+        let link = Link::new(bus, client, guid, self.pending_calls, Instant::now());
         let key = self.links.insert(link);
         self.after(key, Ok(()))
     }

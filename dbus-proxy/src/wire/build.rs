@@ -21,14 +21,48 @@ pub struct NewMessage<'a> {
     pub text: Option<&'a str>,
 }
 
+/// The argument of an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Argument<'a> {
+    /// `s`
+    Text(&'a str),
+    /// `b`
+    Flag(bool),
+    /// `as`
+    Texts(&'a [&'a str]),
+}
+
 impl NewMessage<'_> {
     /// The message in this byte order. Texts longer than 4 GiB do not occur.
     #[must_use]
     pub fn bytes(&self, endian: Endian) -> Vec<u8> {
+        self.with_argument(endian, self.text.map(Argument::Text))
+    }
+
+    fn with_argument(&self, endian: Endian, argument: Option<Argument<'_>>) -> Vec<u8> {
         let mut body = Vec::new();
-        if let Some(text) = self.text {
-            put_string(&mut body, endian, text);
-        }
+        let signature: &[u8] = match argument {
+            None => &[],
+            Some(Argument::Text(text)) => {
+                put_string(&mut body, endian, text);
+                b"s"
+            }
+            Some(Argument::Flag(flag)) => {
+                body.extend(endian.bytes(u32::from(flag)));
+                b"b"
+            }
+            Some(Argument::Texts(texts)) => {
+                body.extend([0; 4]);
+                for text in texts {
+                    put_string(&mut body, endian, text);
+                }
+                let array = endian.bytes(length(body.len() - 4));
+                if let Some(place) = body.get_mut(..4) {
+                    place.copy_from_slice(&array);
+                }
+                b"as"
+            }
+        };
         let mut out = vec![endian.mark(), self.kind, self.flags, 1];
         out.extend(endian.bytes(length(body.len())));
         out.extend(endian.bytes(self.serial));
@@ -43,9 +77,11 @@ impl NewMessage<'_> {
             start_field(&mut out, code, kind);
             put_string(&mut out, endian, value);
         }
-        if self.text.is_some() {
+        if !signature.is_empty() {
             start_field(&mut out, 8, b'g');
-            out.extend([1, b's', 0]);
+            out.push(u8::try_from(signature.len()).unwrap_or_default());
+            out.extend(signature);
+            out.push(0);
         }
         let fields = endian.bytes(length(out.len() - 16));
         if let Some(place) = out.get_mut(12..16) {
@@ -102,4 +138,28 @@ pub fn error_reply(
         text: Some(text),
     }
     .bytes(endian)
+}
+
+/// A reply of the bus `sender` with one argument to the call with serial `reply_serial`.
+#[must_use]
+pub fn return_reply(
+    endian: Endian,
+    serial: u32,
+    reply_serial: u32,
+    argument: Argument<'_>,
+    sender: &str,
+    destination: Option<&str>,
+) -> Vec<u8> {
+    let mut names = vec![(7, b's', sender)];
+    names.extend(destination.map(|name| (6, b's', name)));
+    NewMessage {
+        kind: 2,
+        flags: 1,
+        serial,
+        names: &names,
+        reply_serial: Some(reply_serial),
+        unix_fds: None,
+        text: None,
+    }
+    .with_argument(endian, Some(argument))
 }

@@ -78,6 +78,23 @@ pub enum Parsed<'a> {
     Need(usize),
     /// A whole header.
     Header(Header<'a>),
+    /// A message whose header is longer than one that is looked at.
+    Oversized(Oversized),
+}
+
+/// What is known of a message whose header is not looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Oversized {
+    /// Byte order of the message.
+    pub endian: Endian,
+    /// Message type.
+    pub kind: Kind,
+    /// Flags.
+    pub flags: Flags,
+    /// Serial that the sender gave it.
+    pub serial: NonZeroU32,
+    /// Length of the whole message in bytes.
+    pub length: usize,
 }
 
 /// The part that every header has.
@@ -123,7 +140,7 @@ impl Fixed {
         let body = reader.length()?;
         let serial = NonZeroU32::new(reader.u32()?).ok_or(WireError::Serial)?;
         let fields = reader.length()?;
-        if fields > limits::HEADER_FIELDS || body > limits::MESSAGE {
+        if fields > limits::ARRAY || body > limits::MESSAGE {
             return Err(WireError::TooLong);
         }
         let length = (FIXED + fields).next_multiple_of(8);
@@ -150,6 +167,15 @@ pub fn parse(data: &[u8]) -> Result<Parsed<'_>, WireError> {
     let Some(fixed) = Fixed::parse(data)? else {
         return Ok(Parsed::Need(FIXED));
     };
+    if fixed.fields > limits::HEADER_FIELDS {
+        return Ok(Parsed::Oversized(Oversized {
+            endian: fixed.endian,
+            kind: fixed.kind,
+            flags: fixed.flags,
+            serial: fixed.serial,
+            length: fixed.length + fixed.body,
+        }));
+    }
     let Some(bytes) = data.get(..fixed.length) else {
         return Ok(Parsed::Need(fixed.length));
     };

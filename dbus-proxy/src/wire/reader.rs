@@ -132,6 +132,25 @@ impl<'a> Reader<'a> {
         self.text(length)
     }
 
+    /// A value of type `as`.
+    ///
+    /// # Errors
+    /// [`WireError`] when there is no such value at this place.
+    pub fn strings(&mut self) -> Result<Vec<&'a str>, WireError> {
+        let length = self.length()?;
+        let end = self.position.checked_add(length);
+        let end = end.filter(|&end| end <= self.data.len());
+        let end = end.ok_or(WireError::Truncated)?;
+        let mut strings = Vec::new();
+        while self.position < end {
+            strings.push(self.string()?);
+        }
+        if self.position > end {
+            return Err(WireError::Truncated);
+        }
+        Ok(strings)
+    }
+
     /// A value of type `g`; its contents are checked by who uses it.
     pub(super) fn signature(&mut self) -> Result<&'a str, WireError> {
         let length = self.u8()?;

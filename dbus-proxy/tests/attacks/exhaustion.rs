@@ -8,10 +8,10 @@ use softwarecontainer_dbus_proxy::{
 };
 
 use crate::{
-    DENIED, INTERFACE, Scene, call_victim,
+    DENIED, INTERFACE, LIMITS_EXCEEDED, Scene, call_victim,
     support::{
         eventually,
-        raw::{Raw, call},
+        raw::{Raw, call, driver_call, request_name},
         resources,
     },
 };
@@ -20,7 +20,7 @@ use crate::{
 fn thousands_of_unanswered_calls_are_bounded() {
     let scene = Scene::with(&[(">", INTERFACE, "*", "*")]);
     let mut attacker = scene.attacker();
-    let limit = u32::try_from(limits::PENDING_CALLS).unwrap();
+    let limit = limits::PENDING_CALLS;
     let before = resources(scene.life);
     let mut batch = Vec::new();
     for serial in 10..limit + 100 {
@@ -35,10 +35,7 @@ fn thousands_of_unanswered_calls_are_bounded() {
     }
     attacker.send(&batch);
     let refused = attacker.reply_to(limit + 99);
-    assert_eq!(
-        refused.error.as_deref(),
-        Some("org.freedesktop.DBus.Error.LimitsExceeded")
-    );
+    assert_eq!(refused.error.as_deref(), Some(LIMITS_EXCEEDED));
     let grown = resources(scene.life).memory.saturating_sub(before.memory);
     assert!(grown < 1024, "{grown} KiB for {limit} calls");
     scene.survives();
@@ -174,5 +171,46 @@ fn a_thousand_connections_one_after_the_other_leave_nothing_behind() {
     });
     let grown = resources(scene.life).memory.saturating_sub(before.memory);
     assert!(grown < 256, "{grown} KiB after a thousand connections");
+    scene.survives();
+}
+
+#[test]
+fn clients_that_ask_the_bus_and_never_read_do_not_make_it_grow() {
+    let mut scene = Scene::new();
+    // So that an answer is much longer than the question.
+    for number in 0..50 {
+        let name = format!("org.example.{}{number}", "x".repeat(200));
+        scene.victim.send(&request_name(100 + number, &name));
+        scene.victim.reply_to(100 + number);
+    }
+    let attackers: Vec<Raw> = (0..8).map(|_| scene.attacker()).collect();
+    let before = resources(scene.bus.pid()).memory;
+    let mut left: Vec<Vec<u8>> = vec![Vec::new(); attackers.len()];
+    for attacker in &attackers {
+        attacker.stream.set_nonblocking(true).unwrap();
+    }
+    let mut serials = 10..;
+    let until = Instant::now() + Duration::from_secs(2);
+    while Instant::now() < until {
+        let mut all_full = true;
+        for (attacker, left) in attackers.iter().zip(&mut left) {
+            if left.is_empty() {
+                let calls = serials.by_ref().take(200);
+                left.extend(calls.flat_map(|serial| driver_call(serial, "ListNames", None)));
+            }
+            if let Ok(count) = std::io::Write::write(&mut &attacker.stream, left) {
+                left.drain(..count);
+                all_full = false;
+            }
+        }
+        if all_full {
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+    let grown = resources(scene.bus.pid()).memory.saturating_sub(before);
+    // As many answers of 11 KiB to each of them as may be under way, and not more.
+    assert!(grown < 24 * 1024, "the bus has grown by {grown} KiB");
+    let grown = resources(scene.life).memory;
+    assert!(grown < 16 * 1024, "the proxy has {grown} KiB");
     scene.survives();
 }

@@ -18,6 +18,7 @@ use support::{
 };
 
 const DENIED: &str = "org.freedesktop.DBus.Error.AccessDenied";
+const LIMITS_EXCEEDED: &str = "org.freedesktop.DBus.Error.LimitsExceeded";
 const INTERFACE: &str = "org.example.Test";
 
 /// A bus with a victim on it, and a proxy that allows nothing.

@@ -1,10 +1,13 @@
 //! Bytes that are no messages.
 
-use softwarecontainer_dbus_proxy::wire::{Endian, Kind, NewMessage};
+use softwarecontainer_dbus_proxy::{
+    limits,
+    wire::{Endian, Kind, NewMessage},
+};
 
 use crate::{
-    INTERFACE, Scene, call_victim,
-    support::raw::{Raw, call, driver_call},
+    INTERFACE, LIMITS_EXCEEDED, Scene, call_victim,
+    support::raw::{Raw, call, driver_call, signal},
 };
 
 #[test]
@@ -25,7 +28,6 @@ fn oversized_and_malformed_messages_close_their_connection_only() {
         ("body length", patched(4, &[255; 4])),
         ("serial", patched(8, &[0; 4])),
         ("fields length", patched(12, &[255; 4])),
-        ("fields length", patched(12, &[1, 0, 1, 0])),
         ("field code", patched(16, &[0])),
         ("field type", patched(18, b"s")),
         ("descriptors", {
@@ -53,6 +55,45 @@ fn oversized_and_malformed_messages_close_their_connection_only() {
         assert!(attacker.is_closed(), "{what}");
     }
     other.settle(2);
+    scene.survives();
+}
+
+#[test]
+fn a_header_that_is_too_long_costs_its_message_only() {
+    let mut scene = Scene::with(&[("*", "*", "*", "*")]);
+    let mut attacker = scene.attacker();
+    // The specification allows a path of this length.
+    let path = format!("/{}", "x".repeat(limits::HEADER_FIELDS));
+    let long = |serial| {
+        call(
+            serial,
+            &scene.victim.name,
+            Some(INTERFACE),
+            &path,
+            "Big",
+            None,
+        )
+    };
+    let good = call_victim(&scene, 7, Some(INTERFACE));
+    attacker.send(&[long(5), long(6), good].concat());
+    for serial in [5, 6] {
+        let answer = attacker.reply_to(serial);
+        assert_eq!(answer.error.as_deref(), Some(LIMITS_EXCEEDED));
+    }
+    attacker.settle(8);
+    assert_eq!(scene.reached().len(), 1);
+
+    // One from the bus disappears, and what follows arrives.
+    let name = attacker.name.clone();
+    let messages = [
+        call(20, &name, Some(INTERFACE), &path, "Big", None),
+        signal(21, Some(&name), INTERFACE, "/", "Small"),
+    ];
+    scene.victim.send(&messages.concat());
+    assert_eq!(
+        attacker.message_of_serial(21).member.as_deref(),
+        Some("Small")
+    );
     scene.survives();
 }
 

@@ -123,6 +123,7 @@ impl Setup {
             },
             gid: NOBODY,
             connections: limits::CONNECTIONS,
+            pending_calls: limits::PENDING_CALLS,
             spawn: Spawn::default(),
         };
         Self {

@@ -177,6 +177,20 @@ pub fn driver_call(serial: u32, member: &str, text: Option<&str>) -> Vec<u8> {
     )
 }
 
+/// A call of RequestName, which has a second argument, flags, which a bus insists on.
+pub fn request_name(serial: u32, name: &str) -> Vec<u8> {
+    let mut message = driver_call(serial, "RequestName", None);
+    let fields = u32::try_from(message.len() - 16 + 8).unwrap();
+    message[12..16].copy_from_slice(&fields.to_le_bytes());
+    message.extend([8, 1, b'g', 0, 2, b's', b'u', 0]);
+    let mut body = u32::try_from(name.len()).unwrap().to_le_bytes().to_vec();
+    body.extend(name.as_bytes());
+    body.resize((body.len() + 1).next_multiple_of(4) + 4, 0);
+    message[4..8].copy_from_slice(&u32::try_from(body.len()).unwrap().to_le_bytes());
+    message.extend(body);
+    message
+}
+
 /// A call.
 pub fn call(
     serial: u32,

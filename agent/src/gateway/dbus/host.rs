@@ -12,7 +12,7 @@ use softwarecontainer_dbus_proxy::{
     client::{BusAccess, Options, Spawn},
 };
 
-use super::super::error::Cause;
+use super::super::{GatewaysConfig, error::Cause};
 use crate::{host::cgroup::OwnCgroups, install};
 
 /// The variable that names the proxy's program file, for an agent that is run from a build tree.
@@ -26,15 +26,15 @@ const PASSWD: &str = "/etc/passwd";
 /// dbus-daemon turns others away.
 const USERS: [&str; 2] = ["softwarecontainer-dbus", "nobody"];
 
-/// How to start the proxy of the container with LXC name `name`, in the agent's own cgroups, for as
-/// many `connections` at most.
+/// How to start the proxy of the container with LXC name `name`, in the agent's own cgroups, with
+/// the bounds that `config` sets.
 ///
 /// # Errors
 /// [`Cause`] when no user can be found, or the system bus's address cannot be used.
 pub(super) fn options(
     name: &str,
     own_cgroups: Arc<OwnCgroups>,
-    connections: u32,
+    config: &GatewaysConfig,
 ) -> Result<Options, Cause> {
     let passwd = fs::read_to_string(PASSWD).map_err(|source| Cause::File {
         action: "read",
@@ -59,7 +59,8 @@ pub(super) fn options(
             uid,
         },
         gid,
-        connections,
+        connections: config.bus_connections,
+        pending_calls: config.bus_calls,
         spawn: Spawn::with(move |command| own_cgroups.start_here(|| command.spawn())),
     })
 }
