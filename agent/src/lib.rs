@@ -9,7 +9,6 @@ pub mod command_line;
 pub mod config;
 pub mod container;
 pub mod daemon;
-pub mod error_chain;
 pub mod gateway;
 pub mod host;
 pub mod install;
@@ -17,3 +16,5 @@ pub mod keyfile;
 pub mod logging;
 pub mod mounts;
 pub mod runtime;
+
+pub use softwarecontainer_capability::error_chain;

@@ -3,8 +3,11 @@
 #![cfg(all(feature = "gateway-cgroups", feature = "gateway-network"))]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+#[path = "../../network/tests/netns/mod.rs"]
 mod netns;
 mod unable;
+#[path = "../../network/tests/world/mod.rs"]
+mod world;
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -13,12 +16,12 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use netns::world::World;
 use serde_json::json;
 use softwarecontainer_agent::gateway::cgroups::ContainerCgroup;
 use softwarecontainer_agent::host::cgroup::{Cgroups, Version};
 use softwarecontainer_capability::Settings;
 use softwarecontainer_capability::gateway::cgroups::CgroupsSettings;
+use world::World;
 
 /// A cgroup in the hierarchies of some controllers, with a process in it that stands for a
 /// container's init.

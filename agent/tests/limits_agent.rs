@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod lab;
+#[path = "../../network/tests/netns/mod.rs"]
 mod netns;
 mod support;
 

@@ -6,6 +6,7 @@
 pub mod class_id;
 pub mod element;
 pub mod error;
+pub mod error_chain;
 pub mod gateway;
 mod gateway_config;
 pub mod json;
@@ -15,6 +16,7 @@ mod review;
 mod settings;
 pub mod size;
 pub mod store;
+pub mod traffic;
 
 pub use element::Element;
 pub use error::{ConfigError, Problem};

@@ -1,10 +1,12 @@
 //! Which addresses a container gets: all of them follow from the bridge's address and the
 //! container's ID.
 
-use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use super::netlink::{InterfaceAddress, MacAddress};
+use crate::{
+    netlink::{InterfaceAddress, MacAddress},
+    subnet::Subnet,
+};
 
 /// The bridge's addresses, from which those of the containers are counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,25 +34,15 @@ pub struct ContainerAddresses {
 }
 
 /// No address is left for a container.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "no address is left for container {id}: the network of the bridge, {bridge}, has none {} behind it",
+    u64::from(*id) + 1
+)]
 pub struct AddressesUsedUp {
     id: u32,
     bridge: InterfaceAddress,
 }
-
-impl fmt::Display for AddressesUsedUp {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "no address is left for container {}: the network of the bridge, {}, has none {} behind it",
-            self.id,
-            self.bridge,
-            u64::from(self.id) + 1
-        )
-    }
-}
-
-impl std::error::Error for AddressesUsedUp {}
 
 /// The hardware address that goes with an IPv4 address: locally administered, unicast; the second
 /// byte tells ours from those that the kernel makes up.
@@ -61,6 +53,19 @@ pub fn mac_of(address: Ipv4Addr) -> MacAddress {
 }
 
 impl AddressPlan {
+    /// The networks in which containers have addresses, link-local ones included.
+    pub(crate) fn subnets(&self) -> impl Iterator<Item = Subnet> {
+        let link_local = Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 0);
+        let own = [
+            Some((IpAddr::V4(self.v4), self.prefix4)),
+            self.v6.map(|(address, prefix)| (address.into(), prefix)),
+            Some((link_local.into(), 10)),
+        ];
+        own.into_iter()
+            .flatten()
+            .map(|(address, prefix)| Subnet::new(address, prefix))
+    }
+
     /// The addresses of container `id`: the bridge's plus `id` plus one.
     ///
     /// # Errors

@@ -1,27 +1,29 @@
 //! The bridge that connects the containers: made at agent start if it is to be, undone when the
 //! agent stops.
 
-mod firewall;
-mod mark;
+mod ownership;
 
-use std::fmt;
+use ownership::{FORWARDING, Ownership};
 
-pub use firewall::{Classified, HostFirewall};
-use mark::Mark;
+use softwarecontainer_capability::error_chain::Chain;
 
-use super::addresses::mac_of;
-use super::iptables::{Family, FirewallError};
-use super::netlink::{InterfaceAddress, Link, Netlink, NetlinkError};
-use super::sysctl::{self, SysctlError};
-use crate::settings::BridgeSettings;
+use crate::{
+    addresses::mac_of,
+    firewall::{FirewallError, HostFirewall},
+    netlink::{InterfaceAddress, Link, Netlink, NetlinkError},
+    settings::BridgeSettings,
+    sysctl::{self, SysctlError},
+};
 
 /// Why the bridge cannot be used.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum BridgeError {
     /// It does not exist and must not be made.
+    #[error("bridge {0} does not exist, and the configuration says not to create it")]
     Missing(String),
     /// An interface of that name is something else.
+    #[error("network interface {device} is no bridge but {}", kind.as_deref().unwrap_or("hardware or loopback"))]
     NotABridge {
         /// Its name.
         device: String,
@@ -29,6 +31,10 @@ pub enum BridgeError {
         kind: Option<String>,
     },
     /// It belongs to somebody else and lacks the configured address.
+    #[error(
+        "bridge {device} exists without the configured address {wanted} (it has {})",
+        list(has)
+    )]
     WrongAddress {
         /// Its name.
         device: String,
@@ -38,88 +44,28 @@ pub enum BridgeError {
         has: Vec<InterfaceAddress>,
     },
     /// The kernel refused.
-    Netlink(NetlinkError),
+    #[error(transparent)]
+    Netlink(#[from] NetlinkError),
     /// A kernel setting cannot be read or written.
-    Sysctl(SysctlError),
+    #[error(transparent)]
+    Sysctl(#[from] SysctlError),
     /// The firewall refused.
-    Firewall(FirewallError),
+    #[error(transparent)]
+    Firewall(#[from] FirewallError),
 }
 
-impl fmt::Display for BridgeError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Missing(device) => {
-                write!(
-                    f,
-                    "bridge {device} does not exist, and the configuration says not to create it"
-                )
-            }
-            Self::NotABridge { device, kind } => {
-                let kind = kind.as_deref().unwrap_or("hardware or loopback");
-                write!(f, "network interface {device} is no bridge but {kind}")
-            }
-            Self::WrongAddress {
-                device,
-                wanted,
-                has,
-            } => {
-                let has: Vec<String> = has.iter().map(ToString::to_string).collect();
-                let has = if has.is_empty() {
-                    "none".to_owned()
-                } else {
-                    has.join(", ")
-                };
-                write!(
-                    f,
-                    "bridge {device} exists without the configured address {wanted} (it has {has})"
-                )
-            }
-            Self::Netlink(source) => source.fmt(f),
-            Self::Sysctl(source) => source.fmt(f),
-            Self::Firewall(source) => source.fmt(f),
-        }
+fn list(addresses: &[InterfaceAddress]) -> String {
+    if addresses.is_empty() {
+        return "none".to_owned();
     }
+    let texts: Vec<String> = addresses.iter().map(ToString::to_string).collect();
+    texts.join(", ")
 }
-
-impl std::error::Error for BridgeError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::Missing(_) | Self::NotABridge { .. } | Self::WrongAddress { .. } => None,
-            Self::Netlink(source) => Some(source),
-            Self::Sysctl(source) => Some(source),
-            Self::Firewall(source) => Some(source),
-        }
-    }
-}
-
-impl From<NetlinkError> for BridgeError {
-    fn from(source: NetlinkError) -> Self {
-        Self::Netlink(source)
-    }
-}
-
-impl From<SysctlError> for BridgeError {
-    fn from(source: SysctlError) -> Self {
-        Self::Sysctl(source)
-    }
-}
-
-impl From<FirewallError> for BridgeError {
-    fn from(source: FirewallError) -> Self {
-        Self::Firewall(source)
-    }
-}
-
-/// Forwarding switches by family, in the order of [`Mark`].
-const FORWARDING: [(Family, &str); 2] = [
-    (Family::V4, "net/ipv4/ip_forward"),
-    (Family::V6, "net/ipv6/conf/all/forwarding"),
-];
 
 /// The bridge, ready for containers.
 #[derive(Debug)]
 pub struct Bridge {
-    config: BridgeSettings,
+    settings: BridgeSettings,
     /// Made by this agent or one before it, rather than by the integrator.
     ours: bool,
     firewall: HostFirewall,
@@ -133,48 +79,48 @@ impl Bridge {
     ///
     /// # Errors
     /// [`BridgeError`]; what was done is undone.
-    pub fn ensure(config: BridgeSettings) -> Result<Self, BridgeError> {
+    pub fn ensure(settings: BridgeSettings) -> Result<Self, BridgeError> {
         let netlink = Netlink::open()?;
-        let (ours, new) = match netlink.find_link(&config.device)? {
-            None if !config.create => return Err(BridgeError::Missing(config.device)),
+        let (ours, new) = match netlink.find_link(&settings.device)? {
+            None if !settings.create => return Err(BridgeError::Missing(settings.device)),
             None => {
-                let mark = Mark::current(&config.families())?;
-                netlink.create_bridge(&config.device, mac_of(config.ip), &mark.to_string())?;
+                let mark = Ownership::current(&settings.families())?;
+                netlink.create_bridge(&settings.device, mac_of(settings.ip), &mark.to_string())?;
                 (true, true)
             }
             Some(link) if link.kind.as_deref() != Some("bridge") => {
                 return Err(BridgeError::NotABridge {
-                    device: config.device,
+                    device: settings.device,
                     kind: link.kind,
                 });
             }
-            Some(link) if config.create && Mark::of(&link).is_some() => (true, false),
+            Some(link) if settings.create && Ownership::of(&link).is_some() => (true, false),
             Some(link) => {
-                check_addresses(&netlink, &link, &config)?;
+                check_addresses(&netlink, &link, &settings)?;
                 (false, false)
             }
         };
-        let mut firewall = HostFirewall::new(&config, ours);
+        let mut firewall = HostFirewall::new(&settings, ours);
         let ready = if ours {
-            set_up(&netlink, &config, &mut firewall)
+            set_up(&netlink, &settings, &mut firewall)
         } else {
             firewall.apply().map_err(BridgeError::from)
         };
         if let Err(error) = ready {
             if new {
                 let mut bridge = Self {
-                    config,
+                    settings,
                     ours,
                     firewall,
                 };
                 if let Err(undo) = bridge.undo() {
-                    log::warn!("after a failure, {undo}");
+                    log::warn!("after a failure: {}", Chain(&undo));
                 }
             }
             return Err(error);
         }
         Ok(Self {
-            config,
+            settings,
             ours,
             firewall,
         })
@@ -182,8 +128,8 @@ impl Bridge {
 
     /// What was configured.
     #[must_use]
-    pub fn config(&self) -> &BridgeSettings {
-        &self.config
+    pub fn settings(&self) -> &BridgeSettings {
+        &self.settings
     }
 
     /// Our rules on the host.
@@ -208,7 +154,7 @@ impl Bridge {
 
     fn undo_device(&self) -> Result<(), BridgeError> {
         let netlink = Netlink::open()?;
-        let Some(link) = netlink.find_link(&self.config.device)? else {
+        let Some(link) = netlink.find_link(&self.settings.device)? else {
             return Ok(());
         };
         let links = netlink.links()?;
@@ -217,14 +163,14 @@ impl Bridge {
             return Ok(());
         }
         netlink.delete_link(&link)?;
-        let Some(before) = Mark::of(&link) else {
+        let Some(before) = Ownership::of(&link) else {
             return Ok(());
         };
         // The bridge of another agent still needs forwarding; the last one switches it back.
         let other = links
             .iter()
             .filter(|other| other.index != link.index)
-            .find_map(|other| Mark::of(other).map(|mark| (other, mark)));
+            .find_map(|other| Ownership::of(other).map(|mark| (other, mark)));
         match other {
             Some((other, mark)) => netlink.set_alias(other, &mark.earlier(&before).to_string())?,
             None => before.restore()?,
@@ -236,10 +182,10 @@ impl Bridge {
 fn check_addresses(
     netlink: &Netlink,
     link: &Link,
-    config: &BridgeSettings,
+    settings: &BridgeSettings,
 ) -> Result<(), BridgeError> {
     let has = netlink.addresses(link)?;
-    for wanted in config.addresses() {
+    for wanted in settings.addresses() {
         if !has.contains(&wanted) {
             return Err(BridgeError::WrongAddress {
                 device: link.name.clone(),
@@ -259,11 +205,11 @@ fn check_addresses(
 
 fn set_up(
     netlink: &Netlink,
-    config: &BridgeSettings,
+    settings: &BridgeSettings,
     firewall: &mut HostFirewall,
 ) -> Result<(), BridgeError> {
-    let link = netlink.link(&config.device)?;
-    let wanted = config.addresses();
+    let link = netlink.link(&settings.device)?;
+    let wanted = settings.addresses();
     for old in netlink.addresses(&link)? {
         // An agent with another configuration may have left it.
         if old.address.is_ipv4() && !wanted.contains(&old) {
@@ -284,7 +230,7 @@ fn set_up(
     }
     netlink.set_up(&link, true)?;
     for (family, name) in FORWARDING {
-        if config.families().contains(&family) && sysctl::read(name)? != "1" {
+        if settings.families().contains(&family) && sysctl::read(name)? != "1" {
             sysctl::write(name, "1")?;
         }
     }

@@ -2,23 +2,31 @@
 //! host and inside, and the rules for what may pass.
 //!
 //! The crate knows nothing of manifests, containers' processes or the bus: it is given addresses,
-//! rules and network namespaces.
+//! permissions and network namespaces.
 
-pub mod addresses;
-pub mod bridge;
-pub mod frame_filter;
+mod addresses;
+mod bridge;
+mod container;
+mod firewall;
+mod frame_filter;
 pub mod host_names;
-pub mod iptables;
 pub mod name_servers;
 pub mod namespace;
-pub mod netlink;
+mod netlink;
 mod network;
-pub mod nftables;
+mod permission;
 mod settings;
-pub mod sysctl;
-mod traffic_class;
+mod subnet;
+mod sysctl;
 mod wait;
 
-pub use network::{INTERFACE, LateNetwork, Network, NetworkError, Port, START_LIMIT};
+pub use addresses::{AddressesUsedUp, ContainerAddresses};
+pub use bridge::{Bridge, BridgeError};
+pub use container::Connection;
+pub use firewall::{Classified, FirewallError, HostFirewall};
+pub use netlink::{InterfaceAddress, MacAddress, Netlink, NetlinkError};
+pub use network::{LateNetwork, Network, NetworkError, Port};
+pub use permission::{Peer, Permission};
 pub use settings::BridgeSettings;
-pub use traffic_class::TrafficClass;
+pub use subnet::Subnet;
+pub use sysctl::SysctlError;

@@ -1,6 +1,5 @@
 //! Does a piece of work inside another network namespace.
 
-use std::fmt;
 use std::io;
 use std::os::fd::BorrowedFd;
 use std::thread;
@@ -8,36 +7,18 @@ use std::thread;
 use nix::sched::{CloneFlags, setns};
 
 /// Why a network namespace could not be entered.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum NamespaceError {
     /// No thread could be started for the work.
-    Thread(io::Error),
+    #[error("cannot start a thread for a network namespace")]
+    Thread(#[source] io::Error),
     /// setns(2) failed.
-    Enter(io::Error),
+    #[error("cannot enter the network namespace")]
+    Enter(#[source] io::Error),
     /// The work panicked.
+    #[error("the work in the network namespace panicked")]
     Panicked,
-}
-
-impl fmt::Display for NamespaceError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Thread(source) => {
-                write!(f, "cannot start a thread for a network namespace: {source}")
-            }
-            Self::Enter(source) => write!(f, "cannot enter the network namespace: {source}"),
-            Self::Panicked => f.write_str("the work in the network namespace panicked"),
-        }
-    }
-}
-
-impl std::error::Error for NamespaceError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::Thread(source) | Self::Enter(source) => Some(source),
-            Self::Panicked => None,
-        }
-    }
 }
 
 /// Runs `work` in a thread of its own that has joined `namespace`, and waits for it.

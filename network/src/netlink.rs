@@ -2,14 +2,14 @@
 //! was attempted.
 //!
 //! A socket belongs to the network namespace in which it was opened, and stays there
-//! (see [`super::namespace::inside`] for how to open one in a container).
+//! (see [`crate::namespace::inside`] for how to open one in a container).
 
 mod address;
+mod ingress_filter;
 mod link;
-mod news;
+mod link_events;
 mod port;
 mod route;
-mod traffic;
 
 use std::cell::Cell;
 use std::fmt;
@@ -26,17 +26,19 @@ use neli::utils::Groups;
 use neli::{Size, ToBytes};
 
 pub use address::InterfaceAddress;
+pub use ingress_filter::Instruction;
 pub use link::{Link, MacAddress};
 pub use port::PortFlags;
-pub use traffic::Instruction;
 
 /// What went wrong between us and rtnetlink(7).
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum NetlinkError {
     /// No netlink socket could be opened.
-    Open(io::Error),
+    #[error("cannot open a netlink socket")]
+    Open(#[source] io::Error),
     /// The kernel refused a request.
+    #[error("cannot {attempt}")]
     Refused {
         /// What was attempted on what, as an infinitive: "add address 10.0.3.1/24 to lxcbr0".
         attempt: String,
@@ -44,6 +46,7 @@ pub enum NetlinkError {
         source: io::Error,
     },
     /// A request could not be sent, or its answer not be read.
+    #[error("cannot {attempt}: {reason}")]
     Exchange {
         /// What was attempted on what.
         attempt: String,
@@ -51,6 +54,7 @@ pub enum NetlinkError {
         reason: String,
     },
     /// There is no interface of that name in this network namespace.
+    #[error("there is no network interface {0}")]
     NoSuchLink(String),
 }
 
@@ -62,26 +66,6 @@ impl NetlinkError {
             Self::Open(source) | Self::Refused { source, .. } => source.raw_os_error(),
             Self::Exchange { .. } => None,
             Self::NoSuchLink(_) => Some(libc::ENODEV),
-        }
-    }
-}
-
-impl fmt::Display for NetlinkError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Open(source) => write!(f, "cannot open a netlink socket: {source}"),
-            Self::Refused { attempt, source } => write!(f, "cannot {attempt}: {source}"),
-            Self::Exchange { attempt, reason } => write!(f, "cannot {attempt}: {reason}"),
-            Self::NoSuchLink(name) => write!(f, "there is no network interface {name}"),
-        }
-    }
-}
-
-impl std::error::Error for NetlinkError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::Open(source) | Self::Refused { source, .. } => Some(source),
-            Self::Exchange { .. } | Self::NoSuchLink(_) => None,
         }
     }
 }

@@ -1,111 +1,61 @@
 //! The containers' side of the bridge: what happens on the host when a container joins, talks and
 //! leaves.
 
-use std::fmt;
-use std::net::Ipv6Addr;
-use std::os::fd::BorrowedFd;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::{
+    net::{Ipv4Addr, Ipv6Addr},
+    os::fd::BorrowedFd,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
-use crate::traffic_class::TrafficClass;
+use softwarecontainer_capability::{class_id::ClassId, error_chain::Chain};
 
-use super::addresses::{AddressPlan, AddressesUsedUp, ContainerAddresses};
-use super::bridge::{Bridge, BridgeError, Classified};
-use super::frame_filter::{self, Identity};
-use super::iptables::FirewallError;
-use super::namespace::{self, NamespaceError};
-use super::netlink::{Netlink, NetlinkError, PortFlags};
-use super::sysctl::{self, SysctlError};
-use crate::settings::BridgeSettings;
+use crate::{
+    addresses::{AddressPlan, AddressesUsedUp, ContainerAddresses},
+    bridge::{Bridge, BridgeError},
+    firewall::{Classified, FirewallError},
+    frame_filter::{self, Identity},
+    namespace::{self, NamespaceError},
+    netlink::{Netlink, NetlinkError, PortFlags},
+    settings::BridgeSettings,
+    sysctl::{self, SysctlError},
+};
 
 /// Name of the network interface in every container.
-pub const INTERFACE: &str = "eth0";
+pub(crate) const INTERFACE: &str = "eth0";
 
 /// How long an interface may take to carry packets after it was set up. Usually it takes a
 /// millisecond; the kernel may put it off for a second when many interfaces change.
-pub const START_LIMIT: Duration = Duration::from_millis(1500);
+pub(crate) const START_LIMIT: Duration = Duration::from_millis(1500);
 
 /// Longest name of a network interface, in bytes.
 const LONGEST_NAME: usize = 15;
 
 /// Why a container cannot be connected, or not as it should be.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum NetworkError {
     /// The bridge is not there.
-    Bridge(BridgeError),
+    #[error(transparent)]
+    Bridge(#[from] BridgeError),
     /// No address is left.
-    Addresses(AddressesUsedUp),
+    #[error(transparent)]
+    Addresses(#[from] AddressesUsedUp),
     /// The kernel refused.
-    Netlink(NetlinkError),
+    #[error(transparent)]
+    Netlink(#[from] NetlinkError),
     /// The container's network namespace could not be entered.
-    Namespace(NamespaceError),
+    #[error(transparent)]
+    Namespace(#[from] NamespaceError),
     /// A kernel setting of the container could not be set.
-    Setting(SysctlError),
+    #[error(transparent)]
+    Setting(#[from] SysctlError),
     /// The firewall refused.
-    Firewall(FirewallError),
-}
-
-impl fmt::Display for NetworkError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Bridge(source) => source.fmt(f),
-            Self::Addresses(source) => source.fmt(f),
-            Self::Netlink(source) => source.fmt(f),
-            Self::Namespace(source) => source.fmt(f),
-            Self::Setting(source) => source.fmt(f),
-            Self::Firewall(source) => source.fmt(f),
-        }
-    }
-}
-
-impl std::error::Error for NetworkError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::Bridge(source) => Some(source),
-            Self::Addresses(source) => Some(source),
-            Self::Netlink(source) => Some(source),
-            Self::Namespace(source) => Some(source),
-            Self::Setting(source) => Some(source),
-            Self::Firewall(source) => Some(source),
-        }
-    }
-}
-
-impl From<BridgeError> for NetworkError {
-    fn from(source: BridgeError) -> Self {
-        Self::Bridge(source)
-    }
-}
-
-impl From<AddressesUsedUp> for NetworkError {
-    fn from(source: AddressesUsedUp) -> Self {
-        Self::Addresses(source)
-    }
-}
-
-impl From<NetlinkError> for NetworkError {
-    fn from(source: NetlinkError) -> Self {
-        Self::Netlink(source)
-    }
-}
-
-impl From<NamespaceError> for NetworkError {
-    fn from(source: NamespaceError) -> Self {
-        Self::Namespace(source)
-    }
-}
-
-impl From<SysctlError> for NetworkError {
-    fn from(source: SysctlError) -> Self {
-        Self::Setting(source)
-    }
-}
-
-impl From<FirewallError> for NetworkError {
-    fn from(source: FirewallError) -> Self {
-        Self::Firewall(source)
-    }
+    #[error(transparent)]
+    Firewall(#[from] FirewallError),
+    /// Something inside the container could not be set.
+    #[error("in the container")]
+    Inside(#[source] Box<NetworkError>),
 }
 
 /// What a container may do on the bridge.
@@ -124,16 +74,16 @@ pub enum Port {
 /// makes the bridge and has not yet, when the first container is created.
 #[derive(Debug)]
 pub struct LateNetwork {
-    config: BridgeSettings,
+    settings: BridgeSettings,
     network: Mutex<Option<Arc<Network>>>,
 }
 
 impl LateNetwork {
     /// Nothing is done yet.
     #[must_use]
-    pub fn new(config: BridgeSettings) -> Self {
+    pub fn new(settings: BridgeSettings) -> Self {
         Self {
-            config,
+            settings,
             network: Mutex::new(None),
         }
     }
@@ -147,7 +97,7 @@ impl LateNetwork {
         if let Some(ready) = network.as_ref() {
             return Ok(ready.clone());
         }
-        let ready = Arc::new(Network::start(self.config.clone())?);
+        let ready = Arc::new(Network::start(self.settings.clone())?);
         *network = Some(ready.clone());
         Ok(ready)
     }
@@ -165,6 +115,14 @@ impl LateNetwork {
     }
 }
 
+/// The addresses of a container and its way out.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Route {
+    pub(crate) addresses: ContainerAddresses,
+    pub(crate) gateway: Ipv4Addr,
+    pub(crate) gateway6: Option<Ipv6Addr>,
+}
+
 /// The network of all containers.
 #[derive(Debug)]
 pub struct Network {
@@ -178,11 +136,11 @@ impl Network {
     ///
     /// # Errors
     /// [`BridgeError`].
-    pub fn start(config: BridgeSettings) -> Result<Self, BridgeError> {
+    pub fn start(settings: BridgeSettings) -> Result<Self, BridgeError> {
         Ok(Self {
-            device: config.device.clone(),
-            plan: config.address_plan(),
-            bridge: Mutex::new(Bridge::ensure(config)?),
+            device: settings.device.clone(),
+            plan: settings.address_plan(),
+            bridge: Mutex::new(Bridge::ensure(settings)?),
         })
     }
 
@@ -196,7 +154,7 @@ impl Network {
 
     /// How addresses are counted.
     #[must_use]
-    pub fn plan(&self) -> &AddressPlan {
+    pub(crate) fn plan(&self) -> &AddressPlan {
         &self.plan
     }
 
@@ -206,6 +164,15 @@ impl Network {
     /// None is left.
     pub fn addresses(&self, id: i32) -> Result<ContainerAddresses, AddressesUsedUp> {
         self.plan.container(id)
+    }
+
+    /// The addresses of container `id` and its way out.
+    pub(crate) fn route(&self, id: i32) -> Result<Route, AddressesUsedUp> {
+        Ok(Route {
+            addresses: self.addresses(id)?,
+            gateway: self.plan.v4,
+            gateway6: self.plan.v6.map(|(address, _)| address),
+        })
     }
 
     /// Name of the host's end of the veth pair of container `id`.
@@ -316,7 +283,7 @@ impl Network {
     ///
     /// # Errors
     /// [`NetworkError`]; the class is then what it was.
-    pub fn set_class(&self, id: i32, class: Option<TrafficClass>) -> Result<(), NetworkError> {
+    pub fn set_class(&self, id: i32, class: Option<ClassId>) -> Result<(), NetworkError> {
         let classified = match class {
             None => None,
             Some(class) => {
@@ -334,7 +301,7 @@ impl Network {
 
     /// The class of the packets of container `id`.
     #[must_use]
-    pub fn class(&self, id: i32) -> Option<TrafficClass> {
+    pub fn class(&self, id: i32) -> Option<ClassId> {
         self.bridge().firewall().class(id).map(|one| one.class)
     }
 
@@ -343,8 +310,9 @@ impl Network {
     pub fn repair_or_warn(&self) {
         if let Err(error) = self.bridge().firewall().repair() {
             log::warn!(
-                "the host's firewall rules for {} may be incomplete: {error}",
-                self.device
+                "the host's firewall rules for {} may be incomplete: {}",
+                self.device,
+                Chain(&error)
             );
         }
     }

@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use crate::{addresses::AddressPlan, iptables::Family, netlink::InterfaceAddress};
+use crate::{addresses::AddressPlan, firewall::Family, netlink::InterfaceAddress};
 
 /// The bridge that every container with network access is connected to.
 #[derive(Debug, Clone, PartialEq, Eq)]

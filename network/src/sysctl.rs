@@ -1,34 +1,30 @@
 //! Kernel settings below `/proc/sys`; those of `net` are the calling thread's network namespace's.
 
-use std::fmt;
 use std::fs;
 use std::io;
 
 /// A kernel setting that could not be read or written.
-#[derive(Debug)]
-pub struct SysctlError {
-    path: String,
-    wanted: Option<String>,
-    source: io::Error,
-}
-
-impl fmt::Display for SysctlError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.wanted {
-            Some(value) => write!(
-                f,
-                "cannot write {value:?} to {}: {}",
-                self.path, self.source
-            ),
-            None => write!(f, "cannot read {}: {}", self.path, self.source),
-        }
-    }
-}
-
-impl std::error::Error for SysctlError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        Some(&self.source)
-    }
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SysctlError {
+    /// open(2) or read(2) failed.
+    #[error("cannot read {path}")]
+    Read {
+        /// The file.
+        path: String,
+        /// Why.
+        source: io::Error,
+    },
+    /// open(2) or write(2) failed.
+    #[error("cannot write {value:?} to {path}")]
+    Write {
+        /// The file.
+        path: String,
+        /// What was to be written.
+        value: String,
+        /// Why.
+        source: io::Error,
+    },
 }
 
 fn path(name: &str) -> String {
@@ -49,11 +45,7 @@ pub fn read(name: &str) -> Result<String, SysctlError> {
     let path = path(name);
     match fs::read_to_string(&path) {
         Ok(text) => Ok(text.trim_end().to_owned()),
-        Err(source) => Err(SysctlError {
-            path,
-            wanted: None,
-            source,
-        }),
+        Err(source) => Err(SysctlError::Read { path, source }),
     }
 }
 
@@ -63,9 +55,9 @@ pub fn read(name: &str) -> Result<String, SysctlError> {
 /// [`SysctlError`], source open(2) or write(2).
 pub fn write(name: &str, value: &str) -> Result<(), SysctlError> {
     let path = path(name);
-    fs::write(&path, value).map_err(|source| SysctlError {
+    fs::write(&path, value).map_err(|source| SysctlError::Write {
         path,
-        wanted: Some(value.to_owned()),
+        value: value.to_owned(),
         source,
     })
 }

@@ -25,7 +25,7 @@ CRATES = {
     "examples/temperature": set(),
     "init": set(),
     "lxc": set(),
-    "network": set(),
+    "network": {"capability"},
     "validate": {"capability"},
     "write-buffer": set(),
 }

@@ -59,7 +59,7 @@ macro_rules! gateways {
 
 gateways! {
     "gateway-file" file: file::File,
-    "gateway-network" network: network::Connection,
+    "gateway-network" network: network::NetworkGateway,
     "gateway-pulseaudio" pulseaudio: pulseaudio::PulseAudio,
     "gateway-devicenode" devicenode: devicenode::DeviceNode,
     "gateway-dbus" dbus: dbus::Dbus,

@@ -9,7 +9,7 @@ use softwarecontainer_capability::{
     Settings as _,
     gateway::cgroups::{CgroupValue, CgroupsSettings},
 };
-use softwarecontainer_network::{Network, TrafficClass};
+use softwarecontainer_network::Network;
 
 use super::{contract::Gateway, error::GatewayError, target::Target};
 use crate::error_chain::Chain;
@@ -43,9 +43,7 @@ impl ContainerCgroup {
         let writes = plan::plan(settings, |controller| cgroups.version(controller))?;
         let before = self.files.clone();
         self.files.change(&cgroups, writes)?;
-        if let Err(error) =
-            network.set_class(id, settings.class().map(|it| TrafficClass(it.number())))
-        {
+        if let Err(error) = network.set_class(id, settings.class()) {
             if let Err(undo) = self.files.restore(&before) {
                 log::warn!(
                     "container {id}: while taking back a change of its limits, {}",

@@ -1,89 +1,75 @@
 //! Network gateway: an address, a route and a firewall for a container.
 
 pub mod error;
-mod inside;
 mod names;
-mod peers;
-mod rules;
 
-use std::os::fd::BorrowedFd;
-
-use softwarecontainer_capability::{Settings as _, gateway::network::NetworkSettings};
+use softwarecontainer_capability::{
+    Settings as _,
+    gateway::network::{Host, NetworkSettings},
+};
+use softwarecontainer_network::{Connection, Peer, Permission, Subnet};
 
 use super::{contract::Gateway, error::GatewayError, target::Target};
-use crate::error_chain::Chain;
 pub use error::NetworkGatewayError;
-pub use inside::Route;
-use inside::Tables;
+use names::Names;
 pub use names::UnknownHost;
-use rules::Names;
-use softwarecontainer_network::{Network, Port};
 
 /// What the gateway has done to one container.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Connection {
-    /// The rules in the container; `None` while the gateway is not active.
-    tables: Option<Tables>,
-    /// Whether the bridge keeps it apart from other isolated containers.
-    isolated: bool,
+#[derive(Debug, Default)]
+pub struct NetworkGateway {
+    connection: Connection,
     /// What host names in its rules stand for.
     names: Names,
 }
 
-impl Connection {
-    /// Makes the network of container `id`, whose network namespace is `namespace`, as `settings`
-    /// say, for `connections` at most that the container has begun. On a failure it is left, as far
-    /// as the failure allows, as it was.
-    ///
-    /// # Errors
-    /// [`NetworkGatewayError`].
-    pub fn set(
+impl NetworkGateway {
+    fn set(
         &mut self,
-        network: &Network,
-        id: i32,
-        namespace: BorrowedFd<'_>,
+        target: &Target<'_>,
         settings: &NetworkSettings,
-        connections: u32,
     ) -> Result<(), NetworkGatewayError> {
-        let wanted = self.plan(network, settings, connections)?;
-        if wanted.tables.is_some() {
-            network.repair_or_warn();
-        }
-        if wanted == *self {
-            return Ok(());
-        }
-        if let Err(error) = apply(network, id, namespace, self, &wanted) {
-            if let Err(undo) = apply(network, id, namespace, &wanted, self) {
-                log::warn!(
-                    "container {id}: while taking back a change of its network, {}",
-                    Chain(&undo)
-                );
-            }
-            return Err(error);
-        }
-        *self = wanted;
+        let (network, namespace) = (target.network, target.namespaces.network());
+        let (wanted, names) = if settings.active {
+            let names = names::resolve(&settings.rules, &self.names)?;
+            let permissions = permissions(settings, &names);
+            let connections = target.config.connections;
+            (Connection::new(network, permissions, connections), names)
+        } else {
+            Default::default()
+        };
+        self.connection
+            .change(network, target.id, namespace, wanted)?;
+        self.names = names;
         Ok(())
-    }
-
-    fn plan(
-        &self,
-        network: &Network,
-        settings: &NetworkSettings,
-        connections: u32,
-    ) -> Result<Self, UnknownHost> {
-        if !settings.active {
-            return Ok(Self::default());
-        }
-        let names = names::resolve(&settings.rules, &self.names)?;
-        Ok(Self {
-            tables: Some(Tables::new(&settings.rules, &names, connections)),
-            isolated: !peers::may_be_called(&settings.rules, &names, network.plan()),
-            names,
-        })
     }
 }
 
-impl Gateway for Connection {
+/// What the rules of manifests permit, with addresses in place of names.
+fn permissions(settings: &NetworkSettings, names: &Names) -> Vec<Permission> {
+    let mut permissions = Vec::new();
+    for rule in &settings.rules {
+        let peers = match &rule.host {
+            Host::Any => vec![Peer::Anybody],
+            Host::Network { address, prefix } => {
+                vec![Peer::Subnet(Subnet::new(*address, *prefix))]
+            }
+            Host::Name(name) => {
+                let addresses = names.get(name).into_iter().flatten();
+                addresses
+                    .map(|one| Peer::Subnet(Subnet::host(*one)))
+                    .collect()
+            }
+        };
+        permissions.extend(peers.into_iter().map(|peer| Permission {
+            direction: rule.direction,
+            peer,
+            traffic: rule.traffic,
+        }));
+    }
+    permissions
+}
+
+impl Gateway for NetworkGateway {
     type Settings = NetworkSettings;
 
     fn change(
@@ -92,30 +78,34 @@ impl Gateway for Connection {
         _from: &NetworkSettings,
         to: &NetworkSettings,
     ) -> Result<(), GatewayError> {
-        let (network, namespace) = (target.network, target.namespaces.network());
-        let connections = target.config.connections;
-        self.set(network, target.id, namespace, to, connections)
+        self.set(target, to)
             .map_err(|error| GatewayError::new(NetworkSettings::ID, Box::new(error)))
     }
 }
 
-fn apply(
-    network: &Network,
-    id: i32,
-    namespace: BorrowedFd<'_>,
-    from: &Connection,
-    to: &Connection,
-) -> Result<(), NetworkGatewayError> {
-    let Some(tables) = &to.tables else {
-        let port = network.set_port(id, Port::Closed);
-        inside::disconnect(namespace)?;
-        return Ok(port?);
-    };
-    if from.tables.as_ref() != Some(tables) {
-        let route = Route::of(network, id)?;
-        let connect = from.tables.is_none().then_some(&route);
-        inside::load(namespace, tables, connect)?;
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use serde_json::json;
+    use softwarecontainer_capability::traffic::{Direction, Ports, Traffic};
+
+    use super::*;
+
+    #[test]
+    fn all_addresses_of_a_name_are_permitted_and_none_where_it_has_none() {
+        let mut settings = NetworkSettings::default();
+        let allow = json!([{"host": "example.com", "ports": 443, "protocols": "tcp"}]);
+        let element = json!({"direction": "OUTGOING", "allow": allow});
+        settings.merge(element.as_object().unwrap()).unwrap();
+        let addresses = ["10.1.1.1", "fd00::1"].map(|text| text.parse().unwrap());
+        let names = Names::from([("example.com".to_owned(), BTreeSet::from(addresses))]);
+        let permitted = addresses.map(|address| Permission {
+            direction: Direction::Outgoing,
+            peer: Peer::Subnet(Subnet::host(address)),
+            traffic: Traffic::Tcp(Ports::new(443, 443).unwrap()),
+        });
+        assert_eq!(permissions(&settings, &names), permitted);
+        assert!(permissions(&settings, &Names::new()).is_empty());
     }
-    let isolated = to.isolated;
-    Ok(network.set_port(id, Port::Open { isolated })?)
 }

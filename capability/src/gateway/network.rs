@@ -7,8 +7,8 @@ mod host;
 mod ports;
 mod protocol;
 
+pub use crate::traffic::{Direction, Ports, Traffic};
 pub use host::Host;
-pub use ports::Ports;
 
 use crate::element::{Element, required_str};
 use crate::error::{ConfigError, Problem};
@@ -36,28 +36,6 @@ pub struct Rule {
     pub host: Host,
     /// What is said.
     pub traffic: Traffic,
-}
-
-/// Who starts a conversation.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub enum Direction {
-    /// The other side.
-    Incoming,
-    /// The container.
-    Outgoing,
-}
-
-/// A kind of traffic. Ports are those of the side that is called.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub enum Traffic {
-    /// Every protocol, also those that the manifest format has no name for.
-    Any,
-    /// ICMP for IPv4 hosts, ICMPv6 for IPv6 hosts.
-    Icmp,
-    /// TCP.
-    Tcp(Ports),
-    /// UDP.
-    Udp(Ports),
 }
 
 impl Settings for NetworkSettings {

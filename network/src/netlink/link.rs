@@ -15,7 +15,7 @@ use neli::types::{Buffer, RtBuffer};
 
 use crate::wait;
 
-use super::news::LinkNews;
+use super::link_events::LinkEvents;
 use super::{Netlink, NetlinkError, attribute, attributes, c_string, encoding};
 
 /// An Ethernet hardware address.
@@ -150,7 +150,7 @@ impl Netlink {
             attempt: attempt.clone(),
             reason: error.to_string(),
         };
-        let news = LinkNews::listen()?;
+        let events = LinkEvents::listen()?;
         let (end, other_end) = std::io::pipe().map_err(|error| broken(&error))?;
         let (sender, receiver) = mpsc::channel();
         let netlink = Self::open()?;
@@ -159,16 +159,16 @@ impl Netlink {
             .name("delete link".to_owned())
             .spawn(move || {
                 let result = netlink.request(&request, Rtm::Dellink, NlmF::empty(), message);
-                // Nobody listens any more when the news came first.
+                // Nobody listens any more when the event came first.
                 let _ = sender.send(result);
                 drop(other_end);
             })
             .map_err(|error| broken(&error))?;
         loop {
-            let waited = wait::any_readable([news.as_fd(), end.as_fd()], ANSWER_LIMIT);
+            let waited = wait::any_readable([events.as_fd(), end.as_fd()], ANSWER_LIMIT);
             match waited.map_err(|error| broken(&error))? {
                 [_, true] => return receiver.recv().map_err(|error| broken(&error))?,
-                [true, _] if news.tells_end_of(link.index) => return Ok(()),
+                [true, _] if events.tells_end_of(link.index) => return Ok(()),
                 [true, _] => {}
                 [false, false] => return Err(broken(&"the kernel does not answer")),
             }

@@ -1,9 +1,6 @@
 //! Why a container's network is not as its capabilities say.
 
-use softwarecontainer_network::{
-    NetworkError, iptables::FirewallError, namespace::NamespaceError, netlink::NetlinkError,
-    sysctl::SysctlError,
-};
+use softwarecontainer_network::NetworkError;
 
 use super::names::UnknownHost;
 
@@ -14,19 +11,7 @@ pub enum NetworkGatewayError {
     /// A host name in a rule has no address.
     #[error(transparent)]
     Name(#[from] UnknownHost),
-    /// The host's side cannot be set.
+    /// The network cannot be set.
     #[error(transparent)]
-    Host(#[from] NetworkError),
-    /// The container's interface cannot be set.
-    #[error("in the container")]
-    Interface(#[from] NetlinkError),
-    /// A kernel setting of the container cannot be set.
-    #[error("in the container")]
-    Setting(#[from] SysctlError),
-    /// The container's firewall cannot be set.
-    #[error("in the container")]
-    Firewall(#[from] FirewallError),
-    /// The container's network namespace cannot be entered.
-    #[error(transparent)]
-    Namespace(#[from] NamespaceError),
+    Network(#[from] NetworkError),
 }

@@ -2,40 +2,8 @@
 
 use crate::error::{ConfigError, Problem};
 use crate::json::shown;
+use crate::traffic::Ports;
 use serde_json::Value;
-
-/// A range of port numbers, both ends included.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub struct Ports {
-    first: u16,
-    last: u16,
-}
-
-impl Ports {
-    /// Every port.
-    pub const ALL: Self = Self {
-        first: 0,
-        last: u16::MAX,
-    };
-
-    /// The ports from `first` to `last`; `None` when they are the wrong way round.
-    #[must_use]
-    pub fn new(first: u16, last: u16) -> Option<Self> {
-        (first <= last).then_some(Self { first, last })
-    }
-
-    /// The lowest.
-    #[must_use]
-    pub fn first(self) -> u16 {
-        self.first
-    }
-
-    /// The highest.
-    #[must_use]
-    pub fn last(self) -> u16 {
-        self.last
-    }
-}
 
 /// Reads a number, a range as a string, or an array of numbers.
 pub(super) fn parse(value: &Value) -> Result<Vec<Ports>, ConfigError> {

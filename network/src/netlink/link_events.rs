@@ -1,4 +1,4 @@
-//! What the kernel tells everybody about network interfaces.
+//! Events of network interfaces, as the kernel multicasts them.
 
 use std::{
     io::{self, Cursor},
@@ -19,11 +19,11 @@ use neli::{
 
 use super::NetlinkError;
 
-/// News of the interfaces in the network namespace in which they were asked for, from then on.
-pub struct LinkNews(NlSocketHandle);
+/// Events of the interfaces in the network namespace in which it was opened, from then on.
+pub struct LinkEvents(NlSocketHandle);
 
-impl LinkNews {
-    /// Asks for news.
+impl LinkEvents {
+    /// Subscribes to RTNLGRP_LINK.
     ///
     /// # Errors
     /// [`NetlinkError::Open`].

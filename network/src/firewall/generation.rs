@@ -1,5 +1,5 @@
-//! What nftables, on which today's iptables works, tells about changes of its rules in a network
-//! namespace.
+//! The generation of a network namespace's rules: a number that nftables, on which today's iptables
+//! works, increases with each change, and tells of.
 
 use std::os::fd::{AsRawFd as _, BorrowedFd};
 
@@ -21,8 +21,7 @@ const GENERATION_ID: u16 = 1;
 const GENERATION_PROCESS: u16 = 2;
 
 /// The present generation of the rules; `None` when the kernel has no nftables.
-#[must_use]
-pub fn generation() -> Option<u32> {
+pub(super) fn current() -> Option<u32> {
     let socket = NlSocketHandle::connect(NlFamily::Netfilter, None, Groups::empty()).ok()?;
     let message = NlmsghdrBuilder::default()
         .nl_type(GET_GENERATION)
@@ -39,12 +38,11 @@ pub fn generation() -> Option<u32> {
 }
 
 /// Tells which processes have changed the rules.
-pub struct Commits(NlSocketHandle);
+pub(super) struct Commits(NlSocketHandle);
 
 impl Commits {
     /// Listens from now on; `None` when the kernel has no nftables.
-    #[must_use]
-    pub fn listen() -> Option<Self> {
+    pub(super) fn listen() -> Option<Self> {
         let groups = Groups::new_groups(&[NFNLGRP_NFTABLES]);
         NlSocketHandle::connect(NlFamily::Netfilter, None, groups)
             .ok()
@@ -52,16 +50,14 @@ impl Commits {
     }
 
     /// To wait for with poll(2).
-    #[must_use]
-    pub fn as_fd(&self) -> BorrowedFd<'_> {
+    pub(super) fn as_fd(&self) -> BorrowedFd<'_> {
         // SAFETY: the descriptor is open as long as the socket, which outlives the result.
         unsafe { BorrowedFd::borrow_raw(self.0.as_raw_fd()) }
     }
 
     /// Reads what there is, or waits for it: the processes whose changes are complete. `None` when
     /// something was lost.
-    #[must_use]
-    pub fn read(&self) -> Option<Vec<u32>> {
+    pub(super) fn read(&self) -> Option<Vec<u32>> {
         let (messages, _groups) = self.0.recv::<u16, Buffer>().ok()?;
         let mut processes = Vec::new();
         for message in messages {

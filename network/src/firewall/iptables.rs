@@ -4,7 +4,6 @@
 //! A restore replaces what it names in one atomic step; these programs work with both variants of
 //! iptables (legacy and nft), which an own netlink encoder would not.
 
-use std::fmt;
 use std::io::{self, ErrorKind, Read, Write};
 use std::os::fd::AsFd;
 use std::process::{Child, Command, Stdio};
@@ -14,7 +13,7 @@ use std::time::{Duration, Instant};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
-use super::nftables::Commits;
+use super::{Family, generation::Commits};
 
 /// Seconds to wait for the lock that the legacy variant takes.
 const LOCK_TIMEOUT: &str = "5";
@@ -22,19 +21,9 @@ const LOCK_TIMEOUT: &str = "5";
 /// Where the programs are; the agent itself has no `PATH`, see main.
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
-/// An address family.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Family {
-    /// IPv4.
-    V4,
-    /// IPv6.
-    V6,
-}
-
 impl Family {
     /// The program that loads rules of this family.
-    #[must_use]
-    pub fn restore_program(self) -> &'static str {
+    fn restore_program(self) -> &'static str {
         match self {
             Self::V4 => "iptables-restore",
             Self::V6 => "ip6tables-restore",
@@ -42,8 +31,7 @@ impl Family {
     }
 
     /// The program that prints rules of this family.
-    #[must_use]
-    pub fn save_program(self) -> &'static str {
+    fn save_program(self) -> &'static str {
         match self {
             Self::V4 => "iptables-save",
             Self::V6 => "ip6tables-save",
@@ -52,10 +40,11 @@ impl Family {
 }
 
 /// A firewall program that could not do its work.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum FirewallError {
     /// The program could not be started, fed or waited for.
+    #[error("cannot run {program}")]
     Run {
         /// Name of the program.
         program: &'static str,
@@ -63,32 +52,13 @@ pub enum FirewallError {
         source: io::Error,
     },
     /// The program refused the rules; nothing was changed.
+    #[error("{program} refused the rules: {message}")]
     Refused {
         /// Name of the program.
         program: &'static str,
         /// What it wrote to stderr, on one line.
         message: String,
     },
-}
-
-impl fmt::Display for FirewallError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Run { program, source } => write!(f, "cannot run {program}: {source}"),
-            Self::Refused { program, message } => {
-                write!(f, "{program} refused the rules: {message}")
-            }
-        }
-    }
-}
-
-impl std::error::Error for FirewallError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::Run { source, .. } => Some(source),
-            Self::Refused { .. } => None,
-        }
-    }
 }
 
 /// Loads rules, of both families side by side, with one process each, and returns when they are in
@@ -100,7 +70,7 @@ impl std::error::Error for FirewallError {
 ///
 /// # Errors
 /// The first [`FirewallError`]; nothing was changed in that family then.
-pub fn restore(rules: &[(Family, &str)]) -> Result<(), FirewallError> {
+pub(super) fn restore(rules: &[(Family, &str)]) -> Result<(), FirewallError> {
     let commits = Commits::listen();
     let mut result = Ok(());
     let (mut running, mut complete) = (Vec::new(), Vec::new());
@@ -285,7 +255,7 @@ impl Restore {
 ///
 /// # Errors
 /// [`FirewallError`].
-pub fn save(family: Family) -> Result<String, FirewallError> {
+pub(super) fn save(family: Family) -> Result<String, FirewallError> {
     let program = family.save_program();
     let output = Command::new(program)
         .env("PATH", PATH)

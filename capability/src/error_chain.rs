@@ -5,7 +5,7 @@ use std::{error::Error, fmt};
 /// Shows an error and its sources, the last cause at the end: `cannot open /x: No such file`.
 ///
 /// An error of ours that has a [`source`](Error::source) does not repeat its text. So where one
-/// leaves the agent, to a caller, the log or standard error, it is shown through this.
+/// leaves a program, to a caller, the log or standard error, it is shown through this.
 #[derive(Clone, Copy)]
 pub struct Chain<'a>(pub &'a (dyn Error + 'a));
 
@@ -45,7 +45,7 @@ mod tests {
             name: "file",
             source: Inner {
                 path: "/x",
-                source: std::io::Error::from_raw_os_error(libc::ENOENT),
+                source: std::io::Error::from_raw_os_error(2),
             },
         };
         assert_eq!(

@@ -8,11 +8,13 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use crate::traffic_class::TrafficClass;
+use softwarecontainer_capability::class_id::ClassId;
 
-use crate::iptables::{self, Family, FirewallError};
-use crate::nftables;
-use crate::settings::BridgeSettings;
+use super::{
+    Family, FirewallError, generation, iptables,
+    rule::{Match, Rule, Verdict},
+};
+use crate::{settings::BridgeSettings, subnet::Subnet};
 
 /// A container whose packets are classified where they leave the host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,7 +24,7 @@ pub struct Classified {
     /// Its IPv6 address.
     pub v6: Option<Ipv6Addr>,
     /// The class.
-    pub class: TrafficClass,
+    pub class: ClassId,
 }
 
 impl Classified {
@@ -38,7 +40,7 @@ impl Classified {
 #[derive(Debug)]
 pub struct HostFirewall {
     device: String,
-    networks: BTreeMap<Family, String>,
+    networks: BTreeMap<Family, Subnet>,
     /// Masquerading and forwarding are ours to arrange.
     routing: bool,
     classes: BTreeMap<i32, Classified>,
@@ -54,7 +56,7 @@ struct Chain {
     /// The system's chain that jumps to ours.
     hook: &'static str,
     name: String,
-    rules: Vec<String>,
+    rules: Vec<Rule>,
 }
 
 impl Chain {
@@ -66,12 +68,13 @@ impl Chain {
 impl HostFirewall {
     /// Nothing is loaded yet; `routing` says whether masquerading and forwarding are ours to
     /// arrange.
-    pub(super) fn new(config: &BridgeSettings, routing: bool) -> Self {
-        let mut networks =
-            BTreeMap::from([(Family::V4, format!("{}/{}", config.ip, config.prefix_len))]);
-        if let Some((address, prefix)) = config.ip6 {
-            networks.insert(Family::V6, format!("{address}/{prefix}"));
-        }
+    pub(crate) fn new(config: &BridgeSettings, routing: bool) -> Self {
+        let networks = config
+            .addresses()
+            .into_iter()
+            .map(|one| Subnet::new(one.address, one.prefix))
+            .map(|network| (network.family(), network))
+            .collect();
         Self {
             device: config.device.clone(),
             networks,
@@ -99,9 +102,9 @@ impl HostFirewall {
                 continue;
             }
             legacy |= !saved.contains("(nf_tables)") && !saved.is_empty();
-            iptables::restore(&[(family, &load(&chains, &saved))])?;
+            iptables::restore(&[(family, &load(family, &chains, &saved))])?;
         }
-        self.generation = if legacy { None } else { nftables::generation() };
+        self.generation = if legacy { None } else { generation::current() };
         Ok(())
     }
 
@@ -122,7 +125,7 @@ impl HostFirewall {
 
     fn is_current(&self) -> bool {
         let nothing = !self.routing && !self.classifying;
-        nothing || (self.generation.is_some() && self.generation == nftables::generation())
+        nothing || (self.generation.is_some() && self.generation == generation::current())
     }
 
     /// Sets or ends the classification of a container's packets.
@@ -171,7 +174,7 @@ impl HostFirewall {
             .into_iter()
             .map(|family| {
                 let mut text = String::new();
-                declare(&mut text, &self.class_chain(family));
+                declare(&mut text, family, &self.class_chain(family));
                 text.push_str("COMMIT\n");
                 (family, text)
             })
@@ -181,7 +184,7 @@ impl HostFirewall {
             .map(|(family, text)| (*family, text.as_str()))
             .collect();
         iptables::restore(&rules)?;
-        self.generation = self.generation.and_then(|_| nftables::generation());
+        self.generation = self.generation.and_then(|_| generation::current());
         Ok(())
     }
 
@@ -189,7 +192,7 @@ impl HostFirewall {
     ///
     /// # Errors
     /// [`FirewallError`].
-    pub(super) fn remove(&mut self) -> Result<(), FirewallError> {
+    pub(crate) fn remove(&mut self) -> Result<(), FirewallError> {
         if !self.routing && !self.classifying {
             return Ok(());
         }
@@ -221,7 +224,10 @@ impl HostFirewall {
                 table: "nat",
                 hook: "POSTROUTING",
                 name: format!("SC-NAT-{device}"),
-                rules: vec![format!("-s {network} ! -d {network} -j MASQUERADE")],
+                rules: vec![Rule::new(
+                    [Match::Source(*network), Match::NotDestination(*network)],
+                    Verdict::Masquerade,
+                )],
             });
             // The containers' own firewalls decide; this only keeps a policy of DROP from stopping
             // what they allow.
@@ -230,8 +236,8 @@ impl HostFirewall {
                 hook: "FORWARD",
                 name: format!("SC-FWD-{device}"),
                 rules: vec![
-                    format!("-i {device} -j ACCEPT"),
-                    format!("-o {device} -j ACCEPT"),
+                    Rule::accept([Match::From(device.clone())]),
+                    Rule::accept([Match::To(device.clone())]),
                 ],
             });
         }
@@ -244,10 +250,9 @@ impl HostFirewall {
     fn class_chain(&self, family: Family) -> Chain {
         let rules = self.classes.values().filter_map(|one| {
             let address = one.address(family)?;
-            Some(format!(
-                "-s {address} ! -o {} -j CLASSIFY --set-class {}",
-                self.device, one.class
-            ))
+            let from = Match::Source(Subnet::host(address));
+            let elsewhere = Match::NotTo(self.device.clone());
+            Some(Rule::new([from, elsewhere], Verdict::Classify(one.class)))
         });
         Chain {
             table: "mangle",
@@ -259,20 +264,20 @@ impl HostFirewall {
 }
 
 /// Declares a chain, which empties it if it exists, and fills it.
-fn declare(text: &mut String, chain: &Chain) {
+fn declare(text: &mut String, family: Family, chain: &Chain) {
     let _ = writeln!(text, "*{}", chain.table);
     let _ = writeln!(text, ":{} - [0:0]", chain.name);
     for rule in &chain.rules {
-        let _ = writeln!(text, "-A {} {rule}", chain.name);
+        let _ = writeln!(text, "-A {} {}", chain.name, rule.iptables(family));
     }
 }
 
 /// Input for iptables-restore that makes `chains` as they should be, each with exactly one jump to
 /// it.
-fn load(chains: &[Chain], saved: &str) -> String {
+fn load(family: Family, chains: &[Chain], saved: &str) -> String {
     let mut text = String::new();
     for chain in chains {
-        declare(&mut text, chain);
+        declare(&mut text, family, chain);
         match jumps(chain, saved) {
             0 => {
                 let _ = writeln!(text, "-A {}", chain.jump());
@@ -335,20 +340,20 @@ mod tests {
     }
 
     const FRESH: &str = "*nat\n:SC-NAT-lxcbr0 - [0:0]\n\
-        -A SC-NAT-lxcbr0 -s 10.0.3.1/24 ! -d 10.0.3.1/24 -j MASQUERADE\n\
+        -A SC-NAT-lxcbr0 -s 10.0.3.0/24 ! -d 10.0.3.0/24 -j MASQUERADE\n\
         -A POSTROUTING -j SC-NAT-lxcbr0\nCOMMIT\n\
         *filter\n:SC-FWD-lxcbr0 - [0:0]\n-A SC-FWD-lxcbr0 -i lxcbr0 -j ACCEPT\n-A SC-FWD-lxcbr0 -o lxcbr0 -j ACCEPT\n\
         -A FORWARD -j SC-FWD-lxcbr0\nCOMMIT\n";
 
     #[test]
     fn an_empty_host_gets_chains_and_jumps() {
-        assert_eq!(load(&firewall().chains(Family::V4), ""), FRESH);
+        assert_eq!(load(Family::V4, &firewall().chains(Family::V4), ""), FRESH);
     }
 
     #[test]
     fn a_jump_that_is_there_is_not_doubled_and_a_double_one_goes() {
         let once = "*nat\n-A POSTROUTING -j SC-NAT-lxcbr0\nCOMMIT\n*filter\n-A FORWARD -j SC-FWD-lxcbr0\nCOMMIT\n";
-        let text = load(&firewall().chains(Family::V4), once);
+        let text = load(Family::V4, &firewall().chains(Family::V4), once);
         assert!(
             !text.contains("-A POSTROUTING -j") && !text.contains("-A FORWARD -j"),
             "{text}"
@@ -357,7 +362,7 @@ mod tests {
             "-A FORWARD -j SC-FWD-lxcbr0\n",
             "-A FORWARD -j SC-FWD-lxcbr0\n-A FORWARD -j SC-FWD-lxcbr0\n",
         );
-        let text = load(&firewall().chains(Family::V4), &twice);
+        let text = load(Family::V4, &firewall().chains(Family::V4), &twice);
         assert_eq!(
             text.matches("-D FORWARD -j SC-FWD-lxcbr0").count(),
             1,
@@ -368,7 +373,10 @@ mod tests {
     #[test]
     fn a_jump_in_another_table_does_not_count() {
         let elsewhere = "*mangle\n-A POSTROUTING -j SC-NAT-lxcbr0\nCOMMIT\n";
-        assert_eq!(load(&firewall().chains(Family::V4), elsewhere), FRESH);
+        assert_eq!(
+            load(Family::V4, &firewall().chains(Family::V4), elsewhere),
+            FRESH
+        );
     }
 
     #[test]
@@ -389,12 +397,12 @@ mod tests {
             Classified {
                 v4: Ipv4Addr::new(10, 0, 3, 2),
                 v6: None,
-                class: TrafficClass(0x0010_0001),
+                class: ClassId::parse("0x100001").unwrap(),
             },
         );
         assert_eq!(
-            firewall.class_chain(Family::V4).rules,
-            ["-s 10.0.3.2 ! -o lxcbr0 -j CLASSIFY --set-class 10:1"]
+            firewall.class_chain(Family::V4).rules[0].iptables(Family::V4),
+            "-s 10.0.3.2/32 ! -o lxcbr0 -j CLASSIFY --set-class 10:1"
         );
         assert!(firewall.class_chain(Family::V6).rules.is_empty());
     }

@@ -1,10 +1,10 @@
 //! Traffic shaping: the class of a container's packets, where they leave the host, and what tc(8)
 //! makes of it.
 
-#![cfg(feature = "gateway-network")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod netns;
+mod world;
 
 use std::io::Write;
 use std::net::{SocketAddr, TcpStream};
@@ -12,9 +12,9 @@ use std::time::Duration;
 
 use netns::Namespace;
 use netns::probe::Sink;
-use netns::world::{OUTSIDE, World};
 use serde_json::json;
-use softwarecontainer_network::TrafficClass;
+use softwarecontainer_capability::class_id::ClassId;
+use world::{OUTSIDE, World};
 
 /// Sends as much as possible over TCP and returns what arrives, in bits per second.
 fn transfer(from: &Namespace, to: &Namespace, address: &str, port: u16) -> f64 {
@@ -39,7 +39,7 @@ fn a_classified_container_is_limited_and_another_one_is_not() {
     let (mut slow, mut fast) = (world.container(0), world.container(1));
     slow.set(&everything).unwrap();
     fast.set(&everything).unwrap();
-    let class = TrafficClass(0x0010_0001);
+    let class = ClassId::parse("0x100001").unwrap();
     world
         .host
         .run(|| world.network.set_class(0, Some(class)))

@@ -3,21 +3,28 @@
 
 use std::fmt;
 
-use super::FORWARDING;
-use crate::iptables::Family;
-use crate::netlink::Link;
-use crate::sysctl::{self, SysctlError};
+use crate::{
+    firewall::Family,
+    netlink::Link,
+    sysctl::{self, SysctlError},
+};
 
 const TAG: &str = "softwarecontainer-agent";
 
+/// The switches of forwarding by family, in the order of [`Ownership`].
+pub(super) const FORWARDING: [(Family, &str); 2] = [
+    (Family::V4, "net/ipv4/ip_forward"),
+    (Family::V6, "net/ipv6/conf/all/forwarding"),
+];
+
 /// Says that an agent made a bridge, and what the forwarding switches were before it did.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Mark {
+pub(super) struct Ownership {
     /// `None`: the switch was not touched.
     before: [Option<bool>; 2],
 }
 
-impl Mark {
+impl Ownership {
     /// A mark for a bridge to be made now.
     pub(super) fn current(families: &[Family]) -> Result<Self, SysctlError> {
         let mut before = [None; 2];
@@ -76,7 +83,7 @@ impl Mark {
     }
 }
 
-impl fmt::Display for Mark {
+impl fmt::Display for Ownership {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(TAG)?;
         for (before, (_, name)) in self.before.iter().zip(FORWARDING) {
@@ -95,26 +102,26 @@ mod tests {
     #[test]
     fn a_mark_reads_back_as_it_was_written() {
         for before in [[None, None], [Some(false), None], [Some(true), Some(false)]] {
-            let mark = Mark { before };
-            assert_eq!(Mark::parse(&mark.to_string()), Some(mark));
+            let mark = Ownership { before };
+            assert_eq!(Ownership::parse(&mark.to_string()), Some(mark));
         }
     }
 
     #[test]
     fn texts_of_others_are_no_marks() {
-        assert_eq!(Mark::parse(""), None);
+        assert_eq!(Ownership::parse(""), None);
         assert_eq!(
-            Mark::parse("softwarecontainer-agents net/ipv4/ip_forward=0"),
+            Ownership::parse("softwarecontainer-agents net/ipv4/ip_forward=0"),
             None
         );
     }
 
     #[test]
     fn a_switch_that_was_off_before_either_bridge_was_off() {
-        let first = Mark {
+        let first = Ownership {
             before: [Some(false), None],
         };
-        let second = Mark {
+        let second = Ownership {
             before: [Some(true), Some(true)],
         };
         assert_eq!(second.earlier(&first).before, [Some(false), Some(true)]);

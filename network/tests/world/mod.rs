@@ -1,13 +1,18 @@
 //! A host with a bridge, containers on it, and the outside: one network namespace each.
 
-use serde_json::Value;
-use softwarecontainer_agent::gateway::network::Connection;
-use softwarecontainer_capability::Settings;
-use softwarecontainer_capability::gateway::network::NetworkSettings;
-use softwarecontainer_network::BridgeSettings;
-use softwarecontainer_network::Network;
+#![allow(dead_code)] // Each test binary uses its part.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use super::Namespace;
+use serde_json::Value;
+use softwarecontainer_capability::{
+    Settings,
+    gateway::network::{Host, NetworkSettings},
+};
+use softwarecontainer_network::{
+    BridgeSettings, Connection, Network, NetworkError, Peer, Permission, Subnet,
+};
+
+use crate::netns::Namespace;
 
 pub const OUTSIDE: &str = "198.51.100.2";
 pub const OUTSIDE6: &str = "2001:db8::2";
@@ -94,8 +99,10 @@ impl Container<'_> {
             .to_string()
     }
 
-    pub fn set(&mut self, config: &Value) -> Result<(), String> {
-        let settings = settings(config);
+    /// Connects it with what an array of elements of the network gateway permits; an empty one
+    /// disconnects it.
+    pub fn set(&mut self, config: &Value) -> Result<(), NetworkError> {
+        let permissions = permissions(config);
         let Self {
             world,
             id,
@@ -103,10 +110,14 @@ impl Container<'_> {
             connection,
         } = self;
         let (id, inside) = (*id, &*inside);
-        world
-            .host
-            .run(|| connection.set(&world.network, id, inside.fd(), &settings, CONNECTIONS))
-            .map_err(|error| error.to_string())
+        world.host.run(|| {
+            let network = &world.network;
+            let wanted = match permissions {
+                Some(permissions) => Connection::new(network, permissions, CONNECTIONS),
+                None => Connection::default(),
+            };
+            connection.change(network, id, inside.fd(), wanted)
+        })
     }
 
     pub fn state(&self) -> String {
@@ -128,10 +139,19 @@ impl Container<'_> {
     }
 }
 
-fn settings(config: &Value) -> NetworkSettings {
+fn permissions(config: &Value) -> Option<Vec<Permission>> {
     let mut settings = NetworkSettings::default();
     for element in config.as_array().unwrap() {
         settings.merge(element.as_object().unwrap()).unwrap();
     }
-    settings
+    let permissions = settings.rules.into_iter().map(|rule| Permission {
+        direction: rule.direction,
+        peer: match rule.host {
+            Host::Any => Peer::Anybody,
+            Host::Network { address, prefix } => Peer::Subnet(Subnet::new(address, prefix)),
+            Host::Name(name) => panic!("{name}: names are looked up by the agent"),
+        },
+        traffic: rule.traffic,
+    });
+    settings.active.then(|| permissions.collect())
 }

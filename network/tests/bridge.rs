@@ -7,9 +7,8 @@ mod netns;
 use std::net::Ipv4Addr;
 
 use netns::Namespace;
-use softwarecontainer_network::BridgeSettings;
-use softwarecontainer_network::TrafficClass;
-use softwarecontainer_network::bridge::{Bridge, BridgeError, Classified};
+use softwarecontainer_capability::class_id::ClassId;
+use softwarecontainer_network::{Bridge, BridgeError, BridgeSettings, Classified};
 
 fn config() -> BridgeSettings {
     BridgeSettings {
@@ -143,7 +142,7 @@ fn rules_lost_in_a_reload_by_others_come_back() {
     let class = Classified {
         v4: Ipv4Addr::new(10, 9, 3, 2),
         v6: Some("fd00:9:3::2".parse().unwrap()),
-        class: TrafficClass(0x0010_0001),
+        class: ClassId::parse("0x100001").unwrap(),
     };
     host.run(|| bridge.firewall().set_class(0, Some(class)))
         .unwrap();
@@ -176,7 +175,7 @@ fn classes_of_an_agent_that_was_killed_do_not_outlive_it() {
     let class = Classified {
         v4: Ipv4Addr::new(10, 9, 3, 2),
         v6: None,
-        class: TrafficClass(0x0010_0001),
+        class: ClassId::parse("0x100001").unwrap(),
     };
     host.run(|| bridge.firewall().set_class(0, Some(class)))
         .unwrap();

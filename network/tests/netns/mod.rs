@@ -5,8 +5,6 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 pub mod probe;
-#[cfg(feature = "gateway-network")]
-pub mod world;
 
 use std::fs::File;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
@@ -15,8 +13,7 @@ use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
 
 use nix::sched::{CloneFlags, unshare};
-use softwarecontainer_network::namespace;
-use softwarecontainer_network::netlink::Netlink;
+use softwarecontainer_network::{Netlink, namespace};
 
 /// A network namespace, as long as this value (or a process in it) lives.
 pub struct Namespace(File);

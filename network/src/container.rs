@@ -1,0 +1,86 @@
+//! What one container has of the network: its interface, its firewall and its port of the bridge.
+
+mod interface;
+mod neighbours;
+
+use std::os::fd::BorrowedFd;
+
+use softwarecontainer_capability::error_chain::Chain;
+
+use crate::{
+    firewall::container::ContainerFirewall,
+    network::{Network, NetworkError, Port},
+    permission::Permission,
+};
+
+/// The state of a container's network.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Connection {
+    /// The rules in the container; `None` while it is not connected.
+    firewall: Option<ContainerFirewall>,
+    /// Whether the bridge keeps it apart from other isolated containers.
+    isolated: bool,
+}
+
+impl Connection {
+    /// A container that may do what `permissions` say and have begun `connections` at most.
+    #[must_use]
+    pub fn new(network: &Network, permissions: Vec<Permission>, connections: u32) -> Self {
+        Self {
+            isolated: !neighbours::may_be_called(&permissions, network.plan()),
+            firewall: Some(ContainerFirewall::new(permissions, connections)),
+        }
+    }
+
+    /// Makes the network of container `id`, whose network namespace is `namespace`, as `wanted`
+    /// says. On a failure it is left, as far as the failure allows, as it was.
+    ///
+    /// # Errors
+    /// [`NetworkError`].
+    pub fn change(
+        &mut self,
+        network: &Network,
+        id: i32,
+        namespace: BorrowedFd<'_>,
+        wanted: Self,
+    ) -> Result<(), NetworkError> {
+        if wanted.firewall.is_some() {
+            network.repair_or_warn();
+        }
+        if wanted == *self {
+            return Ok(());
+        }
+        if let Err(error) = apply(network, id, namespace, self, &wanted) {
+            if let Err(undo) = apply(network, id, namespace, &wanted, self) {
+                log::warn!(
+                    "container {id}: while taking back a change of its network: {}",
+                    Chain(&undo)
+                );
+            }
+            return Err(error);
+        }
+        *self = wanted;
+        Ok(())
+    }
+}
+
+fn apply(
+    network: &Network,
+    id: i32,
+    namespace: BorrowedFd<'_>,
+    from: &Connection,
+    to: &Connection,
+) -> Result<(), NetworkError> {
+    let Some(firewall) = &to.firewall else {
+        let port = network.set_port(id, Port::Closed);
+        interface::disconnect(namespace)?;
+        return port;
+    };
+    if from.firewall.as_ref() != Some(firewall) {
+        let route = network.route(id)?;
+        let connect = from.firewall.is_none().then_some(&route);
+        interface::load(namespace, firewall, connect)?;
+    }
+    let isolated = to.isolated;
+    network.set_port(id, Port::Open { isolated })
+}

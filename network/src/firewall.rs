@@ -1,0 +1,19 @@
+//! Packet filters: the rules on the host and those in each container.
+
+pub(crate) mod container;
+mod generation;
+mod host;
+mod iptables;
+mod rule;
+
+pub use host::{Classified, HostFirewall};
+pub use iptables::FirewallError;
+
+/// An address family.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Family {
+    /// IPv4.
+    V4,
+    /// IPv6.
+    V6,
+}
