@@ -25,9 +25,12 @@ use crate::{
         processes::{Number, Processes},
     },
     error_chain::Chain,
-    host::kernel,
+    host::{credentials::Credentials, kernel},
     runtime::unblock,
 };
+
+/// Who calls, as the bus knows them; `None` when it does not tell.
+pub type Caller<'a> = Option<&'a Credentials>;
 
 /// A container, used by one call at a time; `None` once it is destroyed.
 type Locked = Arc<AsyncMutex<Option<Container>>>;
@@ -41,12 +44,11 @@ pub struct Agent {
 }
 
 /// What an ID stands for.
-#[derive(Clone)]
-enum Slot {
-    /// A `Create` is under way.
-    Creating,
-    /// A container.
-    Created(Locked),
+struct Slot {
+    /// The user who asked for it.
+    creator: u32,
+    /// The container; `None` while it is being created.
+    container: Option<Locked>,
 }
 
 /// A process that `Execute` has started, whose reply is still to be sent.
@@ -89,10 +91,29 @@ impl Agent {
             .unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The IDs of all containers.
-    pub fn list(&self) -> Vec<i32> {
-        let created = |(id, slot): (&i32, &Slot)| matches!(slot, Slot::Created(_)).then_some(*id);
-        self.slots().iter().filter_map(created).collect()
+    /// The IDs of the containers that `caller` may see.
+    pub fn list(&self, caller: Caller<'_>) -> Vec<i32> {
+        let seen = |(id, slot): (&i32, &Slot)| {
+            (slot.container.is_some() && self.may_see(slot, caller)).then_some(*id)
+        };
+        self.slots().iter().filter_map(seen).collect()
+    }
+
+    /// A launcher sees the containers that its own user created; root and administrators see all.
+    fn may_see(&self, slot: &Slot, caller: Caller<'_>) -> bool {
+        caller.is_some_and(|caller| {
+            let user = caller.user;
+            user == 0 || user == slot.creator || self.config.administrators.contains(&user)
+        })
+    }
+
+    fn all(&self) -> Vec<(i32, Locked)> {
+        let slots = self.slots();
+        let created = slots.iter().filter_map(|(id, slot)| {
+            let locked = slot.container.as_ref()?;
+            Some((*id, locked.clone()))
+        });
+        created.collect()
     }
 
     /// The names of the capabilities that can be asked for.
@@ -104,7 +125,8 @@ impl Agent {
     ///
     /// # Errors
     /// [`AgentError`]; no ID is used up then.
-    pub async fn create(&self, config: &str) -> Result<i32, AgentError> {
+    pub async fn create(&self, config: &str, caller: Caller<'_>) -> Result<i32, AgentError> {
+        let creator = caller.ok_or(AgentError::UnknownCaller)?.user;
         let limit = self.config.options_length;
         if u32::try_from(config.len()).map_or(true, |size| size > limit) {
             return Err(AgentError::OptionsTooLong {
@@ -122,7 +144,7 @@ impl Agent {
         }
         let prepared = self.shared.wait().await.clone();
         let shared = prepared.map_err(AgentError::NotReady)?;
-        let id = self.reserve()?;
+        let id = self.reserve(creator)?;
         let mut reservation = Reservation {
             agent: self,
             id,
@@ -130,49 +152,54 @@ impl Agent {
         };
         let container = create(shared, id, options).await?;
         let locked = Arc::new(AsyncMutex::new(Some(container)));
-        self.slots().insert(id, Slot::Created(locked));
+        let container = Some(locked);
+        self.slots().insert(id, Slot { creator, container });
+        log::info!("container {id} created for user {creator}");
         reservation.done = true;
         Ok(id)
     }
 
     /// The lowest free ID, taken.
-    fn reserve(&self) -> Result<i32, AgentError> {
+    fn reserve(&self, creator: u32) -> Result<i32, AgentError> {
         let mut slots = self.slots();
         let limit = self.config.containers;
         let ids = 0..i32::try_from(limit).unwrap_or(i32::MAX);
         let free = ids.into_iter().find(|id| !slots.contains_key(id));
         let id = free.ok_or(AgentError::TooMany { limit })?;
-        slots.insert(id, Slot::Creating);
+        let container = None;
+        slots.insert(id, Slot { creator, container });
         Ok(id)
     }
 
-    fn find(&self, id: i32) -> Result<Locked, AgentError> {
-        match self.slots().get(&id) {
-            Some(Slot::Created(container)) => Ok(container.clone()),
-            _ => Err(AgentError::NoContainer { id }),
-        }
+    /// A container that `caller` may not see counts as one that is not there.
+    fn find(&self, id: i32, caller: Caller<'_>) -> Result<Locked, AgentError> {
+        let slots = self.slots();
+        let slot = slots.get(&id).filter(|slot| self.may_see(slot, caller));
+        slot.and_then(|slot| slot.container.clone())
+            .ok_or(AgentError::NoContainer { id })
     }
 
     /// Does `work` on container `id` in a worker thread, after the calls on it that came before.
-    async fn with<T, F>(&self, id: i32, work: F) -> Result<T, AgentError>
+    async fn with<T, F>(&self, id: i32, caller: Caller<'_>, work: F) -> Result<T, AgentError>
     where
         T: Send + 'static,
         F: FnOnce(&mut Container) -> Result<T, AgentError> + Send + 'static,
     {
-        let mut container = self.find(id)?.lock_arc().await;
-        unblock(move || match container.as_mut() {
-            Some(container) => work(container),
-            None => Err(AgentError::NoContainer { id }),
-        })
-        .await
+        let locked = self.find(id, caller)?;
+        with(id, locked, work).await
     }
 
     /// Ends every process of a container, and removes everything that it used.
     ///
     /// # Errors
     /// [`AgentError`]; the container then can only be destroyed again.
-    pub async fn destroy(&self, id: i32) -> Result<(), AgentError> {
-        let mut guard = self.find(id)?.lock_arc().await;
+    pub async fn destroy(&self, id: i32, caller: Caller<'_>) -> Result<(), AgentError> {
+        let locked = self.find(id, caller)?;
+        self.remove(id, locked).await
+    }
+
+    async fn remove(&self, id: i32, locked: Locked) -> Result<(), AgentError> {
+        let mut guard = locked.lock_arc().await;
         unblock(move || match guard.as_mut() {
             Some(container) => {
                 container.destroy()?;
@@ -192,47 +219,58 @@ impl Agent {
     ///
     /// # Errors
     /// [`AgentError`].
-    pub async fn suspend(&self, id: i32) -> Result<(), AgentError> {
-        self.with(id, |container| Ok(container.suspend()?)).await
+    pub async fn suspend(&self, id: i32, caller: Caller<'_>) -> Result<(), AgentError> {
+        self.with(id, caller, |container| Ok(container.suspend()?))
+            .await
     }
 
     /// Thaws a container.
     ///
     /// # Errors
     /// [`AgentError`].
-    pub async fn resume(&self, id: i32) -> Result<(), AgentError> {
-        self.with(id, |container| Ok(container.resume()?)).await
+    pub async fn resume(&self, id: i32, caller: Caller<'_>) -> Result<(), AgentError> {
+        self.with(id, caller, |container| Ok(container.resume()?))
+            .await
     }
 
-    /// Mounts a host path in a container.
+    /// Mounts a host path in a container, as far as the caller could use it.
     ///
     /// # Errors
     /// [`AgentError`].
     pub async fn bind_mount(
         &self,
         id: i32,
+        caller: Caller<'_>,
         host: PathBuf,
         container: PathBuf,
         read_only: bool,
     ) -> Result<(), AgentError> {
-        let work = move |it: &mut Container| Ok(it.bind_mount(&host, &container, read_only)?);
-        self.with(id, work).await
+        let owned = caller.cloned();
+        let work = move |it: &mut Container| {
+            Ok(it.bind_mount(&host, &container, read_only, owned.as_ref())?)
+        };
+        self.with(id, caller, work).await
     }
 
     /// Applies the default capabilities and the named ones.
     ///
     /// # Errors
     /// [`AgentError`]; the container then is as before.
-    pub async fn set_capabilities(&self, id: i32, names: &[String]) -> Result<(), AgentError> {
+    pub async fn set_capabilities(
+        &self,
+        id: i32,
+        caller: Caller<'_>,
+        names: &[String],
+    ) -> Result<(), AgentError> {
         if names.is_empty() {
             return self
-                .with(id, |container| {
+                .with(id, caller, |container| {
                     Ok(container.require_ready("set capabilities")?)
                 })
                 .await;
         }
         let selected = self.store.select(names);
-        self.with(id, move |container| {
+        self.with(id, caller, move |container| {
             container.require_ready("set capabilities")?;
             Ok(container.set_capabilities(&selected?)?)
         })
@@ -246,7 +284,8 @@ impl Agent {
     /// [`AgentError`].
     pub async fn execute(&self, id: i32, execution: Execution) -> Result<Started, AgentError> {
         let defaults = self.store.defaults().to_vec();
-        self.with(id, move |container| {
+        let caller = execution.caller.clone();
+        self.with(id, caller.as_ref(), move |container| {
             container.require_ready("execute")?;
             container.set_defaults(&defaults)?;
             let (processes, number, pid) = container.execute(&execution)?;
@@ -280,8 +319,8 @@ impl Agent {
             return;
         };
         while let Ok(()) = shared.sockets.changed().await {
-            for id in self.list() {
-                let refreshed = self.with(id, |container| {
+            for (id, locked) in self.all() {
+                let refreshed = with(id, locked, |container| {
                     container.refresh_gateways();
                     Ok(())
                 });
@@ -295,9 +334,9 @@ impl Agent {
     pub async fn destroy_all(&self) {
         let executor = smol::Executor::new();
         let tasks: Vec<_> = self
-            .list()
+            .all()
             .into_iter()
-            .map(|id| executor.spawn(async move { (id, self.destroy(id).await) }))
+            .map(|(id, locked)| executor.spawn(async move { (id, self.remove(id, locked).await) }))
             .collect();
         executor
             .run(async {
@@ -309,6 +348,19 @@ impl Agent {
             })
             .await;
     }
+}
+
+async fn with<T, F>(id: i32, locked: Locked, work: F) -> Result<T, AgentError>
+where
+    T: Send + 'static,
+    F: FnOnce(&mut Container) -> Result<T, AgentError> + Send + 'static,
+{
+    let mut container = locked.lock_arc().await;
+    unblock(move || match container.as_mut() {
+        Some(container) => work(container),
+        None => Err(AgentError::NoContainer { id }),
+    })
+    .await
 }
 
 async fn create(

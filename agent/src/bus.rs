@@ -65,8 +65,14 @@ impl Interface {
 #[interface(name = "com.pelagicore.SoftwareContainerAgent")]
 impl Interface {
     #[zbus(out_args("containers"))]
-    async fn list(&self) -> Vec<i32> {
-        self.agent.list()
+    async fn list(
+        &self,
+        #[zbus(connection)] connection: &Connection,
+        #[zbus(header)] header: Header<'_>,
+    ) -> fdo::Result<Vec<i32>> {
+        let call = self.callers.admit(&header).map_err(fdo::Error::Failed)?;
+        let identity = self.callers.identify(&call, connection, &header).await;
+        Ok(self.agent.list(identity.credentials.as_ref()))
     }
 
     #[zbus(out_args("capabilities"))]
@@ -82,8 +88,17 @@ impl Interface {
         #[zbus(header)] header: Header<'_>,
     ) -> fdo::Result<i32> {
         let what = "Create".to_owned();
-        let _call = self.begin(connection, &header, what).await?;
-        self.agent.create(config).await.map_err(failed)
+        let (
+            _call,
+            Identity {
+                credentials: caller,
+                ..
+            },
+        ) = self.begin(connection, &header, what).await?;
+        self.agent
+            .create(config, caller.as_ref())
+            .await
+            .map_err(failed)
     }
 
     async fn destroy(
@@ -93,8 +108,17 @@ impl Interface {
         #[zbus(header)] header: Header<'_>,
     ) -> fdo::Result<()> {
         let what = format!("Destroy {containerID}");
-        let _call = self.begin(connection, &header, what).await?;
-        self.agent.destroy(containerID).await.map_err(failed)
+        let (
+            _call,
+            Identity {
+                credentials: caller,
+                ..
+            },
+        ) = self.begin(connection, &header, what).await?;
+        self.agent
+            .destroy(containerID, caller.as_ref())
+            .await
+            .map_err(failed)
     }
 
     async fn suspend(
@@ -104,8 +128,17 @@ impl Interface {
         #[zbus(header)] header: Header<'_>,
     ) -> fdo::Result<()> {
         let what = format!("Suspend {containerID}");
-        let _call = self.begin(connection, &header, what).await?;
-        self.agent.suspend(containerID).await.map_err(failed)
+        let (
+            _call,
+            Identity {
+                credentials: caller,
+                ..
+            },
+        ) = self.begin(connection, &header, what).await?;
+        self.agent
+            .suspend(containerID, caller.as_ref())
+            .await
+            .map_err(failed)
     }
 
     async fn resume(
@@ -115,8 +148,17 @@ impl Interface {
         #[zbus(header)] header: Header<'_>,
     ) -> fdo::Result<()> {
         let what = format!("Resume {containerID}");
-        let _call = self.begin(connection, &header, what).await?;
-        self.agent.resume(containerID).await.map_err(failed)
+        let (
+            _call,
+            Identity {
+                credentials: caller,
+                ..
+            },
+        ) = self.begin(connection, &header, what).await?;
+        self.agent
+            .resume(containerID, caller.as_ref())
+            .await
+            .map_err(failed)
     }
 
     // One argument more than clippy likes; the interface is given.
@@ -131,9 +173,21 @@ impl Interface {
         #[zbus(header)] header: Header<'_>,
     ) -> fdo::Result<()> {
         let what = format!("BindMount {containerID} {pathInHost:?} on {pathInContainer:?}");
-        let _call = self.begin(connection, &header, what).await?;
+        let (
+            _call,
+            Identity {
+                credentials: caller,
+                ..
+            },
+        ) = self.begin(connection, &header, what).await?;
         self.agent
-            .bind_mount(containerID, pathInHost, pathInContainer, readOnly)
+            .bind_mount(
+                containerID,
+                caller.as_ref(),
+                pathInHost,
+                pathInContainer,
+                readOnly,
+            )
             .await
             .map_err(failed)
     }
@@ -146,9 +200,15 @@ impl Interface {
         #[zbus(header)] header: Header<'_>,
     ) -> fdo::Result<()> {
         let what = format!("SetCapabilities {containerID} {capabilities:?}");
-        let _call = self.begin(connection, &header, what).await?;
+        let (
+            _call,
+            Identity {
+                credentials: caller,
+                ..
+            },
+        ) = self.begin(connection, &header, what).await?;
         self.agent
-            .set_capabilities(containerID, &capabilities)
+            .set_capabilities(containerID, caller.as_ref(), &capabilities)
             .await
             .map_err(failed)
     }

@@ -45,6 +45,10 @@ pub struct Config {
     pub seccomp_profile: SeccompProfile,
     /// Host directories and files under which apps may be given files; absolute paths.
     pub allowed_host_paths: Vec<PathBuf>,
+    /// What every launcher may mount read-only, whatever its own rights; absolute paths.
+    pub launcher_read_paths: Vec<PathBuf>,
+    /// What every launcher may mount for writing, whatever its own rights; absolute paths.
+    pub launcher_write_paths: Vec<PathBuf>,
     /// What launchers may ask for.
     pub agent: AgentConfig,
     /// How containers are made.
@@ -66,6 +70,8 @@ impl Default for Config {
             bridge: BridgeSettings::default(),
             seccomp_profile: SeccompProfile::Default,
             allowed_host_paths: vec![PathBuf::from("/")],
+            launcher_read_paths: Vec::new(),
+            launcher_write_paths: Vec::new(),
             agent: AgentConfig::default(),
             container: ContainerConfig::default(),
         }
@@ -167,6 +173,9 @@ impl Config {
         };
         let container = &mut config.container;
         reader.absolute_paths("allowed-host-paths", &mut config.allowed_host_paths)?;
+        reader.absolute_paths("launcher-read-paths", &mut config.launcher_read_paths)?;
+        reader.absolute_paths("launcher-write-paths", &mut config.launcher_write_paths)?;
+        reader.users("administrators", &mut config.agent.administrators)?;
         reader.paths_below(
             "masked-paths",
             &["/proc", "/sys"],

@@ -95,7 +95,7 @@ async fn serve(
     executor: Arc<Executor<'static>>,
 ) -> Result<(), DaemonError> {
     let (ended_sender, ended) = smol::channel::unbounded();
-    let agent = Arc::new(Agent::new(store, config.agent));
+    let agent = Arc::new(Agent::new(store, config.agent.clone()));
     let (session, pending_calls) = (config.use_session_bus, config.pending_calls);
     // The name comes first: who does not get it must not touch the containers of the agent that has
     // it. Calls that come before everything is prepared are answered, except that Create waits.

@@ -1,8 +1,10 @@
 //! What the agent's configuration says to the agent itself.
 
-/// Bounds of what launchers may ask for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// What launchers may do, and how much they may ask for.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AgentConfig {
+    /// Users who may see and control every container, besides root.
+    pub administrators: Vec<u32>,
     /// Containers at the same time.
     pub containers: u32,
     /// Bytes of the options of `Create`.
@@ -14,6 +16,7 @@ pub struct AgentConfig {
 impl Default for AgentConfig {
     fn default() -> Self {
         Self {
+            administrators: Vec::new(),
             containers: 256,
             options_length: 64 << 10,
             largest_root_tree: 1 << 30,

@@ -21,6 +21,9 @@ pub enum AgentError {
         /// The ID.
         id: i32,
     },
+    /// The bus does not tell who calls, so that nobody could use the container.
+    #[error("the bus does not tell which user calls")]
+    UnknownCaller,
     /// The agent could not prepare what containers need.
     #[error("the agent cannot make containers")]
     NotReady(#[source] Arc<PrepareError>),

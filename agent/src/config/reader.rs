@@ -8,6 +8,8 @@ use std::path::{Component, Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
+use nix::unistd::User;
+
 /// Hands out values by key and remembers which keys were asked for; the others are unknown.
 pub(super) struct Reader<'a> {
     file: &'a Path,
@@ -161,6 +163,27 @@ impl<'a> Reader<'a> {
             return Err(self.error(key, path.display(), why));
         }
         *target = paths;
+        Ok(())
+    }
+
+    /// Sets `target` to the users, names or numbers separated by semicolons, if the file has `key`.
+    pub fn users(&mut self, key: &'static str, target: &mut Vec<u32>) -> Result<(), ConfigError> {
+        let Some(text) = self.string(key)? else {
+            return Ok(());
+        };
+        let names = text.split(';').map(str::trim);
+        let mut users = Vec::new();
+        for name in names.filter(|name| !name.is_empty()) {
+            let found = match name.parse() {
+                Ok(number) => Some(number),
+                Err(_) => User::from_name(name)
+                    .ok()
+                    .flatten()
+                    .map(|user| user.uid.as_raw()),
+            };
+            users.push(found.ok_or_else(|| self.error(key, name, "is no user of this system"))?);
+        }
+        *target = users;
         Ok(())
     }
 

@@ -3,10 +3,13 @@
 use std::path::Path;
 
 use super::{Container, ContainerError};
-use crate::mounts::{BindError, HostSource};
+use crate::{
+    host::credentials::Credentials,
+    mounts::{BindError, HostSource},
+};
 
 impl Container {
-    /// Mounts a host path in the container.
+    /// Mounts a host path in the container, with the rights that `caller` has to it.
     ///
     /// # Errors
     /// [`ContainerError`] naming the path.
@@ -15,12 +18,13 @@ impl Container {
         host: &Path,
         container: &Path,
         read_only: bool,
+        caller: Option<&Credentials>,
     ) -> Result<(), ContainerError> {
         self.require_ready("bind-mount")?;
         let mounts = self.mounts()?;
-        HostSource::open(host, !read_only, None, mounts.paths)
+        HostSource::open_for(host, !read_only, caller, mounts.paths)
             .map_err(BindError::from)
-            .and_then(|source| mounts.bind(&source, container, read_only))
+            .and_then(|source| mounts.bind(&source, container, !source.is_writable()))
             .map(drop)
             .map_err(|source| ContainerError::BindMount {
                 id: self.id,

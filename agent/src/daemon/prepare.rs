@@ -78,6 +78,8 @@ pub(super) fn prepare(
         kernel_lacks,
         paths: HostPaths {
             allowed: config.allowed_host_paths,
+            launcher_read: config.launcher_read_paths,
+            launcher_write: config.launcher_write_paths,
             own,
             writable,
         },

@@ -37,7 +37,7 @@ impl Mounts<'_> {
     /// # Errors
     /// [`BindError`] naming the host path or the container path.
     pub fn bind_path(&self, host: &Path, at: &Path, read_only: bool) -> Result<bool, BindError> {
-        let source = HostSource::open(host, !read_only, None, self.paths)?;
+        let source = HostSource::open(host, !read_only, self.paths)?;
         self.bind(&source, at, read_only)
     }
 

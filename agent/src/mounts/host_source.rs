@@ -56,6 +56,12 @@ pub enum HostSourceError {
         /// The agent's directory.
         own: PathBuf,
     },
+    /// The bus does not tell who asks for it.
+    #[error("the bus does not tell which user asks for host path {}", path.display())]
+    UnknownCaller {
+        /// The path.
+        path: PathBuf,
+    },
     /// The caller could not open it, or not for writing.
     #[error("user {user} has no right to {right} host path {}", path.display())]
     Caller {
@@ -91,6 +97,10 @@ fn leads_to(path: &Path, real: &Path) -> String {
 pub struct HostPaths {
     /// Where they have to lead to: the key `allowed-host-paths`.
     pub allowed: Vec<PathBuf>,
+    /// What every launcher may mount read-only, whatever its own rights: `launcher-read-paths`.
+    pub launcher_read: Vec<PathBuf>,
+    /// What every launcher may mount for writing, whatever its own rights: `launcher-write-paths`.
+    pub launcher_write: Vec<PathBuf>,
     /// The directories that the agent keeps for itself, without symbolic links.
     pub own: Vec<PathBuf>,
     /// The directories that apps can write to.
@@ -103,58 +113,104 @@ pub struct HostSource {
     file: OwnedFd,
     name: PathBuf,
     kind: FileType,
+    writable: bool,
 }
 
 impl HostSource {
-    /// Looks up `path`, symbolic links followed: but not those of apps out of what they have. An
-    /// app that can write there (`writable`) must not reach what the agent keeps for itself.
-    ///
-    /// With a `caller` it is looked up with that user's rights, who must be able to read it and, if
-    /// `writable`, to write to it; without one, with the agent's.
+    /// Looks up `path` with the agent's rights, symbolic links followed: but not those of apps out of
+    /// what they have. An app that can write there (`writable`) must not reach what the agent keeps
+    /// for itself.
     ///
     /// # Errors
     /// [`HostSourceError`].
-    pub fn open(
+    pub fn open(path: &Path, writable: bool, paths: &HostPaths) -> Result<Self, HostSourceError> {
+        let mut source = Self::look_up(path, &paths.writable)?;
+        source.writable = writable;
+        source.checked(path, paths)
+    }
+
+    /// [`Self::open`] with the rights of `caller`, who must be able to read it and, if `writable`, to
+    /// write to it. What is listed for launchers ([`HostPaths::launcher_read`],
+    /// [`HostPaths::launcher_write`]) is there beyond those rights: and what is only listed for
+    /// reading comes [read-only](Self::is_writable) then.
+    ///
+    /// # Errors
+    /// [`HostSourceError`].
+    pub fn open_for(
         path: &Path,
         writable: bool,
         caller: Option<&Credentials>,
         paths: &HostPaths,
     ) -> Result<Self, HostSourceError> {
-        if path.as_os_str().is_empty() {
-            return Err(HostSourceError::Empty);
-        }
-        let failed = |source| HostSourceError::Open {
-            path: path.to_owned(),
-            source,
+        let Some(caller) = caller else {
+            return Err(HostSourceError::UnknownCaller {
+                path: path.to_owned(),
+            });
         };
+        if caller.user == 0 {
+            return Self::open(path, writable, paths);
+        }
         let look_up = || {
-            let source = Self::look_up(path, &paths.writable)?;
-            if let Some(caller) = caller {
-                source.check_rights(path, writable, caller)?;
-            }
+            let mut source = Self::look_up(path, &paths.writable)?;
+            source.check_rights(path, writable, caller)?;
+            source.writable = writable;
             Ok(source)
         };
-        let source = match caller {
-            Some(caller) => caller.act(look_up).map_err(failed)??,
-            None => look_up()?,
+        let own_rights = caller
+            .act(look_up)
+            .map_err(|source| HostSourceError::Open {
+                path: path.to_owned(),
+                source,
+            })?;
+        let source = match own_rights {
+            Ok(source) => source,
+            Err(refused) => Self::listed(path, writable, paths).ok_or(refused)?,
         };
-        let allows = |prefix: &PathBuf| {
-            // A prefix that does not exist allows nothing.
-            fs::canonicalize(prefix).is_ok_and(|prefix| source.name.starts_with(prefix))
+        source.checked(path, paths)
+    }
+
+    /// What is listed for launchers.
+    fn listed(path: &Path, writable: bool, paths: &HostPaths) -> Option<Self> {
+        let mut source = Self::look_up(path, &paths.writable).ok()?;
+        let may_write = source.is_under(&paths.launcher_write);
+        if !may_write && !source.is_under(&paths.launcher_read) {
+            return None;
+        }
+        source.writable = writable && may_write;
+        if writable && !may_write {
+            log::info!(
+                "{} is mounted read-only: launcher-read-paths has it, launcher-write-paths has not",
+                path.display()
+            );
+        }
+        Some(source)
+    }
+
+    fn is_under(&self, prefixes: &[PathBuf]) -> bool {
+        // A prefix that does not exist allows nothing.
+        let met = |prefix: &PathBuf| {
+            fs::canonicalize(prefix).is_ok_and(|prefix| self.name.starts_with(prefix))
         };
-        if !paths.allowed.iter().any(allows) {
+        prefixes.iter().any(met)
+    }
+
+    fn checked(self, path: &Path, paths: &HostPaths) -> Result<Self, HostSourceError> {
+        if !self.is_under(&paths.allowed) {
             return Err(HostSourceError::NotAllowed {
                 path: path.to_owned(),
-                real: source.name,
+                real: self.name,
             });
         }
-        if writable {
-            source.check_not_own(&paths.own)?;
+        if self.writable {
+            self.check_not_own(&paths.own)?;
         }
-        Ok(source)
+        Ok(self)
     }
 
     fn look_up(path: &Path, writable: &WritableDirectories) -> Result<Self, HostSourceError> {
+        if path.as_os_str().is_empty() {
+            return Err(HostSourceError::Empty);
+        }
         let failed = |source| HostSourceError::Open {
             path: path.to_owned(),
             source,
@@ -168,7 +224,12 @@ impl HostSource {
         let name = walk::real_path(&file).map_err(failed)?;
         let status = rustix::fs::fstat(&file).map_err(|errno| failed(errno.into()))?;
         let kind = FileType::from_raw_mode(status.st_mode);
-        Ok(Self { file, name, kind })
+        Ok(Self {
+            file,
+            name,
+            kind,
+            writable: false,
+        })
     }
 
     /// Checks what the calling thread's user may do with it.
@@ -211,6 +272,11 @@ impl HostSource {
     /// Its name without symbolic links, as it was when it was looked up.
     pub fn name(&self) -> &Path {
         &self.name
+    }
+
+    /// Whether apps may be let write to it.
+    pub fn is_writable(&self) -> bool {
+        self.writable
     }
 
     /// What kind of file it is.

@@ -19,6 +19,7 @@ mod two_agents;
 #[path = "../unable/mod.rs"]
 mod unable;
 mod user_namespace;
+mod users;
 
 use support::client::CallError;
 

@@ -2,6 +2,7 @@
 
 use std::{
     collections::HashMap,
+    os::unix::net::UnixStream,
     sync::{
         Arc, Condvar, Mutex,
         atomic::{AtomicBool, Ordering},
@@ -13,9 +14,10 @@ use std::{
 use smol::{Executor, stream::StreamExt as _};
 use softwarecontainer_agent::{
     bus::{NAME, PATH},
+    host::credentials::Credentials,
     runtime::SmolRuntime,
 };
-use zbus::{Connection, DBusError as _, Message, MessageStream};
+use zbus::{Connection, DBusError as _, Message, MessageStream, connection::Builder};
 
 use super::PATIENCE;
 
@@ -58,6 +60,22 @@ pub type CallError = (String, String);
 
 impl Client {
     pub fn connect(address: &str) -> Self {
+        Self::over(Builder::address(address))
+    }
+
+    /// A client of user `user`, who is in the group of the same number.
+    pub fn connect_as(address: &str, user: u32) -> Self {
+        let path = address.strip_prefix("unix:path=").unwrap();
+        let path = path.split(',').next().unwrap();
+        let groups = vec![user];
+        // The bus asks the kernel who has connected the socket.
+        let socket = Credentials { user, groups }
+            .act(|| UnixStream::connect(path))
+            .unwrap();
+        Self::over(Builder::unix_stream(socket.unwrap()).user_id(user))
+    }
+
+    fn over(builder: Builder<'_>) -> Self {
         let executor = Arc::new(Executor::new());
         let stop = Arc::new(AtomicBool::new(false));
         let thread = std::thread::spawn({
@@ -71,7 +89,7 @@ impl Client {
             }
         });
         let connection = smol::block_on(async {
-            zbus::connection::Builder::address(address)
+            builder
                 .runtime(SmolRuntime(executor.clone()))
                 .build()
                 .await

@@ -223,6 +223,11 @@ impl TestAgent {
         Client::connect(&self.address)
     }
 
+    /// A client that another user runs.
+    pub fn client_of(&self, user: u32) -> Client {
+        Client::connect_as(&self.address, user)
+    }
+
     /// The bus's address.
     pub fn address(&self) -> &str {
         &self.address
@@ -429,10 +434,20 @@ fn init_program() -> PathBuf {
     init
 }
 
+/// A session bus that lets every user in, so that launchers of several users can be played.
+const BUS_CONFIG: &str = r#"<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN"
+ "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
+<busconfig><type>session</type><listen>ADDRESS</listen><policy context="default">
+<allow user="*"/><allow own="*"/><allow send_destination="*" eavesdrop="true"/><allow eavesdrop="true"/>
+</policy></busconfig>"#;
+
 fn start_bus(dir: &Path) -> (Child, String) {
+    let config = dir.join("bus.conf");
+    let address = format!("unix:path={}/bus", dir.display());
+    fs::write(&config, BUS_CONFIG.replace("ADDRESS", &address)).unwrap();
     let mut bus = Command::new("dbus-daemon")
-        .args(["--session", "--nofork", "--print-address=1"])
-        .arg(format!("--address=unix:path={}/bus", dir.display()))
+        .args(["--nofork", "--print-address=1"])
+        .arg(format!("--config-file={}", config.display()))
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
         .spawn()

@@ -22,7 +22,7 @@ fn a_path_counts_by_where_it_leads() {
     std::os::unix::fs::symlink(&outside, inside.join("link")).unwrap();
     std::os::unix::fs::symlink(&inside, outside.join("back")).unwrap();
     let paths = paths(&[&dir.path().join("absent"), &inside]);
-    let open = |path: PathBuf| HostSource::open(&path, false, None, &paths);
+    let open = |path: PathBuf| HostSource::open(&path, false, &paths);
     assert!(open(inside.clone()).is_ok());
     assert!(open(outside.join("back")).is_ok());
     for path in [
@@ -37,7 +37,7 @@ fn a_path_counts_by_where_it_leads() {
             "{error} does not name {path:?}"
         );
     }
-    assert!(HostSource::open(&outside, false, None, &everything()).is_ok());
+    assert!(HostSource::open(&outside, false, &everything()).is_ok());
 }
 
 #[test]
@@ -46,7 +46,7 @@ fn a_source_stays_the_same_when_its_name_is_swapped() {
     let (file, other) = (dir.path().join("f"), dir.path().join("other"));
     fs::write(&file, "good").unwrap();
     fs::write(&other, "bad").unwrap();
-    let source = HostSource::open(&file, false, None, &everything()).unwrap();
+    let source = HostSource::open(&file, false, &everything()).unwrap();
     fs::rename(&other, &file).unwrap();
     let held = format!("/proc/self/fd/{}", source.as_fd().as_raw_fd());
     assert_eq!(fs::read(held).unwrap(), b"good");
@@ -63,9 +63,8 @@ fn what_the_agent_keeps_for_itself_is_written_to_by_no_app() {
         own: vec![own.canonicalize().unwrap()],
         ..everything()
     };
-    let open = |name: &str, writable| {
-        HostSource::open(&dir.path().join(name), writable, None, &paths).map(drop)
-    };
+    let open =
+        |name: &str, writable| HostSource::open(&dir.path().join(name), writable, &paths).map(drop);
     open("run/containers2", true).unwrap();
     for name in ["", "run", "run/containers", "run/containers/SC-0"] {
         open(name, true).unwrap_err();
@@ -94,7 +93,7 @@ fn a_caller_gets_what_that_user_could_open_and_no_more() {
             user,
             groups: vec![user],
         };
-        HostSource::open(
+        HostSource::open_for(
             &dir.path().join(name),
             writable,
             Some(&caller),
