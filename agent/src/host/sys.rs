@@ -6,6 +6,8 @@ use std::{
     path::Path,
 };
 
+use rustix::mount::MountPropagationFlags;
+
 /// Changes the properties of the mount that `tree` stands for: mount_setattr(2) on the mount
 /// itself.
 ///
@@ -22,7 +24,8 @@ pub fn mount_setattr(
     let mut attributes = libc::mount_attr {
         attr_set: set,
         attr_clr: 0,
-        propagation: libc::MS_PRIVATE,
+        // libc's MS_PRIVATE is as wide as a long.
+        propagation: u64::from(MountPropagationFlags::PRIVATE.bits()),
         userns_fd: 0,
     };
     if let Some(namespace) = idmap {
