@@ -3,6 +3,7 @@
 The guest writes TAP to a virtio-serial port, with comments that carry data:
 
     # phase 1 of 3 sequence      which boot this is
+    # about NAME VALUE           what it runs on: architecture, kernel, lxc, …
     # clock 12.34                seconds since kernel start, now
     # time NAME SECONDS          a point on the boot chart, seconds since kernel start
     # measure NAME VALUE UNIT    a number for the report
@@ -16,6 +17,7 @@ import re
 TEST = re.compile(r"(not )?ok (\d+) - (.*)")
 PLAN = re.compile(r"1\.\.(\d+)(?: # SKIP (.*))?")
 PHASE = re.compile(r"# phase (\d+) of (\d+) (\S+)")
+ABOUT = re.compile(r"# about (\S+) (.+)")
 CLOCK = re.compile(r"# clock ([0-9.]+)")
 TIME = re.compile(r"# time (\S+) ([0-9.]+)")
 MEASURE = re.compile(r"# measure (\S+) ([0-9.]+) (\S+)")
@@ -30,6 +32,7 @@ class Boot:
         self.planned = None
         self.phase = None  # (number, of, name)
         self.end = None
+        self.about = {}
         self.start_of_kernel = None  # seconds after power-on
         self.times = {}
         self.measures = {}
@@ -51,6 +54,8 @@ class Boot:
             self.problems.append(line)
         elif match := PHASE.fullmatch(line):
             self.phase = (int(match[1]), int(match[2]), match[3])
+        elif match := ABOUT.fullmatch(line):
+            self.about[match[1]] = match[2]
         elif match := CLOCK.fullmatch(line):
             if self.start_of_kernel is None:
                 self.start_of_kernel = since_power_on - float(match[1])
