@@ -1,6 +1,6 @@
 SUMMARY = "Boot test: from the agent's start to an app in its container and back"
-DESCRIPTION = "What qemu-test installs in its guest. It runs when the harness of the repository, or testimage, asks for it. The agent gets the \
-               environment of the test's compositor and sound server: not for products."
+DESCRIPTION = "What qemu-test installs in its guest. It runs when the harness of the repository, or testimage, asks for it, and \
+               changes nothing before."
 SECTION = "devel"
 
 require softwarecontainer-source.inc
