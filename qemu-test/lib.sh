@@ -8,25 +8,29 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 top=$(dirname "$here")
 cache=${SOFTWARECONTAINER_CACHE:-$top/.cache}/qemu-test
 arch=${ARCH:-arm64}
-# The guest's Debian release; the host's package configuration must know where to get it.
-release=${RELEASE:-bookworm}
 
 case $arch in
 arm64)
 	triple=aarch64-unknown-linux-gnu
 	gnu=aarch64-linux-gnu
 	kernel_package=linux-image-cloud-arm64
+	build_release=bookworm
 	;;
 armhf)
 	triple=armv7-unknown-linux-gnueabihf
 	gnu=arm-linux-gnueabihf
 	kernel_package=linux-image-armmp
+	# bookworm has a Rust that is new enough in its security archive only, which has been inconsistent for armhf.
+	build_release=trixie
 	;;
 *)
 	echo "ARCH=$arch: only arm64 and armhf are known" >&2
 	exit 2
 	;;
 esac
+# The guest's Debian release, and the one that its kernel is from. What is built in $build_release runs there and on later ones.
+release=${RELEASE:-$build_release}
+kernel_release=${KERNEL:-$release}
 
 say() {
 	printf 'qemu-test: %s\n' "$*" >&2
@@ -51,28 +55,10 @@ key_of() {
 	} | sha256sum | cut -c1-20
 }
 
-# What this machine's apt knows of the release: `deb` lines for mmdebstrap. The mirrors are the machine's choice.
-debian_sources() {
-	local lines
-	lines=$(apt-get indextargets --format '$(REPO_URI) $(CODENAME) $(COMPONENT)' \
-		'Created-By: Packages' 'Origin: Debian' | sort -u |
-		grep -E " $release(-updates|-security)? main$") ||
-		die "apt knows no Debian $release here: add it to the sources and run apt-get update"
-	printf '%s\n' "$lines" | sed 's,^,deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] ,'
-}
-
 # The machine's own way to the mirrors (proxies, time checks) for an apt that does not read /etc/apt.
 apt_options() {
 	apt-config dump Acquire | grep -E '^Acquire::(http|https|ftp|Retries|Check-Date|Check-Valid-Until)[: ]' |
 		grep -v ' "";$' || true
-}
-
-# Identifies the state of the archive as this machine last saw it, so that a cached tree ages with apt-get update.
-archive_state() {
-	apt-get indextargets --format '$(CODENAME) $(FILENAME)' 'Created-By: Packages' 'Origin: Debian' |
-		grep "^$release" | while read -r _ file; do
-		sha256sum "$file" 2>/dev/null || sha256sum "${file%/*}/$(basename "$file")".* 2>/dev/null || true
-	done | cut -d' ' -f1 | sort
 }
 
 # Keeps the cache from growing without end: of the entries matching the glob only the newest two stay.
@@ -84,3 +70,6 @@ prune() {
 		rm -rf --one-file-system "$old"
 	done
 }
+
+# shellcheck source=qemu-test/archive.sh
+. "$here/archive.sh"
