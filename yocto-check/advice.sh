@@ -16,6 +16,7 @@ advice() {
     fetch) echo "bitbake names the URI; a wrong checksum: see crates" ;;
     build | ptest) echo "the failed task's log is named above (below $dir/builds); a new dependency needs a stand-in in meta-sc-hosttools" ;;
     contents) echo "read the difference; if it is intended: cp $dir/packages yocto-check/expected/packages" ;;
+    reproducible) echo "diffoscope shows what differs between the two packages below $dir/builds/build and $dir/builds/reproducible" ;;
     broken-manifest) echo "the build must fail, and with file, line and column: see softwarecontainer-manifest.bbclass" ;;
     image) echo "$dir/builds/image/tmp/work/*/sc-check-image/*/temp/log.do_rootfs has what apt and the maintainer scripts said" ;;
     boot | ptest-boot) echo "'not ok' in $log/$1 says what; consoles and journals are in $dir/${1%-*}-report" ;;

@@ -52,6 +52,7 @@ build_directory() {
     mkdir -p "$conf"
     cat > "$conf/local.conf" <<END
 MACHINE = "${YOCTO_CHECK_MACHINE:-qemuarm64}"
+TMPDIR = "\${TOPDIR}/tmp"
 DL_DIR = "$shared/downloads"
 SSTATE_DIR = "$dir/sstate"
 BB_SIGNATURE_HANDLER = "OEBasicHash"

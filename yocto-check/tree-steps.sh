@@ -92,6 +92,23 @@ step_build() {
     quiet_bitbake $packages
 }
 
+# The same commit, built in a directory of another name and without shared state, gives the same packages to the last byte.
+step_reproducible() {
+    # shellcheck disable=SC2016 # for bitbake to expand
+    hosttools_build 'SSTATE_DIR = "${TOPDIR}/sstate"'
+    # shellcheck disable=SC2086 # a list of words
+    quiet_bitbake $packages || return
+    sums build > "$dir/sums-1"
+    sums "${build:?}" > "$dir/sums-2"
+    cat "$dir/sums-2"
+    diff "$dir/sums-1" "$dir/sums-2"
+}
+
+# sums BUILD: checksums of its packages
+sums() {
+    (cd "$dir/builds/$1/tmp/deploy/deb" && find . -name '*.deb' -print0 | sort -z | xargs -0 sha256sum)
+}
+
 # What the packages hold and depend on is what expected/packages says.
 step_contents() {
     "$here/list-packages" "$dir/builds/build/tmp/deploy/deb" > "$dir/packages"

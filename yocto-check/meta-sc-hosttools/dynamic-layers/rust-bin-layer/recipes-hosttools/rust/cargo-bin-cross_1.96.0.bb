@@ -10,9 +10,9 @@ INHIBIT_DEFAULT_DEPS = "1"
 inherit cross
 
 do_install() {
-    install -d ${D}${bindir}
-    printf '#!/bin/sh\nexec /usr/bin/cargo "$@"\n' > ${D}${bindir}/cargo
-    chmod 0755 ${D}${bindir}/cargo
+    install -d ${D}${prefix}/bin
+    printf '#!/bin/sh\nexec /usr/bin/cargo "$@"\n' > ${D}${prefix}/bin/cargo
+    chmod 0755 ${D}${prefix}/bin/cargo
 }
 
 SYSROOT_DIRS_NATIVE += "${prefix}"

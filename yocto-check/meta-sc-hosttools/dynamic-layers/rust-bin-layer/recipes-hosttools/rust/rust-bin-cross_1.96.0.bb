@@ -13,11 +13,11 @@ do_install() {
     for deb in ${SC_HOSTTOOLS_DIR}/debs/libstd-rust-web*.deb; do
         dpkg-deb -x "$deb" ${WORKDIR}/debs
     done
-    install -d ${D}${bindir} ${D}${prefix}/lib/rustlib
+    install -d ${D}${prefix}/bin ${D}${prefix}/lib/rustlib
     cp -rL --no-preserve=ownership ${WORKDIR}/debs/usr/lib/rustlib/aarch64-unknown-linux-gnu ${D}${prefix}/lib/rustlib/
     cp -rL --no-preserve=ownership /usr/lib/rustlib/x86_64-unknown-linux-gnu ${D}${prefix}/lib/rustlib/
-    printf '#!/bin/sh\nexec /usr/bin/rustc --sysroot "$(dirname "$0")/.." "$@"\n' > ${D}${bindir}/rustc
-    chmod 0755 ${D}${bindir}/rustc
+    printf '#!/bin/sh\nexec /usr/bin/rustc --sysroot "$(dirname "$0")/.." "$@"\n' > ${D}${prefix}/bin/rustc
+    chmod 0755 ${D}${prefix}/bin/rustc
 }
 do_install[cleandirs] += "${WORKDIR}/debs"
 
