@@ -4,117 +4,25 @@
 //! sockets, so that clients who connect meanwhile only wait. The proxy ends when the control socket
 //! closes, which it also does when the agent is killed.
 
+mod error;
+mod options;
 mod process;
 mod shared;
 mod supervisor;
 
+pub use error::ClientError;
+pub use options::{BusAccess, Options, Service, Services, Spawn};
+
 use std::{
-    fmt, io,
-    os::fd::{AsFd, OwnedFd},
-    path::PathBuf,
-    process::{Child, Command},
     sync::{Arc, PoisonError},
     thread::JoinHandle,
     time::{Duration, Instant},
 };
 
-use crate::{address::SocketAddress, control::Bus, rule::RuleSet};
 use shared::Shared;
 
 /// Longest time that new rules may take to be in force, a restart of the proxy included.
 const PATIENCE: Duration = Duration::from_secs(5);
-
-/// A bus of the host, and the user to be on it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct BusAccess {
-    /// Where it listens.
-    pub address: SocketAddress,
-    /// A user that it lets in.
-    pub uid: u32,
-}
-
-/// How to start a proxy.
-#[derive(Clone, Debug)]
-pub struct Options {
-    /// The executable.
-    pub program: PathBuf,
-    /// Whose proxy it is, for the log.
-    pub name: String,
-    /// The session bus, unless there is none.
-    pub session: Option<BusAccess>,
-    /// The system bus. Its user is the one that the proxy runs as.
-    pub system: BusAccess,
-    /// The group that the proxy runs as.
-    pub gid: u32,
-    /// How many connections the container may have, over both buses.
-    pub connections: u32,
-    /// How many calls of a connection may wait for their replies, in each direction.
-    pub pending_calls: u32,
-    /// Starts the process.
-    pub spawn: Spawn,
-}
-
-/// How the process is started, each time: by [`Command::spawn`] itself, or by somebody who first
-/// sees to it that the surroundings, which the process inherits, are right.
-#[derive(Clone)]
-pub struct Spawn(Arc<Start>);
-
-type Start = dyn Fn(&mut Command) -> io::Result<Child> + Send + Sync;
-
-impl Spawn {
-    /// Starts with `spawn`.
-    pub fn with(spawn: impl Fn(&mut Command) -> io::Result<Child> + Send + Sync + 'static) -> Self {
-        Self(Arc::new(spawn))
-    }
-}
-
-impl Default for Spawn {
-    fn default() -> Self {
-        Self::with(Command::spawn)
-    }
-}
-
-impl fmt::Debug for Spawn {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Spawn").finish_non_exhaustive()
-    }
-}
-
-/// What to serve on one bus.
-#[derive(Clone, Debug)]
-pub struct Service {
-    /// A listening stream socket, which stays the agent's, too.
-    pub listener: Arc<OwnedFd>,
-    /// What passes.
-    pub rules: RuleSet,
-}
-
-/// What to serve on the session and the system bus.
-pub type Services = [Option<Service>; 2];
-
-/// Why a proxy does not do what it shall.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum ClientError {
-    /// It cannot be started.
-    #[error("cannot start the D-Bus proxy {}", program.display())]
-    Start {
-        /// The executable.
-        program: PathBuf,
-        /// What the system says.
-        source: io::Error,
-    },
-    /// It did not take the new rules in time, and the old ones hold.
-    #[error("the D-Bus proxy does not answer{}", suffix(last.as_deref()))]
-    NoAnswer {
-        /// What it said last, if anything.
-        last: Option<String>,
-    },
-}
-
-fn suffix(last: Option<&str>) -> String {
-    last.map_or_else(String::new, |text| format!(": {text}"))
-}
 
 /// A running proxy. Dropping it ends the proxy.
 #[derive(Debug)]
@@ -177,15 +85,4 @@ impl Drop for Proxy {
             let _ = supervisor.join();
         }
     }
-}
-
-impl Service {
-    fn listener(&self) -> std::os::fd::BorrowedFd<'_> {
-        self.listener.as_fd()
-    }
-}
-
-/// The service of one bus.
-fn service(services: &Services, bus: Bus) -> Option<&Service> {
-    services.get(bus.index())?.as_ref()
 }

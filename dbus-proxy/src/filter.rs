@@ -1,10 +1,14 @@
 //! Decides about each message of one connection.
 
 mod driver;
+mod driver_call;
 mod known_names;
 mod pending;
+mod verdict;
 
-pub use driver::DRIVER;
+pub use driver_call::DRIVER;
+pub use verdict::{Refusal, Verdict, describe};
+
 use known_names::KnownNames;
 use pending::{IncomingCalls, NameHasher, OutgoingCalls};
 
@@ -13,94 +17,6 @@ use crate::{
     rule::{Direction, RuleSet, Subject},
     wire::{Header, Kind},
 };
-
-/// What happens to a message.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Verdict {
-    /// It is forwarded.
-    Pass,
-    /// It disappears, as the sender does not expect an answer.
-    Drop,
-    /// It is a call that is answered with an error.
-    Refuse(Refusal),
-    /// It is a call that is answered with `false`.
-    AnswerNo,
-    /// This message is forwarded in its place.
-    Replace(Vec<u8>),
-}
-
-/// Why a call is refused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Refusal {
-    /// No rule allows it.
-    NoRule,
-    /// It asks the bus driver for messages or powers that are not the caller's.
-    Driver,
-    /// It asks about a name that no rule is about.
-    NoSuchName,
-    /// It starts a service with a name that no rule is about.
-    NoSuchService,
-    /// A call with this serial is still waiting for its reply.
-    SerialInUse,
-    /// Too many calls wait for their replies.
-    TooManyCalls,
-}
-
-impl Refusal {
-    /// The D-Bus error name of the answer.
-    #[must_use]
-    pub fn error_name(self) -> &'static str {
-        match self {
-            Self::TooManyCalls => "org.freedesktop.DBus.Error.LimitsExceeded",
-            // As the bus answers when there is no such name. Clients take that well.
-            Self::NoSuchName => "org.freedesktop.DBus.Error.NameHasNoOwner",
-            Self::NoSuchService => "org.freedesktop.DBus.Error.ServiceUnknown",
-            _ => "org.freedesktop.DBus.Error.AccessDenied",
-        }
-    }
-
-    /// What to say about a call of `member` of `interface` on `path`.
-    #[must_use]
-    pub fn text(self, direction: Direction, header: &Header<'_>) -> String {
-        let what = describe(direction, header);
-        let why = match self {
-            Self::NoRule => "no rule of the container allows it",
-            Self::Driver => "containers may not watch or steer others through the bus",
-            Self::NoSuchName | Self::NoSuchService => "no rule of the container is about this name",
-            Self::SerialInUse => "an unanswered call has the same serial",
-            Self::TooManyCalls => "too many calls wait for their replies",
-        };
-        format!("Refused {what}: {why}")
-    }
-}
-
-/// Names a message for a person. Names and paths in it are valid, so they hold no control
-/// characters.
-#[must_use]
-pub fn describe(direction: Direction, header: &Header<'_>) -> String {
-    let way = match direction {
-        Direction::Outgoing => "outgoing",
-        Direction::Incoming => "incoming",
-    };
-    let kind = match header.kind {
-        Kind::Call => "call",
-        Kind::Return => "reply",
-        Kind::Error => "error",
-        Kind::Signal => "signal",
-        Kind::Unknown(_) => "message of unknown type",
-    };
-    let cut =
-        |text: Option<&str>| -> String { text.unwrap_or("(none)").chars().take(SHOWN).collect() };
-    let (interface, member, path) = (cut(header.interface), cut(header.member), cut(header.path));
-    match header.kind {
-        Kind::Call | Kind::Signal => format!("{way} {kind} {interface}.{member} on {path}"),
-        _ => format!("{way} {kind}"),
-    }
-}
-
-/// Characters of a name or path that a text shows: a path may be as long as a header.
-const SHOWN: usize = 255;
 
 /// The memory of one connection: which calls may still be answered, and which names it has to do
 /// with.
@@ -131,7 +47,9 @@ impl Filter {
     #[must_use]
     pub fn needs_body(&self, direction: Direction, header: &Header<'_>) -> bool {
         match direction {
-            Direction::Outgoing => header.body <= limits::DRIVER_BODY && driver::needs_body(header),
+            Direction::Outgoing => {
+                header.body <= limits::DRIVER_BODY && driver_call::needs_body(header)
+            }
             Direction::Incoming => {
                 header.body <= limits::DRIVER_ANSWER && self.driver_tells_names(header)
             }

@@ -5,32 +5,20 @@
 //! know is left out and reported, except privileges and seccomp, without which the proxy does not
 //! start.
 
+mod error;
 mod landlock;
 mod privileges;
 mod root;
 mod seccomp;
 
+pub use error::SandboxError;
 pub use privileges::Identity;
 pub use root::Sockets;
 
-use rustix::{
-    io::Errno,
-    process::{Resource, Rlimit},
-};
+use rustix::process::{Resource, Rlimit};
 
 use crate::{address::SocketAddress, error_chain::error_chain, limits};
-
-/// A step that failed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("sandbox: {step}")]
-pub struct SandboxError {
-    step: &'static str,
-    source: Errno,
-}
-
-fn step<T>(step: &'static str, result: Result<T, Errno>) -> Result<T, SandboxError> {
-    result.map_err(|source| SandboxError { step, source })
-}
+use error::step;
 
 /// What came of it.
 #[derive(Debug)]

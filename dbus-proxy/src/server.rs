@@ -2,6 +2,8 @@
 //! connections.
 
 mod control;
+mod control_socket;
+mod error;
 mod links;
 mod listening;
 mod log_lines;
@@ -25,7 +27,9 @@ use crate::{
     rule::RuleSet,
     sys,
 };
-use control::Control;
+pub use error::ServerError;
+
+use control_socket::Control;
 use links::{Links, Watched};
 use log_lines::LogLines;
 
@@ -275,21 +279,6 @@ impl Server {
         }
         Ok(())
     }
-}
-
-/// Why the proxy ends although the agent wants it to go on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum ServerError {
-    /// epoll(7) failed.
-    #[error("epoll")]
-    Epoll(#[source] Errno),
-    /// The control socket failed.
-    #[error("control socket")]
-    Control(#[source] Errno),
-    /// The agent sent what is no command.
-    #[error("control socket: unknown command")]
-    Command,
 }
 
 /// Clients use it to tell servers apart.

@@ -9,7 +9,11 @@ use std::{
 
 use softwarecontainer_write_buffer::{Buffer, Mapping, SyncError};
 
-use super::{error::BindError, host_source::HostSource, unwritten::Unwritten};
+use super::{
+    error::BindError,
+    host_source::HostSource,
+    unwritten::{BUFFERS, Unwritten},
+};
 use crate::{
     error_chain::Chain,
     host::{
@@ -19,8 +23,6 @@ use crate::{
     },
 };
 
-/// The directory of buffers in a container's directory.
-pub(super) const BUFFERS: &str = "buffers";
 /// The write buffers of one container: one for each directory of the host that is mounted in it.
 #[derive(Debug)]
 pub struct Buffers {

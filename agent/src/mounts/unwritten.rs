@@ -9,12 +9,14 @@ use std::{
 
 use softwarecontainer_write_buffer::recover;
 
-use super::{buffers::BUFFERS, error::BindError};
+use super::error::BindError;
 use crate::{
     error_chain::Chain,
     host::mount::{self, MountError},
 };
 
+/// The directory of buffers in a container's directory.
+pub(super) const BUFFERS: &str = "buffers";
 /// Where containers' directories go whose buffers cannot be written, beside those of containers.
 const KEPT: &str = "kept";
 

@@ -9,7 +9,7 @@ use std::{
     process::{Child, Command, Stdio},
 };
 
-use super::{ClientError, Options};
+use super::{error::ClientError, options::Options};
 use crate::{address::SocketAddress, control::Bus};
 
 /// Starts the process and returns it with our end of its control socket.

@@ -10,7 +10,7 @@ use std::{
 
 use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags};
 
-use super::{Services, service};
+use super::options::{Services, service};
 use crate::control::{Bus, Command, rule_line};
 
 /// Longest time that the proxy may take to read what we write.

@@ -10,7 +10,8 @@ use std::{
 };
 
 use super::{
-    ClientError, Options,
+    error::ClientError,
+    options::Options,
     process::{SocketIdentity, spawn},
     shared::Shared,
 };

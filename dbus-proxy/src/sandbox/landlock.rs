@@ -5,7 +5,7 @@
 
 use rustix::io::Errno;
 
-use super::{SandboxError, step};
+use super::error::{SandboxError, step};
 
 /// `struct landlock_ruleset_attr`
 #[repr(C)]

@@ -6,7 +6,7 @@ use rustix::{
     thread::{CapabilitiesSecureBits, CapabilitySet, CapabilitySets},
 };
 
-use super::{SandboxError, step};
+use super::error::{SandboxError, step};
 
 /// Users that the proxy is on the buses. A bus judges a connection by the user who made it, and
 /// most session buses let only their owner in, so there may be two, between which the process can

@@ -12,7 +12,7 @@ use rustix::{
     thread::UnshareFlags,
 };
 
-use super::{SandboxError, step};
+use super::error::{SandboxError, step};
 use crate::address::SocketAddress;
 
 /// Addresses of the session and the system bus.

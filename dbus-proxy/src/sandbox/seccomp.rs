@@ -6,7 +6,10 @@ mod program;
 
 use rustix::io::Errno;
 
-use super::{Identity, SandboxError, step};
+use super::{
+    error::{SandboxError, step},
+    privileges::Identity,
+};
 use program::{Argument, Program};
 
 /// System calls that are allowed with any arguments.

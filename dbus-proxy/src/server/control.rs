@@ -1,76 +1,17 @@
-//! The server's end of the control socket.
-
-use std::os::fd::OwnedFd;
+//! What the server does for the agent.
 
 use rustix::{
     event::epoll::{self, EventData, EventFlags},
     io::Errno,
 };
 
-use super::{Server, ServerError, Watched};
+use super::{Server, ServerError, Watched, control_socket::Order};
 use crate::{
-    control::{Bus, Command, Event, Lines, parse_rule},
-    limits,
+    control::{Bus, Event},
     link::Interest,
-    outbox::Outbox,
-    rule::{Rule, RuleSet},
+    rule::RuleSet,
     sys,
 };
-
-/// The socket, and what was read of a command.
-pub(super) struct Control {
-    socket: OwnedFd,
-    lines: Lines,
-    out: Outbox,
-    waits_to_write: bool,
-    /// Listening sockets that came and wait for their command.
-    fds: Vec<OwnedFd>,
-    /// The bus whose rules come, how many more, and those that have come.
-    rules: Option<(Bus, usize, Vec<Rule>)>,
-}
-
-impl Control {
-    pub(super) fn new(socket: OwnedFd) -> Self {
-        Self {
-            socket,
-            lines: Lines::new(limits::CONTROL_LINE),
-            out: Outbox::default(),
-            waits_to_write: false,
-            fds: Vec::new(),
-            rules: None,
-        }
-    }
-
-    /// The next thing to be done.
-    fn next(&mut self) -> Result<Option<Order>, ServerError> {
-        loop {
-            if let Some((bus, 0, rules)) = &mut self.rules {
-                let order = Order::Rules(*bus, std::mem::take(rules).into_iter().collect());
-                self.rules = None;
-                return Ok(Some(order));
-            }
-            let Some(line) = self.lines.next_line().map_err(|_| ServerError::Command)? else {
-                return Ok(None);
-            };
-            if let Some((_, left, rules)) = &mut self.rules {
-                rules.push(parse_rule(line).ok_or(ServerError::Command)?);
-                *left -= 1;
-                continue;
-            }
-            match Command::parse(line).ok_or(ServerError::Command)? {
-                Command::Bus(bus, count) => self.rules = Some((bus, count, Vec::new())),
-                Command::Off(bus) => return Ok(Some(Order::Off(bus))),
-                Command::Sync(number) => return Ok(Some(Order::Sync(number))),
-            }
-        }
-    }
-}
-
-enum Order {
-    Rules(Bus, RuleSet),
-    Off(Bus),
-    Sync(u64),
-}
 
 impl Server {
     /// Reports to the agent which layers of the sandbox are missing, once it listens.
