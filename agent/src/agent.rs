@@ -304,6 +304,7 @@ impl Agent {
         let Some(Ok(shared)) = self.shared.get().cloned() else {
             return;
         };
+        shared.lxc.remove_alias();
         if let Err(error) = unblock(move || shared.network.stop()).await {
             log::error!(
                 "the containers' network is not undone completely: {}",

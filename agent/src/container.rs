@@ -10,7 +10,10 @@ pub mod error;
 mod execute;
 pub mod host_ipc;
 pub mod init_link;
+mod lxc_cgroups;
 mod lxc_config;
+mod lxc_log;
+mod lxc_start;
 mod monitor;
 pub mod options;
 pub mod processes;
@@ -23,17 +26,18 @@ mod suspend;
 use std::{os::fd::OwnedFd, sync::Arc, time::Duration};
 
 use softwarecontainer_capability::GatewaySettings;
-use softwarecontainer_lxc as lxc;
 use softwarecontainer_network::Network;
 
 pub use config::{ContainerConfig, ContainerLimits};
 pub use error::ContainerError;
 pub use execute::Execution;
+pub use lxc_cgroups::Parents as LxcCgroupParents;
+pub use lxc_start::LxcPaths;
 pub use shared::{Shared, lxc_name};
 
 use crate::{
     gateway::{Gateways, Target},
-    host::{container_path::Owner, namespace::Namespaces},
+    host::{cgroup::Freezer, container_path::Owner, lxc_calls::LxcCalls, namespace::Namespaces},
     mounts::{Mounts, buffers::Buffers},
 };
 use confinement::Baseline;
@@ -44,8 +48,8 @@ use rootfs::Rootfs;
 
 /// How long the container's init may take to answer.
 const INIT_LIMIT: Duration = Duration::from_secs(10);
-/// How long liblxc may take to freeze or thaw a container, and the kernel to end its processes.
-const LXC_LIMIT: Duration = Duration::from_secs(5);
+/// How long the kernel may take to freeze, thaw or end the processes of a container.
+const KERNEL_LIMIT: Duration = Duration::from_secs(5);
 
 /// What may be done with a container.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,10 +66,11 @@ pub enum State {
 pub struct Container {
     id: i32,
     name: String,
-    lxc: lxc::Container,
+    lxc: LxcCalls,
     init: u32,
     init_pidfd: OwnedFd,
     monitor: Monitor,
+    freezer: Freezer,
     link: InitLink,
     host_ipc: Option<HostIpc>,
     namespaces: Option<Namespaces>,

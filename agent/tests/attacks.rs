@@ -13,6 +13,8 @@ mod escapes;
 mod host_paths;
 #[path = "attacks/kernel.rs"]
 mod kernel;
+#[path = "attacks/lxc_socket.rs"]
+mod lxc_socket;
 #[path = "attacks/mounts.rs"]
 mod mounts;
 #[path = "attacks/namespaces.rs"]

@@ -44,6 +44,14 @@ pub enum Error {
         /// What liblxc says of it, if anything.
         reason: Option<String>,
     },
+    /// A call has not come back in time.
+    #[error("LXC call {call} for container {name} did not come back in time")]
+    Late {
+        /// The container's name.
+        name: String,
+        /// The call, as `lxccontainer.h` names it.
+        call: &'static str,
+    },
     /// A function that this liblxc does not have.
     #[error("this liblxc has no call {call}")]
     Unsupported {

@@ -1,17 +1,18 @@
 //! Create: a container's root tree, network and processes come to be.
 
-use std::{fs, io, path::Path, sync::Arc};
+use std::{fs, io, path::Path, sync::Arc, time::Duration};
 
 use softwarecontainer_capability::GatewaySettings;
-use softwarecontainer_lxc as lxc;
 use softwarecontainer_network::{Network, NetworkError};
 
 use super::{
     Container, ContainerError, INIT_LIMIT, Shared, State,
     confinement::Baseline,
     init_link::{InitLink, Listener},
-    lxc_config,
-    monitor::{self, Monitor, pidfd},
+    lxc_cgroups::LxcCgroups,
+    lxc_config, lxc_log,
+    lxc_start::{self, Start},
+    monitor::Monitor,
     options::ContainerOptions,
     processes::Processes,
     rootfs::Rootfs,
@@ -20,7 +21,13 @@ use super::{
 use crate::{
     error_chain::Chain,
     gateway::Gateways,
-    host::{apparmor, container_path::Owner, mount, namespace::Namespaces},
+    host::{
+        cgroup::{Cgroups, Freezer, members::pidfd},
+        container_path::Owner,
+        lxc_calls::LxcCalls,
+        mount,
+        namespace::Namespaces,
+    },
     mounts::buffers::Buffers,
 };
 
@@ -29,8 +36,8 @@ use crate::{
 const INIT_SOCKET: &str = ".init";
 /// How many files a container's `/dev` may hold: devices, and whatever apps put there.
 const DEV_FILES: u64 = 1024;
-/// How much of liblxc's log an error message quotes, in bytes.
-const LOG_EXCERPT: usize = 600;
+/// How long the processes of a container may take to end that was started in vain.
+const END_LIMIT: Duration = Duration::from_secs(5);
 
 impl Container {
     /// Makes and starts container `id`; its init runs when this returns.
@@ -49,6 +56,12 @@ impl Container {
         network.repair_or_warn();
         let items = network.lxc_items(id)?;
         network.prepare(id)?;
+        // Whatever killed a container of that ID has left.
+        let cgroups = LxcCgroups::called(&shared.cgroup_name(&name));
+        if cgroups.exist(&shared.lxc_cgroups) {
+            let ended = cgroups.end(&shared.lxc_cgroups, END_LIMIT);
+            ended.map_err(ContainerError::Several)?;
+        }
         let owner = Owner(id_base.unwrap_or(0));
         let directory = shared.config.shared_mounts_dir.join(&name);
         let size = options.size.unwrap_or(shared.config.limits.root_tree_size);
@@ -64,9 +77,12 @@ impl Container {
         };
         let made = Self::start(shared.clone(), id, name.clone(), id_base, parts);
         if made.is_err() {
-            let mut errors = monitor::remove_left(&shared.cgroup_name(&name));
+            let mut errors = Vec::new();
+            if let Err(failures) = cgroups.end(&shared.lxc_cgroups, END_LIMIT) {
+                errors.extend(failures);
+            }
             errors.extend(network.detach(id).err().map(ContainerError::from));
-            errors.extend(remove_lxc_directory(&shared.lxc_path, &name).err());
+            errors.extend(remove_lxc_directory(shared.lxc.path(), &name).err());
             errors.extend(
                 mount::remove_with_mounts(&directory)
                     .err()
@@ -94,16 +110,11 @@ impl Container {
         } = parts;
         let owner = Owner(id_base.unwrap_or(0));
         let log = rootfs.directory().join("lxc.log");
-        let failed = |error| ContainerError::Lxc {
-            error,
-            log: excerpt(&log),
-        };
         let init_failed = |source| ContainerError::Init {
             id,
             source,
-            log: excerpt(&log),
+            log: lxc_log::first_cause(&log),
         };
-        let lxc = lxc::Container::new(&name, Some(&shared.lxc_path)).map_err(failed)?;
         let (root, gateways) = (rootfs.root(), rootfs.gateways());
         let cgroup_name = shared.cgroup_name(&name);
         let system_mounts = shared.template.system_mounts()?;
@@ -123,29 +134,25 @@ impl Container {
             cgroup_name: (cgroup_name != name).then_some(cgroup_name.as_str()),
             network: network_items,
         };
-        for (key, value) in lxc_config::items(&inputs) {
-            lxc.set(key, &value).map_err(failed)?;
-        }
-        if apparmor::lacks_lxc_profile() && lxc.set("lxc.apparmor.profile", "unconfined").is_err() {
-            log::debug!("this liblxc was built without AppArmor");
-        }
-        let mut baseline = Baseline::new(&shared.app_limits);
-        if let Some(extra) = &shared.config.extra_lxc_config {
-            baseline.load_over(&lxc, extra).map_err(failed)?;
-        }
-        lxc.save_config().map_err(failed)?;
+        let start = Start {
+            name: name.clone(),
+            items: lxc_config::items(&inputs),
+            baseline: Baseline::new(&shared.app_limits),
+            extra: shared.config.extra_lxc_config.clone(),
+            log: log.clone(),
+        };
         let listener = Listener::bind(&gateways.join(INIT_SOCKET), owner.0).map_err(init_failed)?;
-        let away = shared.own_cgroups.enter_monitors();
-        let started = lxc.start();
-        drop(away);
-        started.map_err(failed)?;
-        let running = Running(Some(lxc));
-        let init = running
-            .init_pid()
-            .ok_or_else(|| init_failed(io::ErrorKind::NotFound.into()))?;
+        let inside = shared.own_cgroups.enter_monitors();
+        let started = lxc_start::start(&start, &shared.lxc);
+        drop(inside);
+        let (baseline, lxc_path) = started.map_err(|error| ContainerError::Start {
+            error,
+            log: lxc_log::first_cause(&log),
+        })?;
+        let (connection, init) = listener.accept(INIT_LIMIT).map_err(init_failed)?;
         let init_pidfd = pidfd(init).map_err(init_failed)?;
         let monitor = Monitor::of_init(init).map_err(init_failed)?;
-        let connection = listener.accept(init, INIT_LIMIT).map_err(init_failed)?;
+        let freezer = Freezer::of(&Cgroups::of_process(init)?)?;
         let namespaces = Namespaces::of_process(init, id_base.is_some())?;
         // liblxc limits its size only; what is in it outlives every process that the kernel could
         // kill for memory.
@@ -158,14 +165,14 @@ impl Container {
         network.attach(id, namespaces.network())?;
         let processes = Arc::new(Processes::new(id, shared.ended.clone()));
         let link = InitLink::new(connection, processes, &shared.executor).map_err(init_failed)?;
-        let lxc = running.keep().ok_or(ContainerError::Gone { id })?;
         Ok(Self {
             id,
+            lxc: LxcCalls::new(&name, lxc_path),
             name,
-            lxc,
             init,
             init_pidfd,
             monitor,
+            freezer,
             link,
             host_ipc: None,
             namespaces: Some(namespaces),
@@ -191,27 +198,6 @@ struct Parts {
     network_items: Vec<(&'static str, String)>,
 }
 
-/// A started container that is stopped again unless everything else works out.
-struct Running(Option<lxc::Container>);
-
-impl Running {
-    fn init_pid(&self) -> Option<u32> {
-        self.0.as_ref()?.init_pid()
-    }
-
-    fn keep(mut self) -> Option<lxc::Container> {
-        self.0.take()
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        if let Some(Err(error)) = self.0.as_ref().map(lxc::Container::stop) {
-            log::error!("after a failed create: {}", Chain(&error));
-        }
-    }
-}
-
 /// Removes LXC's directory of a container: its configuration.
 ///
 /// # Errors
@@ -224,13 +210,4 @@ pub(super) fn remove_lxc_directory(lxc_path: &Path, name: &str) -> Result<(), Co
         }
         _ => Ok(()),
     }
-}
-
-/// The end of LXC's log, on one line.
-fn excerpt(log: &Path) -> String {
-    let text = fs::read(log).unwrap_or_default();
-    let tail = text
-        .get(text.len().saturating_sub(LOG_EXCERPT)..)
-        .unwrap_or_default();
-    String::from_utf8_lossy(tail).trim().replace('\n', " | ")
 }

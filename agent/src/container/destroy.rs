@@ -1,10 +1,10 @@
 //! Destroy: every process of a container ends, and what it used is removed.
 
 use rustix::process::{Signal, pidfd_send_signal};
-use softwarecontainer_lxc as lxc;
 
-use super::{Container, ContainerError, LXC_LIMIT, State, create::remove_lxc_directory};
+use super::{Container, ContainerError, KERNEL_LIMIT, State, create::remove_lxc_directory};
 use crate::{
+    error_chain::Chain,
     gateway::Gateways,
     host::{mount, wait},
 };
@@ -17,10 +17,9 @@ impl Container {
     /// [`ContainerError`]; the container is invalid then, and this may be called again.
     pub fn destroy(&mut self) -> Result<(), ContainerError> {
         let mut errors = Vec::new();
-        if self.state == State::Suspended
-            && let Err(error) = self.within_limit("thaw", lxc::Container::unfreeze)
-        {
-            errors.push(error);
+        // Somebody else may have frozen it. A failure shows by processes that do not end.
+        if let Err(error) = self.in_time("thaw", self.freezer.thaw(KERNEL_LIMIT)) {
+            log::warn!("{}", Chain(&error));
         }
         self.state = State::Invalid;
         // Hooks are only in an integrator's own lines, and those must run.
@@ -42,7 +41,7 @@ impl Container {
             errors.push(error.into());
         }
         if all_ended && without_monitor {
-            self.monitor.kill();
+            self.monitor.kill(&self.init_pidfd);
         } else {
             self.monitor.resume();
         }
@@ -50,7 +49,9 @@ impl Container {
         self.namespaces = None;
         // So would sockets of gateways; and their helper processes end with them.
         self.gateways = Gateways::default();
-        if all_ended && let Err((path, source)) = self.monitor.finish(LXC_LIMIT) {
+        if all_ended
+            && let Err((path, source)) = self.monitor.finish(&self.init_pidfd, KERNEL_LIMIT)
+        {
             errors.push(ContainerError::Remove { path, source });
         }
         let written = match &self.buffers {
@@ -66,7 +67,7 @@ impl Container {
                 }
             }
         }
-        if let Err(error) = remove_lxc_directory(&self.shared.lxc_path, &self.name) {
+        if let Err(error) = remove_lxc_directory(self.shared.lxc.path(), &self.name) {
             errors.push(error);
         }
         match errors.pop() {
@@ -93,6 +94,6 @@ impl Container {
         // The kernel ends every process of a PID namespace together with its init. An error means
         // that it has ended meanwhile.
         let _ = pidfd_send_signal(&self.init_pidfd, Signal::KILL);
-        wait::ended(&self.init_pidfd, LXC_LIMIT) && self.link.wait_gone(LXC_LIMIT)
+        wait::ended(&self.init_pidfd, KERNEL_LIMIT) && self.link.wait_gone(KERNEL_LIMIT)
     }
 }

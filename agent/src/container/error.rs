@@ -3,11 +3,10 @@
 use std::{fmt, io, path::PathBuf};
 
 use softwarecontainer_capability::error::ConfigError;
-use softwarecontainer_lxc as lxc;
 use softwarecontainer_network::NetworkError;
 use thiserror::Error;
 
-use super::{State, init_link::SpawnError, processes::StartFailure};
+use super::{State, init_link::SpawnError, lxc_start::StartError, processes::StartFailure};
 use crate::{
     command_line::SplitError,
     error_chain::Chain,
@@ -39,11 +38,20 @@ pub enum ContainerError {
         /// The container's ID.
         id: i32,
     },
-    /// liblxc failed.
-    #[error("{error}{}", logged(log))]
-    Lxc {
-        /// The call's error.
-        error: lxc::Error,
+    /// Somebody else has frozen its processes.
+    #[error(
+        "container {id} is frozen, though not by Suspend: no process can start (lxc-unfreeze(1) or \
+         freezer.state thaws it)"
+    )]
+    Frozen {
+        /// The container's ID.
+        id: i32,
+    },
+    /// liblxc did not start it.
+    #[error("{}{}", Chain(error), logged(log))]
+    Start {
+        /// Why.
+        error: StartError,
         /// What liblxc logged.
         log: String,
     },

@@ -48,6 +48,9 @@ impl Container {
         execution: &Execution,
     ) -> Result<(Arc<Processes>, Number, u32), ContainerError> {
         self.require_ready("execute")?;
+        if self.freezer.is_frozen() {
+            return Err(ContainerError::Frozen { id: self.id });
+        }
         let limits = &self.shared.config.limits;
         within(
             "command line",
@@ -131,7 +134,7 @@ impl Container {
             _ => {
                 let processes = Processes::new(self.id, self.shared.ended.clone());
                 HostIpc::start(
-                    &self.shared.lxc_path,
+                    self.lxc.path(),
                     &self.name,
                     Arc::new(processes),
                     &self.shared.executor,

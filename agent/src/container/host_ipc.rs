@@ -22,6 +22,7 @@ use std::{
     path::Path,
     process::Command,
     sync::Arc,
+    time::Duration,
 };
 
 use nix::sys::socket::{
@@ -32,11 +33,13 @@ use smol::Executor;
 use softwarecontainer_lxc as lxc;
 
 use super::{init_link::InitLink, processes::Processes};
-use crate::host::mount::DetachedMount;
+use crate::host::{cgroup::members::pidfd, mount::DetachedMount, wait};
 
 /// The agent's first argument when it is to start a second init: not an option, and followed by
 /// LXC's path and the container's name.
 pub const HELPER: &str = "start-init-in-host-ipc";
+/// How long liblxc may take.
+const HELPER_LIMIT: Duration = Duration::from_secs(10);
 /// All namespaces of a container but that of IPC.
 const NAMESPACES: i32 = libc::CLONE_NEWCGROUP
     | libc::CLONE_NEWNET
@@ -68,7 +71,7 @@ impl HostIpc {
         // Attached nowhere: it goes with the last process that executes the program.
         let own = DetachedMount::of(Path::new("/proc/self/exe")).map_err(io::Error::other)?;
         own.make_read_only().map_err(io::Error::other)?;
-        let helper = Command::new(format!("/proc/self/fd/{}", own.as_fd().as_raw_fd()))
+        let mut helper = Command::new(format!("/proc/self/fd/{}", own.as_fd().as_raw_fd()))
             .arg(HELPER)
             .arg(lxc_path)
             .arg(name)
@@ -78,8 +81,11 @@ impl HostIpc {
             .stdin(theirs.try_clone()?)
             .stdout(theirs.try_clone()?)
             .stderr(theirs)
-            .status()?;
-        if helper.success() {
+            .spawn()?;
+        if !wait::ended(&pidfd(helper.id())?, HELPER_LIMIT) {
+            helper.kill()?;
+        }
+        if helper.wait()?.success() {
             Ok(Self { link })
         } else {
             Err(io::Error::other("liblxc could not start a second init"))

@@ -59,29 +59,35 @@ impl Listener {
         })
     }
 
-    /// Accepts the connection of process `init`, within `limit`, and closes the socket for
-    /// everybody else.
+    /// Accepts the connection of the container's init, within `limit`, and closes the socket for
+    /// everybody else. Nobody else can reach it, except root; the init's process ID is what the
+    /// kernel says.
     ///
     /// # Errors
     /// The system's; `TimedOut` when it does not come in time, `PermissionDenied` when another
     /// process comes.
-    pub fn accept(self, init: u32, limit: Duration) -> io::Result<OwnedFd> {
+    pub fn accept(self, limit: Duration) -> io::Result<(OwnedFd, u32)> {
         wait::ready_in_time(self.socket.as_fd(), PollFlags::POLLIN, limit)?;
         let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
         let raw = accept4(self.socket.as_raw_fd(), flags)?;
         let connection = crate::host::sys::own(raw);
-        let peer = getsockopt(&connection, PeerCredentials)?;
-        if u32::try_from(peer.pid()) != Ok(init) {
-            return Err(io::Error::new(
+        let peer = getsockopt(&connection, PeerCredentials)?.pid();
+        match u32::try_from(peer) {
+            Ok(init) if is_first_of_namespace(init) => Ok((connection, init)),
+            _ => Err(io::Error::new(
                 io::ErrorKind::PermissionDenied,
-                format!(
-                    "process {} connected instead of the container's init {init}",
-                    peer.pid()
-                ),
-            ));
+                format!("process {peer}, which is not the container's init, connected"),
+            )),
         }
-        Ok(connection)
     }
+}
+
+/// Whether a process is the first one of a PID namespace in ours (proc_pid_status(5), `NSpid`).
+fn is_first_of_namespace(pid: u32) -> bool {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let ids = status.lines().find_map(|line| line.strip_prefix("NSpid:"));
+    let ids: Vec<_> = ids.into_iter().flat_map(str::split_whitespace).collect();
+    ids.len() > 1 && ids.last() == Some(&"1")
 }
 
 impl Drop for Listener {

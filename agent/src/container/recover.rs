@@ -2,20 +2,19 @@
 
 use std::{fs, io, path::Path, time::Duration};
 
-use softwarecontainer_lxc as lxc;
-
 use super::{
     ContainerError,
     create::remove_lxc_directory,
-    monitor::{self, Monitor},
+    lxc_cgroups::{LxcCgroups, Parents},
+    lxc_start::LxcPaths,
 };
 use crate::{
     host::mount::{self, MountError},
     mounts::unwritten::{self, Unwritten},
 };
 
-/// How long LXC's monitor of an old container may take to end.
-const MONITOR_LIMIT: Duration = Duration::from_secs(5);
+/// How long the processes of an old container may take to end.
+const END_LIMIT: Duration = Duration::from_secs(5);
 
 /// Whether `name` is one that an agent gives to its containers.
 fn is_ours(name: &str) -> bool {
@@ -33,15 +32,18 @@ fn is_ours(name: &str) -> bool {
 /// Every failure, one by one; the rest is removed all the same.
 pub fn remove_all(
     lxc_path: &Path,
+    parents: &Parents,
     shared_mounts_dir: &Path,
     unwritten: &Unwritten,
 ) -> Vec<ContainerError> {
     let mut errors = Vec::new();
     let mut running = Vec::new();
+    LxcPaths::remove_aliases(shared_mounts_dir);
     for name in names_in(lxc_path) {
         log::info!("removing container {name}, left by an earlier agent");
-        if let Err(error) = stop(lxc_path, &name) {
-            errors.push(error);
+        let cgroups = LxcCgroups::of_saved(&lxc_path.join(&name), &name);
+        if let Err(failures) = cgroups.end(parents, END_LIMIT) {
+            errors.extend(failures);
             running.push(name);
             continue;
         }
@@ -106,31 +108,6 @@ fn names_in(directory: &Path) -> Vec<String> {
         .filter_map(|entry| entry.file_name().into_string().ok())
         .filter(|name| is_ours(name))
         .collect()
-}
-
-fn stop(lxc_path: &Path, name: &str) -> Result<(), ContainerError> {
-    let failed = |error| ContainerError::Lxc {
-        error,
-        log: String::new(),
-    };
-    monitor::wake(lxc_path, name);
-    let container = lxc::Container::new(name, Some(lxc_path)).map_err(failed)?;
-    if !container.is_running() {
-        return Ok(());
-    }
-    // Processes that are frozen cannot be ended on every hierarchy. One that is not frozen makes
-    // this fail, which does not matter.
-    if container.state().as_deref() == Some("FROZEN") {
-        let _ = container.unfreeze();
-    }
-    let monitor = container
-        .init_pid()
-        .and_then(|init| Monitor::of_init(init).ok());
-    container.stop().map_err(failed)?;
-    match monitor.map(|monitor| monitor.finish(MONITOR_LIMIT)) {
-        Some(Err((path, source))) => Err(ContainerError::Remove { path, source }),
-        _ => Ok(()),
-    }
 }
 
 #[cfg(test)]

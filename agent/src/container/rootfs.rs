@@ -7,7 +7,7 @@ pub use template::{SystemMount, Template};
 
 use std::{
     fs::{self, OpenOptions, Permissions},
-    io::{self, Read as _, Write as _},
+    io::{self, Write as _},
     os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _, lchown},
     path::{Path, PathBuf},
 };
@@ -19,6 +19,7 @@ use crate::{
     host::{
         container_path::Owner,
         mount::{MountError, mount_new, remove_with_mounts},
+        random,
     },
 };
 
@@ -186,8 +187,7 @@ fn own_files() -> io::Result<Vec<(&'static str, Vec<u8>)>> {
 
 /// A fresh machine-id(5): a random UUID of version 4.
 fn machine_id() -> io::Result<Vec<u8>> {
-    let mut bytes = [0_u8; 16];
-    fs::File::open("/dev/urandom")?.read_exact(&mut bytes)?;
+    let mut bytes: [u8; 16] = random::bytes()?;
     bytes[6] = (bytes[6] & 0x0f) | 0x40;
     bytes[8] = (bytes[8] & 0x3f) | 0x80;
     let mut text: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();

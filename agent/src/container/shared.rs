@@ -5,7 +5,10 @@ use std::{path::PathBuf, sync::Arc};
 use smol::Executor;
 use softwarecontainer_network::LateNetwork;
 
-use super::{ContainerConfig, ContainerError, processes::Ended, rootfs::Template};
+use super::{
+    ContainerConfig, ContainerError, lxc_cgroups::Parents as LxcCgroupParents, lxc_start::LxcPaths,
+    processes::Ended, rootfs::Template,
+};
 use crate::{
     gateway::watch::SocketWatch,
     host::{
@@ -30,7 +33,9 @@ pub struct Shared {
     /// Tells when a server on the host has made its socket anew.
     pub sockets: Arc<SocketWatch>,
     /// Where LXC keeps its containers.
-    pub lxc_path: PathBuf,
+    pub lxc: LxcPaths,
+    /// Where liblxc makes containers' cgroups.
+    pub lxc_cgroups: LxcCgroupParents,
     /// The cgroups that the agent belongs to.
     pub own_cgroups: Arc<OwnCgroups>,
     /// Whether the host has the unified cgroup hierarchy only.

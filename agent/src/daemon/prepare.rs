@@ -12,7 +12,7 @@ use softwarecontainer_network::LateNetwork;
 use crate::{
     agent::PrepareError,
     config::Config,
-    container::{Shared, processes::Ended, recover, rootfs::Template},
+    container::{LxcCgroupParents, LxcPaths, Shared, processes::Ended, recover, rootfs::Template},
     error_chain::Chain,
     gateway::watch::SocketWatch,
     host::{
@@ -43,7 +43,9 @@ pub(super) fn prepare(
     ended: smol::channel::Sender<Ended>,
 ) -> Result<Shared, PrepareError> {
     let unwritten = Arc::new(Unwritten::default());
-    for error in recover::remove_all(&lxc_path, &config.container.shared_mounts_dir, &unwritten) {
+    let lxc_cgroups = LxcCgroupParents::find()?;
+    let shared_mounts_dir = &config.container.shared_mounts_dir;
+    for error in recover::remove_all(&lxc_path, &lxc_cgroups, shared_mounts_dir, &unwritten) {
         log::error!("removing what an earlier agent left: {}", Chain(&error));
     }
     let writable = WritableDirectories::default();
@@ -72,7 +74,8 @@ pub(super) fn prepare(
         template,
         network,
         own_cgroups: OwnCgroups::remember()?,
-        lxc_path,
+        lxc: LxcPaths::new(lxc_path, config.container.shared_mounts_dir.clone()),
+        lxc_cgroups,
         unified_cgroups: Path::new("/sys/fs/cgroup/cgroup.controllers").exists(),
         no_user_namespaces,
         kernel_lacks,

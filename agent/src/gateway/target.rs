@@ -2,12 +2,14 @@
 
 use std::{path::PathBuf, sync::Arc};
 
-use softwarecontainer_lxc as lxc;
 use softwarecontainer_network::Network;
 
 use super::{config::GatewaysConfig, watch::SocketWatch};
 use crate::{
-    host::{cgroup::OwnCgroups, container_path::Owner, namespace::Namespaces, seccomp::Filters},
+    host::{
+        cgroup::OwnCgroups, container_path::Owner, lxc_calls::LxcCalls, namespace::Namespaces,
+        seccomp::Filters,
+    },
     mounts::Mounts,
 };
 
@@ -31,7 +33,7 @@ pub struct Target<'a> {
     /// The host IDs of its root.
     pub owner: Owner,
     /// Its LXC handle.
-    pub lxc: &'a lxc::Container,
+    pub lxc: &'a LxcCalls,
     /// The network of all containers.
     pub network: &'a Network,
     /// Tells when a server on the host has made its socket anew.

@@ -1,7 +1,9 @@
 //! Finds the cgroup of a process, in the v1, hybrid and unified layouts, and reads and writes its
 //! files.
 
+mod freezer;
 mod layout;
+pub mod members;
 mod own;
 
 use std::{
@@ -12,6 +14,7 @@ use std::{
 
 use thiserror::Error;
 
+pub use freezer::Freezer;
 pub use layout::Version;
 use layout::{Membership, Mounts};
 pub use own::{InMonitors, OwnCgroups};

@@ -8,6 +8,9 @@ use std::{
 
 use rustix::mount::MountPropagationFlags;
 
+/// The descriptor after standard input, output and error.
+const FIRST_AFTER_STREAMS: RawFd = 3;
+
 /// Changes the properties of the mount that `tree` stands for: mount_setattr(2) on the mount
 /// itself.
 ///
@@ -97,6 +100,35 @@ pub fn filters_devices(cgroup: &Path) -> Option<bool> {
         Some(libc::ENOSYS | libc::EINVAL) => Some(false),
         _ => None,
     }
+}
+
+/// Closes every descriptor but the standard streams (close_range(2)).
+///
+/// The calling thread must have descriptors of its own (unshare(2), `CLONE_FILES`).
+///
+/// # Errors
+/// The system's.
+pub(crate) fn close_all_but_streams() -> io::Result<()> {
+    // SAFETY: takes plain integers; nothing owns the thread's copies of descriptors.
+    let result = unsafe { libc::syscall(libc::SYS_close_range, FIRST_AFTER_STREAMS, u32::MAX, 0) };
+    if result == 0 {
+        return Ok(());
+    }
+    let error = io::Error::last_os_error();
+    if error.raw_os_error() != Some(libc::ENOSYS) {
+        return Err(error);
+    }
+    // Linux before 5.9.
+    let names: Vec<_> = std::fs::read_dir("/proc/thread-self/fd")?
+        .flatten()
+        .map(|entry| entry.file_name())
+        .collect();
+    let numbers = names.iter().filter_map(|name| name.to_str()?.parse().ok());
+    for number in numbers.filter(|number| *number >= FIRST_AFTER_STREAMS) {
+        // SAFETY: takes a plain integer; as above.
+        unsafe { libc::close(number) };
+    }
+    Ok(())
 }
 
 /// Takes ownership of a descriptor that a wrapper returned as a bare number.

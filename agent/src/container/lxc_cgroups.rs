@@ -1,0 +1,163 @@
+//! The cgroups that liblxc makes for a container: one for its monitor, one for its processes.
+//!
+//! They are found by their names beside the cgroup of the system's first process, where only root
+//! can make any. What runs in a container that an earlier agent left is known by them: liblxc would
+//! ask a socket whose name anybody on the host can take.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use super::ContainerError;
+use crate::host::cgroup::{CgroupError, Cgroups, members};
+
+/// The system's first process, beside whose cgroups liblxc makes its own.
+const SYSTEM_INIT: u32 = 1;
+/// How the names of the two begin (lxc.container.conf(5), `lxc.cgroup.dir`).
+pub(super) const BEGINNINGS: [&str; 2] = ["lxc.payload.", "lxc.monitor."];
+/// The keys of LXC's configuration that give them other names.
+const KEYS: [&str; 2] = ["lxc.cgroup.dir.container", "lxc.cgroup.dir.monitor"];
+
+/// The names of a container's cgroups: first that of its processes, then that of its monitor.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct LxcCgroups([String; 2]);
+
+impl LxcCgroups {
+    /// Those called `name` after LXC's own beginning.
+    pub(super) fn called(name: &str) -> Self {
+        Self(BEGINNINGS.map(|beginning| format!("{beginning}{name}")))
+    }
+
+    /// Those of the container `name` whose LXC configuration is in `directory`, as an agent saved
+    /// it.
+    pub(super) fn of_saved(directory: &Path, name: &str) -> Self {
+        let config = fs::read_to_string(directory.join("config")).unwrap_or_default();
+        let mut names = Self::called(name);
+        for line in config.lines() {
+            let Some((key, value)) = line.split_once('=') else {
+                continue;
+            };
+            if let Some(index) = KEYS.iter().position(|it| *it == key.trim()) {
+                names.0[index] = value.trim().to_owned();
+            }
+        }
+        names
+    }
+
+    /// Whether one of them is there.
+    pub(super) fn exist(&self, parents: &Parents) -> bool {
+        let paths = parents
+            .0
+            .iter()
+            .flat_map(|it| self.0.iter().map(|name| it.join(name)));
+        paths.into_iter().any(|path| path.exists())
+    }
+
+    /// Ends every process in them, the container's own first, and removes them.
+    ///
+    /// # Errors
+    /// What still runs or could not be removed; the others are removed all the same.
+    pub(super) fn end(
+        &self,
+        parents: &Parents,
+        limit: Duration,
+    ) -> Result<(), Vec<ContainerError>> {
+        let mut errors = Vec::new();
+        for name in &self.0 {
+            let directories = directories(parents, name);
+            if !members::end_all(&directories, limit) {
+                log::warn!("processes in cgroups {name} do not end");
+            }
+            for path in directories {
+                if let Err(source) = members::remove(&path) {
+                    errors.push(ContainerError::Remove { path, source });
+                }
+            }
+        }
+        if errors.is_empty() {
+            Ok(())
+        } else {
+            Err(errors)
+        }
+    }
+}
+
+/// The cgroups that liblxc makes when it is to make `name`, in all hierarchies.
+fn directories(parents: &Parents, name: &str) -> Vec<PathBuf> {
+    let paths = parents.0.iter().map(|parent| parent.join(name));
+    paths
+        .flat_map(|path| {
+            let siblings = path.parent().map(members::children).unwrap_or_default();
+            siblings.into_iter().filter(move |it| is_called(it, &path))
+        })
+        .collect()
+}
+
+/// The directories in which liblxc makes cgroups, one in each hierarchy.
+#[derive(Debug, Clone)]
+pub struct Parents(Vec<PathBuf>);
+
+impl Parents {
+    /// Those of this host.
+    ///
+    /// # Errors
+    /// [`CgroupError::Read`].
+    pub fn find() -> Result<Self, CgroupError> {
+        let of_init = Cgroups::of_process(SYSTEM_INIT)?.directories();
+        // liblxc's cgroups are beside that of systemd itself, not in it.
+        let parents = of_init.into_iter().map(|path| match path.file_name() {
+            Some(last) if last == "init.scope" => path.parent().unwrap_or(&path).to_owned(),
+            _ => path,
+        });
+        Ok(Self(parents.collect()))
+    }
+}
+
+/// Whether liblxc makes `path` when it is to make `wanted`: it adds a number to a name that is
+/// taken.
+fn is_called(path: &Path, wanted: &Path) -> bool {
+    let rest = path
+        .to_str()
+        .zip(wanted.to_str())
+        .and_then(|(path, wanted)| path.strip_prefix(wanted));
+    rest.is_some_and(|rest| match rest.strip_prefix('-') {
+        Some(number) => !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit()),
+        None => rest.is_empty(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cgroups_of_a_container_are_told_from_those_of_others() {
+        let wanted = Path::new("/sys/fs/cgroup/lxc.payload.SC-1");
+        for own in ["lxc.payload.SC-1", "lxc.payload.SC-1-3"] {
+            assert!(is_called(&wanted.with_file_name(own), wanted), "{own}");
+        }
+        for other in [
+            "lxc.payload.SC-10",
+            "lxc.payload.SC-1.77",
+            "lxc.payload.SC-1-",
+            "lxc.payload.SC-1-x",
+            "lxc.pivot",
+            "SC-1",
+        ] {
+            assert!(!is_called(&wanted.with_file_name(other), wanted), "{other}");
+        }
+    }
+
+    #[test]
+    fn names_are_those_of_the_saved_configuration() {
+        let directory = tempfile::tempdir().unwrap();
+        let read = || LxcCgroups::of_saved(directory.path(), "SC-1");
+        assert_eq!(read(), LxcCgroups::called("SC-1"));
+        let config = "lxc.uts.name = x\nlxc.cgroup.dir.monitor = lxc.monitor.SC-1.9\n\
+                      lxc.cgroup.dir.container = lxc.payload.SC-1.9\n";
+        fs::write(directory.path().join("config"), config).unwrap();
+        assert_eq!(read(), LxcCgroups::called("SC-1.9"));
+    }
+}
