@@ -9,6 +9,7 @@ pub mod lxc_calls;
 pub mod mount;
 pub mod mountinfo;
 pub mod namespace;
+pub mod open_to_all;
 pub mod output_file;
 pub mod own_directory;
 pub mod process_limits;

@@ -1,9 +1,11 @@
 //! The root tree of a container: a template shared by all, and a writable layer for each.
 
 mod programs;
+mod system_mount;
 mod template;
 
-pub use template::{SystemMount, Template};
+pub use system_mount::SystemMount;
+pub use template::Template;
 
 use std::{
     fs::{self, OpenOptions, Permissions},

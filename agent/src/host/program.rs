@@ -1,13 +1,8 @@
 //! Whether the host has a program that a container may lack.
 
-use std::{
-    fs,
-    os::unix::fs::PermissionsExt as _,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
-/// The permission of everybody to execute a file, or to go through a directory.
-const EXECUTABLE_BY_ALL: u32 = 0o001;
+use super::open_to_all::{Right, is_open_to_all};
 
 /// The host's file of a program, which is an absolute path, or a name to be looked up in the
 /// directories of `path`.
@@ -18,25 +13,22 @@ pub fn find(program: &str, path: &str) -> Option<PathBuf> {
     if program.contains('/') {
         return Some(PathBuf::from(program)).filter(|program| is_program(program));
     }
-    let candidates = path
-        .split(':')
-        .map(|directory| Path::new(directory).join(program));
-    candidates
-        .into_iter()
+    path.split(':')
+        .map(|directory| Path::new(directory).join(program))
         .find(|candidate| is_program(candidate))
 }
 
 fn is_program(path: &Path) -> bool {
-    let open_to_all = |path: &Path| {
-        fs::metadata(path).is_ok_and(|it| it.permissions().mode() & EXECUTABLE_BY_ALL != 0)
-    };
-    path.is_absolute() && path.is_file() && path.ancestors().all(open_to_all)
+    path.is_absolute() && path.is_file() && is_open_to_all(path, Right::Execute)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::fs::Permissions;
+    use std::{
+        fs::{self, Permissions},
+        os::unix::fs::PermissionsExt as _,
+    };
 
     #[test]
     fn programs_are_found_by_path_and_by_name_and_nothing_else_is() {

@@ -19,7 +19,7 @@ use std::{
 
 use softwarecontainer_init::INIT_PATH;
 
-use super::template::SystemMount;
+use super::system_mount::SystemMount;
 
 /// Where containers see what is the host's and has no place of its own in them; the directory that
 /// systemd's Container Interface gives to container managers.
@@ -122,9 +122,7 @@ impl<'a> Programs<'a> {
 
     /// Whether containers see a path of the host.
     fn is_seen(&self, host: &Path) -> bool {
-        self.system
-            .iter()
-            .any(|mount| mount.host == mount.inside && host.starts_with(&mount.host))
+        self.system.iter().any(|mount| mount.shows(host))
     }
 }
 

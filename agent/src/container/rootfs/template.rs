@@ -7,29 +7,11 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::programs::Programs;
+use super::{programs::Programs, system_mount::SystemMount};
 use crate::host::{mount::MountError, mountinfo::points_under};
 
 /// Host directories that every container sees read-only, besides the install prefix.
 const SYSTEM_DIRECTORIES: [&str; 3] = ["usr", "lib", "lib64"];
-
-/// A host directory that every container sees read-only.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SystemMount {
-    /// Its path on the host.
-    pub host: PathBuf,
-    /// Its path in containers, absolute.
-    pub inside: PathBuf,
-}
-
-impl SystemMount {
-    fn at_its_own_place(directory: PathBuf) -> Self {
-        Self {
-            inside: directory.clone(),
-            host: directory,
-        }
-    }
-}
 
 /// The part of the root tree that all containers share: busybox, the init, and mount points for the
 /// host's system directories.
