@@ -10,9 +10,13 @@ use std::{
     collections::BTreeMap,
     path::PathBuf,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
-use smol::lock::{Mutex as AsyncMutex, OnceCell};
+use smol::{
+    Timer,
+    lock::{Mutex as AsyncMutex, OnceCell},
+};
 use softwarecontainer_capability::Store;
 
 pub use config::AgentConfig;
@@ -31,6 +35,9 @@ use crate::{
 
 /// Who calls, as the bus knows them; `None` when it does not tell.
 pub type Caller<'a> = Option<&'a Credentials>;
+
+/// How long changes of the host's files are waited for after a first one.
+const CHANGES_PAUSE: Duration = Duration::from_millis(200);
 
 /// A container, used by one call at a time; `None` once it is destroyed.
 type Locked = Arc<AsyncMutex<Option<Container>>>;
@@ -328,6 +335,19 @@ impl Agent {
                 // One that was destroyed in the meantime needs no sockets.
                 let _ = refreshed.await;
             }
+        }
+    }
+
+    /// Follows changes of the host's files that containers see, as long as the agent runs.
+    pub async fn follow_host_files(&self) {
+        let Ok(shared) = self.shared.wait().await else {
+            return;
+        };
+        while let Ok(()) = shared.host_files.changed().await {
+            // Changes rarely come alone: a package has many files.
+            Timer::after(CHANGES_PAUSE).await;
+            let shared = shared.clone();
+            unblock(move || shared.host_files.update()).await;
         }
     }
 

@@ -181,6 +181,7 @@ impl Config {
             &["/proc", "/sys"],
             &mut container.masked_paths,
         )?;
+        reader.paths_below("host-files", &["/etc"], &mut container.host_files)?;
         reader.number(
             "max-manifest-size",
             &mut config.manifest_size,

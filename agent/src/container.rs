@@ -8,6 +8,7 @@ mod create;
 mod destroy;
 pub mod error;
 mod execute;
+pub mod host_files;
 pub mod host_ipc;
 pub mod init_link;
 mod lxc_cgroups;

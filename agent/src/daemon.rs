@@ -13,6 +13,7 @@ use std::{
 use nix::sys::{
     signal::{SigSet, Signal},
     signalfd::{SfdFlags, SignalFd},
+    stat::{Mode, umask},
 };
 use sd_notify::NotifyState;
 use smol::{Async, Executor};
@@ -72,6 +73,8 @@ impl From<zbus::Error> for DaemonError {
 /// # Errors
 /// [`DaemonError`]; containers are destroyed then, too.
 pub fn run(config: Config) -> Result<(), DaemonError> {
+    // Containers inherit it, and their users must get at what is made for them.
+    umask(Mode::S_IWGRP | Mode::S_IWOTH);
     // Blocked before any thread starts, so that the signals reach no other.
     let signals = stop_signals().map_err(DaemonError::System)?;
     let store = Store::load_within(
@@ -117,11 +120,15 @@ async fn serve(
         let agent = agent.clone();
         async move { agent.follow_sockets().await }
     });
+    let files = executor.spawn({
+        let agent = agent.clone();
+        async move { agent.follow_host_files().await }
+    });
     let result = smol::future::or(stop_requested(signals), bus_lost(&connection)).await;
     watchdog::notify(NotifyState::Stopping);
     agent.destroy_all().await;
     agent.leave_host().await;
-    drop((telling, feeding, sockets, own));
+    drop((telling, feeding, sockets, files, own));
     result
 }
 

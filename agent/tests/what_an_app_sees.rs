@@ -3,5 +3,9 @@
 
 mod support;
 
+#[path = "what_an_app_sees/directories.rs"]
+mod directories;
+#[path = "what_an_app_sees/files.rs"]
+mod files;
 #[path = "what_an_app_sees/programs.rs"]
 mod programs;

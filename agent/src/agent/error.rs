@@ -6,7 +6,7 @@ use softwarecontainer_capability::UnknownCapability;
 use thiserror::Error;
 
 use crate::{
-    container::{ContainerError, options::OptionsError},
+    container::{ContainerError, host_files::HostFilesError, options::OptionsError},
     error_chain::Chain,
     host::{cgroup::CgroupError, mount::MountError, seccomp::FilterError},
 };
@@ -78,6 +78,9 @@ pub enum PrepareError {
     /// The shared part of their root trees.
     #[error(transparent)]
     Template(#[from] MountError),
+    /// Files of the host that containers see.
+    #[error(transparent)]
+    HostFiles(#[from] HostFilesError),
     /// The seccomp profile.
     #[error(transparent)]
     Filter(#[from] FilterError),

@@ -2,6 +2,7 @@
 
 use std::{path::PathBuf, time::Duration};
 
+use super::host_files;
 use crate::{gateway::GatewaysConfig, host::user_namespace::UserNamespace};
 
 /// What tells of the host or changes it. (`/proc/sys` and `/proc/sysrq-trigger` are read-only.)
@@ -38,6 +39,8 @@ pub struct ContainerConfig {
     pub user_namespace: UserNamespace,
     /// Files and directories that are empty in containers; absolute paths of the container.
     pub masked_paths: Vec<PathBuf>,
+    /// Files and directories in the host's `/etc` that containers see; absolute paths.
+    pub host_files: Vec<PathBuf>,
     /// How much of everything a container may have.
     pub limits: ContainerLimits,
     /// What gateways are told.
@@ -70,6 +73,7 @@ impl Default for ContainerConfig {
             lxc_path: None,
             user_namespace: UserNamespace::Auto,
             masked_paths: MASKED_PATHS.iter().map(PathBuf::from).collect(),
+            host_files: host_files::DEFAULT.iter().map(PathBuf::from).collect(),
             limits: ContainerLimits::default(),
             gateways: GatewaysConfig::default(),
         }

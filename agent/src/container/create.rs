@@ -118,10 +118,12 @@ impl Container {
         let (root, gateways) = (rootfs.root(), rootfs.gateways());
         let cgroup_name = shared.cgroup_name(&name);
         let system_mounts = shared.template.system_mounts()?;
+        let host_files = shared.host_files.copies();
         let inputs = lxc_config::Inputs {
             root: &root,
             gateways: &gateways,
             system_mounts: &system_mounts,
+            host_files: &host_files,
             masked_paths: &shared.config.masked_paths,
             id_base,
             unified_cgroups: shared.unified_cgroups,

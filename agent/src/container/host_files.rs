@@ -27,15 +27,14 @@ use watch::Watch;
 
 use super::rootfs::SystemMount;
 use crate::error_chain::Chain;
+pub use crate::host::unfollow::COPIES as INSIDE;
 
-/// Where containers see the copies.
-pub const INSIDE: &str = "/run/host/etc";
 /// The host's directory of which they are.
 const ETC: &str = "/etc";
 /// The names of hosts (hosts(5)).
 const HOSTS: &str = "/etc/hosts";
 /// What is copied unless the configuration says otherwise, besides what every container has.
-pub const DEFAULT: [&str; 37] = [
+pub const DEFAULT: [&str; 36] = [
     "/etc/OpenCL",
     "/etc/alsa",
     "/etc/alternatives",
@@ -72,7 +71,6 @@ pub const DEFAULT: [&str; 37] = [
     "/etc/terminfo",
     "/etc/timezone",
     "/etc/vulkan",
-    "/etc/X11/rgb.txt",
 ];
 
 /// The copies for all containers.
@@ -121,7 +119,9 @@ impl HostFiles {
     pub fn links(&self) -> impl Iterator<Item = (&Path, PathBuf)> {
         let always = [HOSTS, RESOLV_CONF].map(Path::new);
         let listed = self.list.iter().map(PathBuf::as_path);
-        let all = always.into_iter().chain(listed.filter(|path| !is_written(path)));
+        let all = always
+            .into_iter()
+            .chain(listed.filter(|path| !is_written(path)));
         all.filter_map(|path| Some((path, Path::new(INSIDE).join(relative(path)?))))
     }
 
@@ -142,7 +142,8 @@ impl HostFiles {
             let is_listed = || self.list.iter().any(|it| path.starts_with(it));
             is_program || self.seen.iter().any(|it| it.shows(path)) || is_listed()
         };
-        let look = |directory: &Path, name: Option<&std::ffi::OsStr>| self.watch.add(directory, name);
+        let look =
+            |directory: &Path, name: Option<&std::ffi::OsStr>| self.watch.add(directory, name);
         let mut copier = Copier::new(&self.directory, &is_seen, &look);
         for path in self.list.iter().filter(|path| !is_written(path)) {
             if let Some(relative) = relative(path)

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use softwarecontainer_init::INIT_PATH;
 
-use super::{confinement, rootfs::SystemMount};
+use super::{confinement, host_files, rootfs::SystemMount};
 use crate::host::{process_limits::AppLimit, user_namespace::ID_RANGE};
 
 /// Devices that every container has: null, zero, full, random, urandom, tty, ptmx and pseudo
@@ -28,6 +28,8 @@ pub struct Inputs<'a> {
     pub gateways: &'a Path,
     /// Host directories that are mounted read-only.
     pub system_mounts: &'a [SystemMount],
+    /// Copies of files of the host.
+    pub host_files: &'a Path,
     /// Files and directories of the container that are hidden by empty ones.
     pub masked_paths: &'a [PathBuf],
     /// The first host user and group ID of the container, if it has a user namespace.
@@ -104,6 +106,11 @@ fn mounts(inputs: &Inputs<'_>, items: &mut Vec<(&'static str, String)>) {
         Path::new("gateways"),
         "bind,ro,nosuid,nodev,noexec",
     ));
+    items.push(entry(
+        inputs.host_files,
+        Path::new(host_files::INSIDE.trim_start_matches('/')),
+        "bind,ro,nosuid,nodev,noexec",
+    ));
     for path in inputs.masked_paths {
         let target = path.strip_prefix("/").unwrap_or(path);
         // The host has the same files there.
@@ -166,6 +173,7 @@ mod tests {
             root: Path::new("/run/sc/SC-0/rootfs"),
             gateways: Path::new("/run/sc/SC-0/gateways"),
             system_mounts,
+            host_files: Path::new("/run/sc/host-files/etc"),
             masked_paths: &[],
             id_base: Some(FIRST_ID),
             unified_cgroups: true,

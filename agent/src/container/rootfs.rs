@@ -10,7 +10,7 @@ pub use template::Template;
 use std::{
     fs::{self, OpenOptions, Permissions},
     io::{self, Write as _},
-    os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _, lchown},
+    os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _, lchown, symlink},
     path::{Path, PathBuf},
 };
 
@@ -25,18 +25,37 @@ use crate::{
     },
 };
 
-/// Directories of the root tree that belong to the container.
-const OWN_DIRECTORIES: [&str; 9] = [
-    "dev",
-    "etc",
-    "gateways",
-    "home",
-    "proc",
-    "root",
-    "sys",
-    "tmp",
-    "etc/pulse",
+/// Directories of the root tree that belong to the container, with their modes (hier(7)).
+const OWN_DIRECTORIES: [(&str, u32); 21] = [
+    ("dev", 0o755),
+    ("etc", 0o755),
+    ("etc/pulse", 0o755),
+    ("gateways", 0o755),
+    ("home", 0o755),
+    ("media", 0o755),
+    ("mnt", 0o755),
+    ("opt", 0o755),
+    ("proc", 0o755),
+    ("root", 0o700),
+    ("run", 0o755),
+    ("run/lock", 0o1777),
+    ("srv", 0o755),
+    ("sys", 0o755),
+    ("tmp", 0o1777),
+    ("var", 0o755),
+    ("var/cache", 0o755),
+    ("var/lib", 0o755),
+    ("var/log", 0o755),
+    ("var/spool", 0o755),
+    ("var/tmp", 0o1777),
 ];
+/// Symbolic links of the root tree, for programs that know these paths by their old names.
+const OWN_LINKS: [(&str, &str); 2] = [("var/run", "../run"), ("var/lock", "../run/lock")];
+/// The users of a container (passwd(5)); files whose owner it does not know are nobody's.
+const PASSWD: &str = "root:x:0:0:root:/root:/bin/sh\n\
+                      nobody:x:65534:65534:nobody:/nonexistent:/bin/false\n";
+/// The groups of a container (group(5)); 5 is that of pseudo terminals.
+const GROUP: &str = "root:x:0:\ntty:x:5:\nnogroup:x:65534:\n";
 /// File systems with fewer inodes per byte than this could be filled with empty files.
 const BYTES_PER_INODE: u64 = 4096;
 
@@ -104,15 +123,18 @@ impl Rootfs {
             fs::create_dir(path).map_err(at(path))?;
         }
         self.give(&upper).map_err(at(&upper))?;
-        for name in OWN_DIRECTORIES {
+        for (name, mode) in OWN_DIRECTORIES {
             let path = upper.join(name);
             fs::create_dir(&path)
                 .and_then(|()| self.give(&path))
+                .and_then(|()| fs::set_permissions(&path, Permissions::from_mode(mode)))
                 .map_err(at(&path))?;
         }
-        for (name, mode) in [("tmp", 0o1777), ("root", 0o700)] {
+        for (name, target) in OWN_LINKS {
             let path = upper.join(name);
-            fs::set_permissions(&path, Permissions::from_mode(mode)).map_err(at(&path))?;
+            symlink(target, &path)
+                .and_then(|()| self.give(&path))
+                .map_err(at(&path))?;
         }
         for (name, content) in own_files().map_err(at(Path::new("/dev/urandom")))? {
             let path = upper.join(name);
@@ -170,20 +192,12 @@ impl Rootfs {
 
 /// The files that each container has of its own.
 fn own_files() -> io::Result<Vec<(&'static str, Vec<u8>)>> {
-    let mut files = vec![
-        ("etc/passwd", b"root:x:0:0:root:/root:/bin/sh\n".to_vec()),
-        ("etc/group", b"root:x:0:\n".to_vec()),
-        (
-            "etc/hosts",
-            b"127.0.0.1 localhost contained\n::1 localhost\n".to_vec(),
-        ),
+    let files = vec![
+        ("etc/passwd", PASSWD.into()),
+        ("etc/group", GROUP.into()),
         ("etc/machine-id", machine_id()?),
         ("etc/pulse/client.conf", b"enable-shm = no\n".to_vec()),
     ];
-    // A host without name servers is no error: the app then has none either.
-    if let Ok(content) = fs::read("/etc/resolv.conf") {
-        files.push(("etc/resolv.conf", content));
-    }
     Ok(files)
 }
 

@@ -6,8 +6,9 @@ use smol::Executor;
 use softwarecontainer_network::LateNetwork;
 
 use super::{
-    ContainerConfig, ContainerError, lxc_cgroups::Parents as LxcCgroupParents, lxc_start::LxcPaths,
-    processes::Ended, rootfs::Template,
+    ContainerConfig, ContainerError, host_files::HostFiles,
+    lxc_cgroups::Parents as LxcCgroupParents, lxc_start::LxcPaths, processes::Ended,
+    rootfs::Template,
 };
 use crate::{
     gateway::watch::SocketWatch,
@@ -28,6 +29,8 @@ pub struct Shared {
     pub config: ContainerConfig,
     /// The shared part of the root tree.
     pub template: Template,
+    /// Files of the host that every container sees.
+    pub host_files: HostFiles,
     /// The bridge and what goes with it.
     pub network: LateNetwork,
     /// Tells when a server on the host has made its socket anew.

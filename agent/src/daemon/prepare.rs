@@ -12,7 +12,13 @@ use softwarecontainer_network::LateNetwork;
 use crate::{
     agent::PrepareError,
     config::Config,
-    container::{LxcCgroupParents, LxcPaths, Shared, processes::Ended, recover, rootfs::Template},
+    container::{
+        LxcCgroupParents, LxcPaths, Shared,
+        host_files::{self, HostFiles},
+        processes::Ended,
+        recover,
+        rootfs::Template,
+    },
     error_chain::Chain,
     gateway::watch::SocketWatch,
     host::{
@@ -54,6 +60,12 @@ pub(super) fn prepare(
     let init = install::program(INIT, INIT_VARIABLE);
     let template_dir = config.container.shared_mounts_dir.join("template");
     let template = Template::prepare(&template_dir, &install::prefix(), &init)?;
+    let host_files = HostFiles::new(
+        &config.container.shared_mounts_dir.join("host-files"),
+        &config.container.host_files,
+        template.system_directories().to_vec(),
+    )?;
+    template.add_links(Path::new(host_files::INSIDE), host_files.links())?;
     let seccomp_profile =
         seccomp::profile_file(&config.seccomp_profile, &config.container.shared_mounts_dir)?;
     let no_user_namespaces = user_namespace::obstacle();
@@ -72,6 +84,7 @@ pub(super) fn prepare(
     Ok(Shared {
         sockets: Arc::new(sockets),
         template,
+        host_files,
         network,
         own_cgroups: OwnCgroups::remember()?,
         lxc: LxcPaths::new(lxc_path, config.container.shared_mounts_dir.clone()),

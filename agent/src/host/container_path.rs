@@ -12,13 +12,17 @@ use std::{
 };
 
 use rustix::{
-    fs::{AtFlags, CWD, Mode, OFlags, ResolveFlags, StatxAttributes, StatxFlags},
+    fs::{AtFlags, Mode, OFlags, StatxAttributes, StatxFlags},
     io::Errno,
     mount::{MoveMountFlags, UnmountFlags},
 };
 use thiserror::Error;
 
-use super::mount::DetachedMount;
+use super::{
+    in_root::{open_in_root, open_root},
+    mount::DetachedMount,
+    unfollow::unfollow,
+};
 
 /// Who owns what the agent makes in a container: the host IDs of the container's root.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,20 +77,6 @@ pub fn normalized(path: &Path) -> Result<PathBuf, ContainerPathError> {
         return Err(ContainerPathError::NotAbsolute(path.to_owned()));
     }
     Ok(result)
-}
-
-fn open_in_root(root: BorrowedFd<'_>, path: &Path, flags: OFlags) -> rustix::io::Result<OwnedFd> {
-    let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
-    rustix::fs::openat2(root, path, flags | OFlags::CLOEXEC, Mode::empty(), resolve)
-}
-
-fn open_root(root: &Path) -> rustix::io::Result<OwnedFd> {
-    rustix::fs::openat(
-        CWD,
-        root,
-        OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC,
-        Mode::empty(),
-    )
 }
 
 /// Opens the directory that holds `path`, and makes those on the way that are missing.
@@ -158,6 +148,7 @@ pub fn attach(
     let path = &normalized(path)?;
     act_as(owner)?;
     let root = open_root(root).map_err(failed("open", Path::new("/")))?;
+    unfollow(root.as_fd(), path).map_err(failed("make room at", path))?;
     let target = match open_in_root(root.as_fd(), path, OFlags::PATH) {
         Ok(target) => target,
         Err(Errno::NOENT) => {

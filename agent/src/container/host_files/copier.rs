@@ -96,7 +96,10 @@ impl<'a> Copier<'a> {
     ) -> Result<(), HostFilesError> {
         (self.look)(host, None);
         let names = names(host).map_err(read_error(host))?;
-        for gone in self::names(own).map_err(write_error(own))?.difference(&names) {
+        for gone in self::names(own)
+            .map_err(write_error(own))?
+            .difference(&names)
+        {
             let gone = own.join(gone);
             remove(&gone).map_err(write_error(&gone))?;
         }
@@ -122,7 +125,11 @@ impl<'a> Copier<'a> {
                 at = target;
             } else if metadata.is_dir() {
                 let may = is_open_to_all(&at, Right::ListAndEnter);
-                return Ok(if may { Wanted::Directory(at) } else { Wanted::Nothing });
+                return Ok(if may {
+                    Wanted::Directory(at)
+                } else {
+                    Wanted::Nothing
+                });
             } else if metadata.is_file() && is_open_to_all(&at, Right::Read) {
                 return self.content(&at).map(Wanted::File);
             } else {
@@ -258,7 +265,13 @@ fn remove(own: &Path) -> io::Result<()> {
         Ok(_) => fs::remove_file(own),
         Err(error) => Err(error),
     };
-    removed.or_else(|error| if is_absence(&error) { Ok(()) } else { Err(error) })
+    removed.or_else(|error| {
+        if is_absence(&error) {
+            Ok(())
+        } else {
+            Err(error)
+        }
+    })
 }
 
 /// Whether a path is not there; it may also vanish while it is looked at.

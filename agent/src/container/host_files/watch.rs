@@ -14,7 +14,7 @@ use std::{
 };
 
 use rustix::{
-    fs::inotify::{self, CreateFlags, Reader, ReadFlags, WatchFlags},
+    fs::inotify::{self, CreateFlags, ReadFlags, Reader, WatchFlags},
     io::Errno,
 };
 use smol::Async;

@@ -59,6 +59,39 @@ impl Template {
         Ok(template)
     }
 
+    /// Adds what leads containers to copies of files of the host, which are mounted at `inside`:
+    /// `links` are paths in the container with their targets.
+    ///
+    /// # Errors
+    /// [`MountError`] naming the path that could not be prepared.
+    pub fn add_links<'a>(
+        &self,
+        inside: &Path,
+        links: impl Iterator<Item = (&'a Path, PathBuf)>,
+    ) -> Result<(), MountError> {
+        let own = |path: &Path| self.directory.join(path.strip_prefix("/").unwrap_or(path));
+        let point = own(inside);
+        fs::create_dir_all(&point).map_err(|e| MountError::new("make", &point, e))?;
+        for (path, target) in links {
+            let link = own(path);
+            link.parent()
+                .map_or(Ok(()), fs::create_dir_all)
+                .and_then(|()| symlink(target, &link))
+                .or_else(|error| match error.kind() {
+                    // Listed twice.
+                    io::ErrorKind::AlreadyExists => Ok(()),
+                    _ => Err(error),
+                })
+                .map_err(|e| MountError::new("make", &link, e))?;
+        }
+        Ok(())
+    }
+
+    /// The host's system directories that containers see.
+    pub fn system_directories(&self) -> &[SystemMount] {
+        &self.system_directories
+    }
+
     /// Where it is on the host.
     pub fn directory(&self) -> &Path {
         &self.directory
