@@ -41,8 +41,8 @@ impl Attributes {
             on_host.push((name, value));
         }
         Attributes {
-            owner: Uid::from_raw(mapping.on_disk(stat.stx_uid)),
-            group: Gid::from_raw(mapping.on_disk(stat.stx_gid)),
+            owner: Uid::from_raw(mapping.user_on_disk(stat.stx_uid)),
+            group: Gid::from_raw(mapping.group_on_disk(stat.stx_gid)),
             mode: Mode::from_raw_mode(stat.stx_mode.into()),
             times: Timestamps {
                 last_access: timespec(&stat.stx_atime),

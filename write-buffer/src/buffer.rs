@@ -113,8 +113,8 @@ impl Buffer {
             &upper_dir,
             &stat,
             (
-                mapping.in_buffer(stat.stx_uid),
-                mapping.in_buffer(stat.stx_gid),
+                mapping.user_in_buffer(stat.stx_uid),
+                mapping.group_in_buffer(stat.stx_gid),
             ),
             &xattrs,
         )

@@ -9,17 +9,30 @@ use crate::{acl, mapping::Mapping};
 const CAPABILITY_REVISION_3: u8 = 3;
 const CAPABILITY_SIZE_3: usize = 24;
 
+/// What an id is of.
+#[derive(Clone, Copy)]
+enum Kind {
+    User,
+    Group,
+}
+
 /// Maps the ids in the value of attribute `name` to what belongs on disk.
 pub fn map_ids(name: &CStr, value: &mut [u8], mapping: Mapping) {
-    map(name, value, &|id| mapping.on_disk(id));
+    map(name, value, &|kind, id| match kind {
+        Kind::User => mapping.user_on_disk(id),
+        Kind::Group => mapping.group_on_disk(id),
+    });
 }
 
 /// The other direction: from disk to what the container must see.
 pub fn map_ids_into_buffer(name: &CStr, value: &mut [u8], mapping: Mapping) {
-    map(name, value, &|id| mapping.in_buffer(id));
+    map(name, value, &|kind, id| match kind {
+        Kind::User => mapping.user_in_buffer(id),
+        Kind::Group => mapping.group_in_buffer(id),
+    });
 }
 
-fn map(name: &CStr, value: &mut [u8], id: &dyn Fn(u32) -> u32) {
+fn map(name: &CStr, value: &mut [u8], id: &dyn Fn(Kind, u32) -> u32) {
     match name.to_str() {
         Ok(acl::ACCESS | acl::DEFAULT) => map_acl(value, id),
         Ok("security.capability") => map_capability(value, id),
@@ -27,25 +40,30 @@ fn map(name: &CStr, value: &mut [u8], id: &dyn Fn(u32) -> u32) {
     }
 }
 
-fn map_acl(value: &mut [u8], id: &dyn Fn(u32) -> u32) {
+fn map_acl(value: &mut [u8], id: &dyn Fn(Kind, u32) -> u32) {
     let Some(mut entries) = acl::decode(value) else {
         return;
     };
     for entry in entries.iter_mut().filter(|entry| entry.has_id()) {
-        entry.id = id(entry.id);
+        let kind = if entry.tag == acl::tag::USER {
+            Kind::User
+        } else {
+            Kind::Group
+        };
+        entry.id = id(kind, entry.id);
     }
     value.copy_from_slice(&acl::encode(&entries));
 }
 
-fn map_capability(value: &mut [u8], id: &dyn Fn(u32) -> u32) {
+fn map_capability(value: &mut [u8], id: &dyn Fn(Kind, u32) -> u32) {
     if value.len() == CAPABILITY_SIZE_3 && value[3] == CAPABILITY_REVISION_3 {
         map_u32(&mut value[CAPABILITY_SIZE_3 - 4..], id);
     }
 }
 
-fn map_u32(bytes: &mut [u8], id: &dyn Fn(u32) -> u32) {
+fn map_u32(bytes: &mut [u8], id: &dyn Fn(Kind, u32) -> u32) {
     if let Ok(old) = <[u8; 4]>::try_from(&*bytes) {
-        bytes.copy_from_slice(&id(u32::from_le_bytes(old)).to_le_bytes());
+        bytes.copy_from_slice(&id(Kind::User, u32::from_le_bytes(old)).to_le_bytes());
     }
 }
 

@@ -11,7 +11,8 @@
 //! path /home/app
 //! ```
 //!
-//! The path comes last and takes all that is left, because it may contain any byte but NUL.
+//! A further line `single-owner 1000 100` after `owners` says that the user and the group are the
+//! same for all files on disk. The path comes last and takes all that is left, because it may contain any byte but NUL.
 
 use std::ffi::{CString, OsStr};
 use std::os::unix::ffi::OsStrExt;
@@ -63,8 +64,12 @@ impl Record {
     }
 
     fn to_bytes(&self) -> Vec<u8> {
+        let single = match self.mapping.single_owner() {
+            Some((user, group)) => format!("single-owner {user} {group}\n"),
+            None => String::new(),
+        };
         let mut bytes = format!(
-            "{MAGIC}\nowners {} {}\ntemporary {}\ndevice {} {}\ninode {}\npath ",
+            "{MAGIC}\nowners {} {}\n{single}temporary {}\ndevice {} {}\ninode {}\npath ",
             self.mapping.first(),
             self.mapping.count(),
             self.temporary.to_string_lossy(),
@@ -79,7 +84,12 @@ impl Record {
     }
 
     fn parse(bytes: &[u8]) -> Result<Record, &'static str> {
-        let mut lines = bytes.splitn(6, |&byte| byte == b'\n');
+        const SINGLE: &[u8] = b"single-owner ";
+        let has_single = bytes
+            .split(|&byte| byte == b'\n')
+            .nth(2)
+            .is_some_and(|line| line.starts_with(SINGLE));
+        let mut lines = bytes.splitn(if has_single { 7 } else { 6 }, |&byte| byte == b'\n');
         let mut next = |key: &str| -> Result<&[u8], &'static str> {
             let line = lines.next().ok_or("it is cut off")?;
             line.strip_prefix(key.as_bytes())
@@ -87,6 +97,11 @@ impl Record {
         };
         next(MAGIC).map_err(|_| "it has another format")?;
         let (first, count) = two(next("owners ")?)?;
+        let mut mapping = Mapping::shift(first, count);
+        if has_single {
+            let (user, group) = two(next("single-owner ")?)?;
+            mapping = mapping.of_single_owner(user, group);
+        }
         let temporary = next("temporary ")?;
         let device = two(next("device ")?)?;
         let inode = number(next("inode ")?)?;
@@ -101,7 +116,7 @@ impl Record {
             host: Path::new(OsStr::from_bytes(host)).to_owned(),
             device,
             inode,
-            mapping: Mapping::shift(first, count),
+            mapping,
             temporary: CString::new(temporary).map_err(|_| "it contains a NUL")?,
         })
     }
@@ -139,7 +154,9 @@ mod tests {
     #[test]
     fn record_survives_its_file_whatever_bytes_the_path_has() {
         for host in [&b"/"[..], b"/home/app", b"/a\nb\n", b"/\xff\xfe spaced "] {
-            let record = record(host);
+            let mut record = record(host);
+            assert_eq!(Record::parse(&record.to_bytes()), Ok(record.clone()));
+            record.mapping = record.mapping.of_single_owner(1000, 100);
             assert_eq!(Record::parse(&record.to_bytes()), Ok(record));
         }
     }

@@ -43,15 +43,18 @@ impl Credentials {
         })
     }
 
-    fn assume(&self) -> rustix::io::Result<()> {
-        // A bus that tells no groups leaves the caller with those of nobody.
+    /// What is most likely the primary group: most users' has their own number. A bus that tells no
+    /// groups leaves the user with that of nobody.
+    pub fn primary_group(&self) -> u32 {
         const NO_GROUP: u32 = 65534;
+        let own = self.groups.iter().copied().find(|it| *it == self.user);
+        own.or(self.groups.first().copied()).unwrap_or(NO_GROUP)
+    }
+
+    fn assume(&self) -> rustix::io::Result<()> {
         let groups: Vec<Gid> = self.groups.iter().copied().map(Gid::from_raw).collect();
         set_thread_groups(&groups)?;
-        // Most users' primary group has their own number.
-        let own = self.groups.iter().copied().find(|it| *it == self.user);
-        let primary = own.or(self.groups.first().copied());
-        set_thread_gid(Gid::from_raw(primary.unwrap_or(NO_GROUP)))?;
+        set_thread_gid(Gid::from_raw(self.primary_group()))?;
         // From root to another user, this takes every capability from the thread (capabilities(7)).
         set_thread_uid(Uid::from_raw(self.user))
     }

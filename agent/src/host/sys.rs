@@ -53,6 +53,27 @@ pub fn mount_setattr(
     Ok(())
 }
 
+/// Starts a process that waits in a user namespace of its own until it is killed: clone(2).
+///
+/// # Errors
+/// The errno of the call.
+pub fn wait_in_user_namespace() -> io::Result<rustix::process::Pid> {
+    let flags = libc::c_long::from(libc::CLONE_NEWUSER | libc::SIGCHLD);
+    // SAFETY: without CLONE_VM the child has a copy of everything, as after fork(2); it does system
+    // calls only.
+    let pid = unsafe { libc::syscall(libc::SYS_clone, flags, 0_usize, 0_usize, 0_usize, 0_usize) };
+    match i32::try_from(pid) {
+        Ok(0) => loop {
+            // SAFETY: a system call without pointers; it dies with the thread that made it.
+            unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) };
+            // SAFETY: a system call without arguments.
+            unsafe { libc::pause() };
+        },
+        Ok(pid) => rustix::process::Pid::from_raw(pid).ok_or_else(io::Error::last_os_error),
+        Err(_) => Err(io::Error::last_os_error()),
+    }
+}
+
 /// Whether the kernel has Landlock, and it was not left out at boot (landlock_create_ruleset(2)).
 #[must_use]
 pub fn has_landlock() -> bool {

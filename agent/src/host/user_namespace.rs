@@ -1,6 +1,14 @@
 //! Whether containers can have user namespaces of their own.
 
-use std::{fs, path::Path};
+use std::{
+    fs, io,
+    os::fd::OwnedFd,
+    path::{Path, PathBuf},
+};
+
+use rustix::process::{Signal, WaitOptions, kill_process, waitpid};
+
+use super::sys;
 
 /// Whether containers get a user namespace.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -60,6 +68,23 @@ pub fn decide(wanted: UserNamespace, obstacle: Option<&str>) -> Result<bool, Str
         (UserNamespace::Auto, Some(_)) => Ok(false),
         (UserNamespace::Required, Some(why)) => Err(why.to_owned()),
     }
+}
+
+/// A user namespace that shows `user` and `group` as the ID `shown`, and nobody else: for mounts of
+/// what belongs to a user of the host (mount_setattr(2), "ID-mapped mounts").
+///
+/// # Errors
+/// The system's.
+pub fn of_one(user: u32, group: u32, shown: u32) -> io::Result<OwnedFd> {
+    let pid = sys::wait_in_user_namespace()?;
+    let process = PathBuf::from(format!("/proc/{}", pid.as_raw_nonzero()));
+    let namespace = fs::write(process.join("uid_map"), format!("{user} {shown} 1\n"))
+        .and_then(|()| fs::write(process.join("gid_map"), format!("{group} {shown} 1\n")))
+        .and_then(|()| fs::File::open(process.join("ns/user")));
+    // It is there until it is waited for, whatever has become of it.
+    kill_process(pid, Signal::KILL)?;
+    waitpid(Some(pid), WaitOptions::empty())?;
+    namespace.map(OwnedFd::from)
 }
 
 /// Takes `PATH` away from this process, so that liblxc does not find newuidmap(1).

@@ -11,8 +11,9 @@ use crate::{
     error_chain::Chain,
     host::{
         container_path::{self, Owner},
-        mount::DetachedMount,
+        mount::{DetachedMount, MountError},
         namespace::Namespaces,
+        user_namespace,
     },
 };
 
@@ -56,7 +57,7 @@ impl Mounts<'_> {
         if read_only {
             mount.make_read_only()?;
         }
-        let mapped = self.map_owners(&mount);
+        let mapped = self.map_owners(&mount, source);
         let buffers = self
             .buffers
             .filter(|_| is_writable_directory && !is_shared_memory(source.name()));
@@ -77,11 +78,18 @@ impl Mounts<'_> {
         }
     }
 
-    fn map_owners(&self, mount: &DetachedMount) -> bool {
+    fn map_owners(&self, mount: &DetachedMount, source: &HostSource) -> bool {
         let Some(namespace) = self.namespaces.user() else {
             return true;
         };
-        match mount.map_owners(namespace) {
+        let mapped = match source.owner() {
+            None => mount.map_owners(namespace),
+            // Whoever mounts what is theirs gives no rights to what is not, though they can see it.
+            Some((user, group)) => user_namespace::of_one(user, group, self.owner.0)
+                .map_err(|e| MountError::new("map the owners of", source.name(), e))
+                .and_then(|namespace| mount.map_owners(namespace.as_fd())),
+        };
+        match mapped {
             Ok(()) => true,
             Err(error) => {
                 // Documented: such files belong to nobody in the container, and only what others

@@ -76,7 +76,8 @@ impl Buffers {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Covers a directory of the host; `lower` is a mount of it as the container is to see it.
+    /// Covers a directory of the host; `lower` is a mount of it as the container is to see it, and
+    /// what is written there belongs to the source's [owner](HostSource::owner) if it has one.
     ///
     /// # Errors
     /// [`BindError`]; nothing is left then.
@@ -89,8 +90,11 @@ impl Buffers {
             state.made += 1;
             self.directory.join(state.made.to_string())
         };
-        let (buffer, overlay) =
-            Buffer::mount(host.as_fd(), lower.into_fd(), &directory, self.mapping)?;
+        let mapping = match host.owner() {
+            Some((user, group)) => self.mapping.of_single_owner(user, group),
+            None => self.mapping,
+        };
+        let (buffer, overlay) = Buffer::mount(host.as_fd(), lower.into_fd(), &directory, mapping)?;
         Ok(Covered {
             mount: DetachedMount::of_overlay(overlay, host.name()),
             buffer,

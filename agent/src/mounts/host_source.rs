@@ -114,6 +114,7 @@ pub struct HostSource {
     name: PathBuf,
     kind: FileType,
     writable: bool,
+    owner: Option<(u32, u32)>,
 }
 
 impl HostSource {
@@ -154,6 +155,7 @@ impl HostSource {
             let mut source = Self::look_up(path, &paths.writable)?;
             source.check_rights(path, writable, caller)?;
             source.writable = writable;
+            source.owner = Some((caller.user, caller.primary_group()));
             Ok(source)
         };
         let own_rights = caller
@@ -164,19 +166,29 @@ impl HostSource {
             })?;
         let source = match own_rights {
             Ok(source) => source,
-            Err(refused) => Self::listed(path, writable, paths).ok_or(refused)?,
+            Err(refused) => Self::listed(path, writable, paths, caller).ok_or(refused)?,
         };
         source.checked(path, paths)
     }
 
     /// What is listed for launchers.
-    fn listed(path: &Path, writable: bool, paths: &HostPaths) -> Option<Self> {
+    fn listed(
+        path: &Path,
+        writable: bool,
+        paths: &HostPaths,
+        caller: &Credentials,
+    ) -> Option<Self> {
         let mut source = Self::look_up(path, &paths.writable).ok()?;
         let may_write = source.is_under(&paths.launcher_write);
-        if !may_write && !source.is_under(&paths.launcher_read) {
+        let can_be_read_only = source.kind.is_dir() || source.kind.is_file();
+        let may_read = can_be_read_only && source.is_under(&paths.launcher_read);
+        if !(may_write || may_read) {
             return None;
         }
         source.writable = writable && may_write;
+        if !source.writable {
+            source.owner = Some((caller.user, caller.primary_group()));
+        }
         if writable && !may_write {
             log::info!(
                 "{} is mounted read-only: launcher-read-paths has it, launcher-write-paths has not",
@@ -229,6 +241,7 @@ impl HostSource {
             name,
             kind,
             writable: false,
+            owner: None,
         })
     }
 
@@ -243,7 +256,8 @@ impl HostSource {
         if self.kind.is_dir() {
             rights.push(("enter", Access::EXEC_OK));
         }
-        if writable {
+        // A read-only mount keeps nobody from writing to a FIFO or calling a socket.
+        if writable || !(self.kind.is_dir() || self.kind.is_file()) {
             rights.push(("write to", Access::WRITE_OK));
         }
         let held = format!("/proc/self/fd/{}", self.file.as_raw_fd());
@@ -272,6 +286,13 @@ impl HostSource {
     /// Its name without symbolic links, as it was when it was looked up.
     pub fn name(&self) -> &Path {
         &self.name
+    }
+
+    /// The user and the group of the host whose files those of the container's root are there;
+    /// others' files belong to nobody in the container. `None`: owners are what they are on the
+    /// host, counted from the container's first ID.
+    pub fn owner(&self) -> Option<(u32, u32)> {
+        self.owner
     }
 
     /// Whether apps may be let write to it.

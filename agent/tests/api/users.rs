@@ -2,7 +2,7 @@
 
 use std::{
     fs::{self, Permissions},
-    os::unix::fs::{PermissionsExt as _, chown},
+    os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown},
     path::{Path, PathBuf},
 };
 
@@ -184,4 +184,83 @@ fn listed_paths_are_there_beyond_the_callers_rights() {
     assert!(output.1.starts_with("seenseen\n"), "{output:?}");
     assert!(output.1.contains("Read-only file system"), "{output:?}");
     assert!(write.join("new").exists() && !read.join("new").exists());
+}
+
+/// The app is root in its container, and a mount shows it what its launcher can enter: root's own
+/// files there, such as shadow, stay root's.
+#[test]
+fn an_app_gets_no_rights_to_files_that_are_not_its_launchers() {
+    let agent = agent();
+    let [home, _, public] = host_directories(&agent);
+    let closed = |path: &Path| {
+        fs::write(path, "root's").unwrap();
+        fs::set_permissions(path, Permissions::from_mode(0o600)).unwrap();
+    };
+    closed(&public.join("shadow"));
+    closed(&home.join("shadow"));
+    let client = agent.client_of(FIRST);
+    for options in [OPTIONS, &OPTIONS.replace("false", "true")] {
+        let id = client.create(options).unwrap();
+        mount(&client, id, &home, "home", false).unwrap();
+        mount(&client, id, &public, "public", true).unwrap();
+        let script = "cat /mnt/home/file /mnt/public/file; echo; \
+             for of in home public; do cat /mnt/$of/shadow && echo read; done; \
+             echo more >>/mnt/home/shadow && echo written; true";
+        let seen = agent.shell_ok(id, script);
+        assert!(seen.starts_with("homepublic\n"), "{seen}");
+        assert_eq!(seen.matches("ermission denied").count(), 3, "{seen}");
+        assert!(
+            !seen.contains("root's") && !seen.contains("written"),
+            "{seen}"
+        );
+        client.destroy(id).unwrap();
+    }
+    assert_eq!(fs::read_to_string(home.join("shadow")).unwrap(), "root's");
+}
+
+#[test]
+fn what_an_app_makes_in_a_mount_belongs_to_its_launcher() {
+    let agent = agent();
+    let [home, ..] = host_directories(&agent);
+    let client = agent.client_of(FIRST);
+    for (options, name) in [
+        (OPTIONS, "plain"),
+        (&*OPTIONS.replace("false", "true"), "buffered"),
+    ] {
+        let id = client.create(options).unwrap();
+        mount(&client, id, &home, "home", false).unwrap();
+        let script = format!(
+            "mkdir /mnt/home/{name} && echo x >/mnt/home/{name}/file && echo {name} >/mnt/home/file"
+        );
+        agent.shell_ok(id, &script);
+        client.destroy(id).unwrap();
+        for path in [name, &format!("{name}/file"), "file"] {
+            let made = fs::metadata(home.join(path)).unwrap();
+            assert_eq!(
+                (made.uid(), made.gid()),
+                (FIRST, FIRST),
+                "{path}, {options}"
+            );
+        }
+        assert_eq!(
+            fs::read_to_string(home.join("file")).unwrap(),
+            format!("{name}\n")
+        );
+    }
+}
+
+#[test]
+fn a_socket_that_the_caller_may_not_use_is_not_mounted_read_only_either() {
+    let agent = agent();
+    let path = agent.path("root.socket");
+    let _listener = std::os::unix::net::UnixListener::bind(&path).unwrap();
+    fs::set_permissions(&path, Permissions::from_mode(0o644)).unwrap();
+    let client = agent.client_of(FIRST);
+    let id = client.create(OPTIONS).unwrap();
+    fails_with(
+        mount(&client, id, &path, "socket", true),
+        &["no right to write to", "root.socket"],
+    );
+    fs::set_permissions(&path, Permissions::from_mode(0o666)).unwrap();
+    mount(&client, id, &path, "socket", true).unwrap();
 }
