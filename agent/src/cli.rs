@@ -1,8 +1,7 @@
 //! The command line of `softwarecontainer-agent`.
 
 use lexopt::{Arg, Parser, ValueExt};
-use std::ffi::OsString;
-use std::path::PathBuf;
+use std::{ffi::OsString, path::PathBuf};
 
 /// What `--help` prints.
 pub const HELP: &str = "\

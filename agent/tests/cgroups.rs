@@ -9,18 +9,21 @@ mod unable;
 #[path = "../../network/tests/world/mod.rs"]
 mod world;
 
-use std::collections::BTreeSet;
-use std::fs;
-use std::os::unix::process::ExitStatusExt;
-use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::{
+    collections::BTreeSet,
+    fs,
+    os::unix::process::ExitStatusExt,
+    path::PathBuf,
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
+};
 
 use serde_json::json;
-use softwarecontainer_agent::gateway::cgroups::ContainerCgroup;
-use softwarecontainer_agent::host::cgroup::{Cgroups, Version};
-use softwarecontainer_capability::Settings;
-use softwarecontainer_capability::gateway::cgroups::CgroupsSettings;
+use softwarecontainer_agent::{
+    gateway::cgroups::ContainerCgroup,
+    host::cgroup::{Cgroups, Version},
+};
+use softwarecontainer_capability::{Settings, gateway::cgroups::CgroupsSettings};
 use world::World;
 
 /// A cgroup in the hierarchies of some controllers, with a process in it that stands for a

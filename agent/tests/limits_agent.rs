@@ -9,8 +9,10 @@ mod lab;
 mod netns;
 mod support;
 
-use std::fs;
-use std::time::{Duration, Instant};
+use std::{
+    fs,
+    time::{Duration, Instant},
+};
 
 use lab::{Lab, OUTSIDE, manifest};
 use netns::probe::Sink;

@@ -1,7 +1,9 @@
 //! What can be wrong in the configuration of a gateway, and how it is told.
 
-use crate::gateway_config::Origin;
-use crate::json::{JsonPath, Position, Step, locate, shown};
+use crate::{
+    gateway_config::Origin,
+    json::{JsonPath, Position, Step, locate, shown},
+};
 use serde_json::Value;
 use std::fmt;
 

@@ -21,10 +21,12 @@ pub mod pulseaudio;
 #[cfg(feature = "gateway-wayland")]
 pub mod wayland;
 
-use crate::error::{ConfigError, Problem};
-use crate::gateway_config::{GatewayConfig, Origin};
-use crate::json::shown;
-use crate::settings::Settings;
+use crate::{
+    error::{ConfigError, Problem},
+    gateway_config::{GatewayConfig, Origin},
+    json::shown,
+    settings::Settings,
+};
 use serde_json::Value;
 use std::collections::BTreeSet;
 

@@ -4,13 +4,17 @@ mod error;
 
 pub use error::{FormatError, ManifestError};
 
-use crate::element::Element;
-use crate::gateway::known_keys;
-use crate::gateway_config::{GatewayConfig, Origin};
-use crate::json::{JsonPath, Position, duplicate_keys, locate, shown};
+use crate::{
+    element::Element,
+    gateway::known_keys,
+    gateway_config::{GatewayConfig, Origin},
+    json::{JsonPath, Position, duplicate_keys, locate, shown},
+};
 use serde_json::Value;
-use std::fmt;
-use std::path::{Path, PathBuf};
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+};
 
 /// The only version of the format.
 pub const VERSION: &str = "1";

@@ -1,13 +1,17 @@
 //! All manifests of the system, and the choice of capabilities from them.
 
-use crate::gateway_config::GatewayConfig;
-use crate::manifest::{Capability, Manifest, ManifestError, Warning, parse};
-use crate::review::Review;
-use std::collections::BTreeMap;
-use std::fs;
-use std::io::{self, Read as _};
-use std::os::unix::ffi::OsStrExt;
-use std::path::{Path, PathBuf};
+use crate::{
+    gateway_config::GatewayConfig,
+    manifest::{Capability, Manifest, ManifestError, Warning, parse},
+    review::Review,
+};
+use std::{
+    collections::BTreeMap,
+    fs,
+    io::{self, Read as _},
+    os::unix::ffi::OsStrExt,
+    path::{Path, PathBuf},
+};
 
 /// Where manifests are: a directory of `.json` files, or one such file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -120,8 +124,8 @@ pub struct Store {
 
 impl Store {
     /// Reads all manifests: `dir` holds those that launchers choose from, `default` those that are
-    /// always applied. A mistake in what one asks of a gateway is a warning: it fails the capability
-    /// that has it when that is set, and nothing else.
+    /// always applied. A mistake in what one asks of a gateway is a warning: it fails the
+    /// capability that has it when that is set, and nothing else.
     ///
     /// # Errors
     /// A place or a manifest that cannot be used.

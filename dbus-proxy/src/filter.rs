@@ -31,7 +31,8 @@ pub struct Filter {
 }
 
 impl Filter {
-    /// For a new connection, of which `pending` calls may wait for their replies, in each direction.
+    /// For a new connection, of which `pending` calls may wait for their replies, in each
+    /// direction.
     #[must_use]
     pub fn new(pending: u32) -> Self {
         Self {

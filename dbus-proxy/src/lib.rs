@@ -29,9 +29,10 @@
 //!   answered yet, and was addressed to the sender. That is what the filter remembers, in tables
 //!   of bounded size.
 //! * *Calls to the bus itself* ask about others or steer it. Without a rule, a connection may do
-//!   what concerns only itself, and ask about names that some rule is about ([`rule`]) or that it exchanged messages with. Other names do not exist for it: questions are
-//!   answered as if nobody had them, lists and signals leave them out. That is the one place where
-//!   bodies are read, and where a message is not passed on as it came.
+//!   what concerns only itself, and ask about names that some rule is about ([`rule`]) or that it
+//!   exchanged messages with. Other names do not exist for it: questions are answered as if nobody
+//!   had them, lists and signals leave them out. That is the one place where bodies are read, and
+//!   where a message is not passed on as it came.
 //!
 //! A call that is refused is answered with an error in the name of the receiver, so that nobody
 //! waits for a time-out; anything else that may not pass disappears. Both are logged, at a limited

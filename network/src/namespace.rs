@@ -1,8 +1,6 @@
 //! Does a piece of work inside another network namespace.
 
-use std::io;
-use std::os::fd::BorrowedFd;
-use std::thread;
+use std::{io, os::fd::BorrowedFd, thread};
 
 use nix::sched::{CloneFlags, setns};
 

@@ -11,19 +11,21 @@ mod link_events;
 mod port;
 mod route;
 
-use std::cell::Cell;
-use std::fmt;
-use std::io;
+use std::{cell::Cell, fmt, io};
 
-use neli::consts::nl::{NlmF, Nlmsg};
-use neli::consts::rtnl::{RtaType, Rtm};
-use neli::consts::socket::NlFamily;
-use neli::nl::{NlPayload, Nlmsghdr, NlmsghdrBuilder};
-use neli::rtnl::{Rtattr, RtattrBuilder};
-use neli::socket::synchronous::NlSocketHandle;
-use neli::types::{Buffer, RtBuffer};
-use neli::utils::Groups;
-use neli::{Size, ToBytes};
+use neli::{
+    Size, ToBytes,
+    consts::{
+        nl::{NlmF, Nlmsg},
+        rtnl::{RtaType, Rtm},
+        socket::NlFamily,
+    },
+    nl::{NlPayload, Nlmsghdr, NlmsghdrBuilder},
+    rtnl::{Rtattr, RtattrBuilder},
+    socket::synchronous::NlSocketHandle,
+    types::{Buffer, RtBuffer},
+    utils::Groups,
+};
 
 pub use address::InterfaceAddress;
 pub use ingress_filter::Instruction;

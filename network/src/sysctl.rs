@@ -1,7 +1,6 @@
 //! Kernel settings below `/proc/sys`; those of `net` are the calling thread's network namespace's.
 
-use std::fs;
-use std::io;
+use std::{fs, io};
 
 /// A kernel setting that could not be read or written.
 #[derive(Debug, thiserror::Error)]

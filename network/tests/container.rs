@@ -9,8 +9,7 @@
 mod netns;
 mod world;
 
-use netns::Namespace;
-use netns::probe::Echo;
+use netns::{Namespace, probe::Echo};
 use serde_json::{Value, json};
 use world::{BRIDGE, OUTSIDE, OUTSIDE6, World};
 

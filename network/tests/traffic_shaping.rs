@@ -6,12 +6,13 @@
 mod netns;
 mod world;
 
-use std::io::Write;
-use std::net::{SocketAddr, TcpStream};
-use std::time::Duration;
+use std::{
+    io::Write,
+    net::{SocketAddr, TcpStream},
+    time::Duration,
+};
 
-use netns::Namespace;
-use netns::probe::Sink;
+use netns::{Namespace, probe::Sink};
 use serde_json::json;
 use softwarecontainer_capability::class_id::ClassId;
 use world::{OUTSIDE, World};

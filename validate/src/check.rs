@@ -1,12 +1,15 @@
 //! The check: reads every manifest, and merges every capability as the agent would on
 //! `SetCapabilities`.
 
-use softwarecontainer_capability::json::Position;
-use softwarecontainer_capability::manifest::{Capability, parse};
-use softwarecontainer_capability::{ManifestError, ManifestSource, Review, Warning};
-use std::fmt;
-use std::fs;
-use std::path::{Path, PathBuf};
+use softwarecontainer_capability::{
+    ManifestError, ManifestSource, Review, Warning,
+    json::Position,
+    manifest::{Capability, parse},
+};
+use std::{
+    fmt, fs,
+    path::{Path, PathBuf},
+};
 
 /// One mistake, or what may be one.
 pub struct Finding {

@@ -1,8 +1,7 @@
 //! The command line of `softwarecontainer-validate`.
 
 use lexopt::{Arg, Parser};
-use std::ffi::OsString;
-use std::path::PathBuf;
+use std::{ffi::OsString, path::PathBuf};
 
 const HELP: &str = "\
 Usage: softwarecontainer-validate [OPTION…] PATH…

@@ -6,9 +6,7 @@
 mod check;
 mod cli;
 
-use std::error::Error as _;
-use std::io::Write;
-use std::process::ExitCode;
+use std::{error::Error as _, io::Write, process::ExitCode};
 
 /// Exit status when a manifest has a mistake.
 const MISTAKES: u8 = 1;

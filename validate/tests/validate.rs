@@ -1,9 +1,11 @@
 //! Runs the program on real files.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use std::fs;
-use std::path::Path;
-use std::process::{Command, Output};
+use std::{
+    fs,
+    path::Path,
+    process::{Command, Output},
+};
 use tempfile::TempDir;
 
 fn validate(arguments: &[&str], dir: &Path) -> (i32, String, String) {

@@ -1,10 +1,8 @@
 //! Copying the contents of a file with its holes.
 
-use std::fs::File;
-use std::os::unix::fs::FileExt;
+use std::{fs::File, os::unix::fs::FileExt};
 
-use rustix::fs::SeekFrom;
-use rustix::io::Errno;
+use rustix::{fs::SeekFrom, io::Errno};
 
 /// Copied at a time; contents come from a tmpfs, so a larger buffer gains nothing.
 const CHUNK: usize = 128 * 1024;

@@ -2,9 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::buffer::Buffer;
-use crate::error::{Failure, RecordError};
-use crate::record::Record;
+use crate::{
+    buffer::Buffer,
+    error::{Failure, RecordError},
+    record::Record,
+};
 
 /// What became of the buffers in one directory.
 #[derive(Debug, Default)]

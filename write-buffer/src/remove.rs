@@ -2,11 +2,12 @@
 
 use std::ffi::CStr;
 
-use rustix::fs::AtFlags;
-use rustix::io::Errno;
+use rustix::{fs::AtFlags, io::Errno};
 
-use crate::error::Failure;
-use crate::tree::{Dir, MAX_DEPTH};
+use crate::{
+    error::Failure,
+    tree::{Dir, MAX_DEPTH},
+};
 
 /// Removes `name` from `dir`, with everything beneath it; that there is none is fine.
 pub fn remove(dir: &Dir, name: &CStr) -> Result<(), Failure> {

@@ -1,21 +1,27 @@
 //! Copying an upper layer down onto the directory that lay beneath it.
 
-use std::collections::HashMap;
-use std::ffi::{CStr, CString};
-use std::fs::File;
-use std::path::PathBuf;
+use std::{
+    collections::HashMap,
+    ffi::{CStr, CString},
+    fs::File,
+    path::PathBuf,
+};
 
-use rustix::fs::{AtFlags, FileType, Mode, OFlags, Statx};
-use rustix::io::Errno;
+use rustix::{
+    fs::{AtFlags, FileType, Mode, OFlags, Statx},
+    io::Errno,
+};
 
-use crate::attributes::{Attributes, labels, set_labels, xattrs_of};
-use crate::copy::copy;
-use crate::error::Failure;
-use crate::mapping::Mapping;
-use crate::remove::remove;
-use crate::replace::replace;
-use crate::tree::{Dir, MAX_DEPTH, file_type, is_dir};
-use crate::whiteouts::{Entry, classify, is_whiteout_device};
+use crate::{
+    attributes::{Attributes, labels, set_labels, xattrs_of},
+    copy::copy,
+    error::Failure,
+    mapping::Mapping,
+    remove::remove,
+    replace::replace,
+    tree::{Dir, MAX_DEPTH, file_type, is_dir},
+    whiteouts::{Entry, classify, is_whiteout_device},
+};
 
 /// As many failures are kept for the report; the others are counted.
 const REPORTED: usize = 8;

@@ -1,12 +1,18 @@
 //! Directories held open: every step is one name beneath one of them.
 
-use std::ffi::{CStr, CString, OsStr};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::os::unix::ffi::OsStrExt;
-use std::path::{Path, PathBuf};
+use std::{
+    ffi::{CStr, CString, OsStr},
+    os::{
+        fd::{AsFd, BorrowedFd, OwnedFd},
+        unix::ffi::OsStrExt,
+    },
+    path::{Path, PathBuf},
+};
 
-use rustix::fs::{AtFlags, FileType, Mode, OFlags, ResolveFlags, Statx, StatxFlags};
-use rustix::io::Errno;
+use rustix::{
+    fs::{AtFlags, FileType, Mode, OFlags, ResolveFlags, Statx, StatxFlags},
+    io::Errno,
+};
 
 use crate::error::Failure;
 

@@ -2,11 +2,15 @@
 
 use std::ffi::{CStr, CString};
 
-use rustix::fs::{FileType, Statx};
-use rustix::io::Errno;
+use rustix::{
+    fs::{FileType, Statx},
+    io::Errno,
+};
 
-use crate::error::Failure;
-use crate::tree::{Dir, file_type};
+use crate::{
+    error::Failure,
+    tree::{Dir, file_type},
+};
 
 /// Prefix of overlayfs' own attributes; the mount has no `userxattr`.
 const OVERLAY: &[u8] = b"trusted.overlay.";

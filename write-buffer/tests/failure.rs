@@ -3,16 +3,21 @@
 
 mod support;
 
-use std::collections::BTreeSet;
-use std::fs;
-use std::os::unix::fs::symlink;
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::{
+    collections::BTreeSet,
+    fs,
+    os::unix::fs::symlink,
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 use rustix::mount::{MountFlags, UnmountFlags};
 use softwarecontainer_write_buffer::{Buffer, Mapping, recover};
-use support::inject::{Fault, run};
-use support::{Bench, Tree, assert_same, cover, tree, without_links, without_times};
+use support::{
+    Bench, Tree, assert_same, cover,
+    inject::{Fault, run},
+    tree, without_links, without_times,
+};
 
 /// One of everything that a sync can meet.
 fn before(host: &Path) {

@@ -3,10 +3,14 @@
 
 mod support;
 
-use std::fs::{self, File};
-use std::os::fd::AsFd;
-use std::os::unix::fs::{MetadataExt, chown};
-use std::process::{Child, Command, Stdio};
+use std::{
+    fs::{self, File},
+    os::{
+        fd::AsFd,
+        unix::fs::{MetadataExt, chown},
+    },
+    process::{Child, Command, Stdio},
+};
 
 use softwarecontainer_write_buffer::{Buffer, Mapping};
 use support::{Bench, assert_same, cover, tree, without_links};

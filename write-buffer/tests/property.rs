@@ -4,11 +4,13 @@
 
 mod support;
 
-use std::fs::{self, File, OpenOptions};
-use std::io;
-use std::os::unix::fs::{FileExt, PermissionsExt, symlink};
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::{
+    fs::{self, File, OpenOptions},
+    io,
+    os::unix::fs::{FileExt, PermissionsExt, symlink},
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 use proptest::prelude::*;
 use rustix::fs::{CWD, FileType, Mode, XattrFlags};

@@ -3,10 +3,14 @@
 
 mod support;
 
-use std::fs;
-use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt, symlink};
-use std::path::Path;
+use std::{
+    fs,
+    os::unix::{
+        ffi::OsStrExt,
+        fs::{FileExt, MetadataExt, PermissionsExt, symlink},
+    },
+    path::Path,
+};
 
 use rustix::fs::{CWD, FileType, Mode, XattrFlags};
 use softwarecontainer_write_buffer::Mapping;

@@ -1,8 +1,7 @@
 //! What can be wrong with the configuration.
 
 use crate::keyfile::SyntaxError;
-use std::io;
-use std::path::PathBuf;
+use std::{io, path::PathBuf};
 
 /// A configuration that the agent does not start with.
 #[derive(Debug, thiserror::Error)]

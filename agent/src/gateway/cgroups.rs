@@ -12,8 +12,7 @@ use softwarecontainer_capability::{
 use softwarecontainer_network::Network;
 
 use super::{contract::Gateway, error::GatewayError, target::Target};
-use crate::error_chain::Chain;
-use crate::host::cgroup::Cgroups;
+use crate::{error_chain::Chain, host::cgroup::Cgroups};
 pub use error::{CgroupsGatewayError, PlanError};
 use files::Files;
 

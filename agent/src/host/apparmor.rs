@@ -1,7 +1,6 @@
 //! AppArmor, on kernels that have it.
 
-use std::fs;
-use std::path::Path;
+use std::{fs, path::Path};
 
 /// The profile that liblxc puts a container under unless its configuration names another.
 const LXC_PROFILE: &str = "lxc-container-default-cgns";

@@ -12,7 +12,8 @@ use crate::{
 };
 
 const OPTIONS: &str = r#"[{"writeBufferEnabled": false}]"#;
-/// Users that every host has: daemon, bin and sys. (The bus lets in none that passwd does not know.)
+/// Users that every host has: daemon, bin and sys. (The bus lets in none that passwd does not
+/// know.)
 const FIRST: u32 = 1;
 const SECOND: u32 = 2;
 const ADMINISTRATOR: u32 = 3;

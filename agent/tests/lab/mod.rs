@@ -4,13 +4,14 @@
 #![allow(dead_code)] // Each test binary uses its part.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use std::os::fd::AsRawFd as _;
-use std::sync::Arc;
+use std::{os::fd::AsRawFd as _, sync::Arc};
 
 use serde_json::{Value, json};
 
-use crate::netns::Namespace;
-use crate::support::{Setup, TestAgent};
+use crate::{
+    netns::Namespace,
+    support::{Setup, TestAgent},
+};
 
 pub const OUTSIDE: &str = "198.51.100.2";
 pub const OUTSIDE6: &str = "2001:db8::2";

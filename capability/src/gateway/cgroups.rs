@@ -5,9 +5,11 @@ mod quantity;
 pub use crate::class_id::ClassId;
 pub use quantity::Bytes;
 
-use crate::element::{Element, required_str};
-use crate::error::ConfigError;
-use crate::settings::Settings;
+use crate::{
+    element::{Element, required_str},
+    error::ConfigError,
+    settings::Settings,
+};
 use std::collections::BTreeMap;
 
 /// Name of the setting that classifies network packets.

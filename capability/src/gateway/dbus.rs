@@ -1,9 +1,11 @@
 //! D-Bus gateway: which messages a container may exchange with the host's buses.
 
-use crate::element::{Element, optional_str};
-use crate::error::{ConfigError, Problem};
-use crate::json::shown;
-use crate::settings::Settings;
+use crate::{
+    element::{Element, optional_str},
+    error::{ConfigError, Problem},
+    json::shown,
+    settings::Settings,
+};
 use serde_json::Value;
 
 const SESSION: &str = "dbus-gateway-config-session";

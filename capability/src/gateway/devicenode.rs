@@ -1,11 +1,12 @@
 //! Devicenode gateway: device nodes of the host in a container.
 
-use crate::element::{Element, optional_str, required_absolute_path};
-use crate::error::ConfigError;
-use crate::settings::Settings;
+use crate::{
+    element::{Element, optional_str, required_absolute_path},
+    error::ConfigError,
+    settings::Settings,
+};
 use serde_json::Value;
-use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::{collections::BTreeMap, path::PathBuf};
 
 /// Merged configuration of the devicenode gateway.
 #[derive(Clone, Default, PartialEq, Eq, Debug)]

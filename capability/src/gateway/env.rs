@@ -1,8 +1,10 @@
 //! Env gateway: environment variables of everything executed in a container.
 
-use crate::element::{Element, optional_str, required_str};
-use crate::error::ConfigError;
-use crate::settings::Settings;
+use crate::{
+    element::{Element, optional_str, required_str},
+    error::ConfigError,
+    settings::Settings,
+};
 use std::collections::BTreeMap;
 
 /// Merged configuration of the env gateway.

@@ -1,10 +1,14 @@
 //! File gateway: files and directories of the host in a container.
 
-use crate::element::{Element, required_absolute_path, required_bool, required_str};
-use crate::error::ConfigError;
-use crate::settings::Settings;
-use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use crate::{
+    element::{Element, required_absolute_path, required_bool, required_str},
+    error::ConfigError,
+    settings::Settings,
+};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
 /// Merged configuration of the file gateway.
 #[derive(Clone, Default, PartialEq, Eq, Debug)]

@@ -1,8 +1,10 @@
 //! IPC gateway: System V IPC and POSIX message queues with the host. The classic agent has none.
 
-use crate::element::{Element, required_bool};
-use crate::error::ConfigError;
-use crate::settings::Settings;
+use crate::{
+    element::{Element, required_bool},
+    error::ConfigError,
+    settings::Settings,
+};
 
 /// Merged configuration of the IPC gateway.
 #[derive(Clone, Default, PartialEq, Eq, Debug)]

@@ -10,10 +10,12 @@ mod protocol;
 pub use crate::traffic::{Direction, Ports, Traffic};
 pub use host::Host;
 
-use crate::element::{Element, required_str};
-use crate::error::{ConfigError, Problem};
-use crate::json::shown;
-use crate::settings::Settings;
+use crate::{
+    element::{Element, required_str},
+    error::{ConfigError, Problem},
+    json::shown,
+    settings::Settings,
+};
 use protocol::Protocol;
 use serde_json::Value;
 use std::collections::BTreeSet;

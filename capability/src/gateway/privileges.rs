@@ -1,12 +1,14 @@
 //! Privileges gateway: system calls, kernel capabilities and limits that apps do not have by
 //! default. The classic agent has none, because it takes nothing away.
 
-use crate::element::Element;
-use crate::error::{ConfigError, Problem};
-use crate::json::shown;
-use crate::privilege::{Capability, Privileges, Resource, SystemCall, UNLIMITED};
-use crate::settings::Settings;
-use crate::size;
+use crate::{
+    element::Element,
+    error::{ConfigError, Problem},
+    json::shown,
+    privilege::{Capability, Privileges, Resource, SystemCall, UNLIMITED},
+    settings::Settings,
+    size,
+};
 use serde_json::Value;
 use std::collections::BTreeMap;
 

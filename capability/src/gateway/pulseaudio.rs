@@ -1,8 +1,10 @@
 //! PulseAudio gateway: access to the host's sound server.
 
-use crate::element::{Element, required_bool};
-use crate::error::ConfigError;
-use crate::settings::Settings;
+use crate::{
+    element::{Element, required_bool},
+    error::ConfigError,
+    settings::Settings,
+};
 
 /// Merged configuration of the PulseAudio gateway.
 #[derive(Clone, Default, PartialEq, Eq, Debug)]

@@ -1,8 +1,10 @@
 //! Wayland gateway: access to the host's compositor.
 
-use crate::element::{Element, required_bool};
-use crate::error::ConfigError;
-use crate::settings::Settings;
+use crate::{
+    element::{Element, required_bool},
+    error::ConfigError,
+    settings::Settings,
+};
 
 /// Merged configuration of the Wayland gateway.
 #[derive(Clone, Default, PartialEq, Eq, Debug)]

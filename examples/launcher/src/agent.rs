@@ -8,8 +8,7 @@ use std::{
 use smol::stream::StreamExt;
 use zbus::{Connection, connection::Builder, fdo, proxy};
 
-use crate::error::Error;
-use crate::manifest::Mount;
+use crate::{error::Error, manifest::Mount};
 
 const NAME: &str = "com.pelagicore.SoftwareContainerAgent";
 

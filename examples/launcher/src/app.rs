@@ -1,19 +1,27 @@
 //! The life of an app: container, capabilities, home directory, process, end.
 
-use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::{
+    path::PathBuf,
+    time::{Duration, Instant},
+};
 
-use nix::sys::signal::{SigSet, Signal};
-use nix::sys::signalfd::{SfdFlags, SignalFd};
-use nix::unistd::Pid;
+use nix::{
+    sys::{
+        signal::{SigSet, Signal},
+        signalfd::{SfdFlags, SignalFd},
+    },
+    unistd::Pid,
+};
 use smol::{Async, Task, Timer};
 
-use crate::agent::{Agent, Event, Events};
-use crate::error::Error;
-use crate::manifest::{App, Mount};
-use crate::notify;
-use crate::output::Relay;
-use crate::state::{Entry, Note, State};
+use crate::{
+    agent::{Agent, Event, Events},
+    error::Error,
+    manifest::{App, Mount},
+    notify,
+    output::Relay,
+    state::{Entry, Note, State},
+};
 
 /// How long the app's last words may take to arrive once it has ended.
 const LAST_WORDS: Duration = Duration::from_secs(1);

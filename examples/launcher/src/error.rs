@@ -1,7 +1,6 @@
 //! What can go wrong, as a person reads it.
 
-use std::io;
-use std::path::PathBuf;
+use std::{io, path::PathBuf};
 
 /// An error of the launcher.
 #[derive(Debug, thiserror::Error)]

@@ -3,11 +3,13 @@
 //! The agent opens bind-mounted paths as root. Therefore a manifest that somebody else could have
 //! written is refused.
 
-use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::Read;
-use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::{
+    collections::BTreeMap,
+    fs::File,
+    io::Read,
+    os::unix::fs::MetadataExt,
+    path::{Path, PathBuf},
+};
 
 use serde_json::{Map, Value};
 

@@ -1,8 +1,12 @@
 //! Readiness for systemd, see sd_notify(3).
 
-use std::os::linux::net::SocketAddrExt;
-use std::os::unix::ffi::OsStrExt;
-use std::os::unix::net::{SocketAddr, UnixDatagram};
+use std::os::{
+    linux::net::SocketAddrExt,
+    unix::{
+        ffi::OsStrExt,
+        net::{SocketAddr, UnixDatagram},
+    },
+};
 
 /// Tells systemd that the app runs, if a unit of `Type=notify` started the launcher.
 pub fn ready() {

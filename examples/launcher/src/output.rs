@@ -1,13 +1,14 @@
 //! The app's output, relayed to the launcher's own through a FIFO. Under systemd it ends up in the
 //! journal, which limits its size.
 
-use std::fs::{File, OpenOptions};
-use std::io::{self, Read, Write};
-use std::os::unix::fs::OpenOptionsExt;
-use std::path::{Path, PathBuf};
+use std::{
+    fs::{File, OpenOptions},
+    io::{self, Read, Write},
+    os::unix::fs::OpenOptionsExt,
+    path::{Path, PathBuf},
+};
 
-use nix::fcntl::OFlag;
-use nix::sys::stat::Mode;
+use nix::{fcntl::OFlag, sys::stat::Mode};
 use smol::Async;
 
 use crate::error::Error;

@@ -4,9 +4,11 @@
 //! in an unlocked file is history. So there is nothing to clean up after a crash, and an app cannot
 //! be started twice.
 
-use std::fs::{File, OpenOptions};
-use std::io::{self, Read, Seek, Write};
-use std::path::{Path, PathBuf};
+use std::{
+    fs::{File, OpenOptions},
+    io::{self, Read, Seek, Write},
+    path::{Path, PathBuf},
+};
 
 use nix::fcntl::{Flock, FlockArg};
 use serde_json::{Value, json};

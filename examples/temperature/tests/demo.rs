@@ -1,8 +1,7 @@
 //! The demonstration shows what it says.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
-use std::path::Path;
-use std::process::Command;
+use std::{path::Path, process::Command};
 
 #[test]
 fn reading_is_allowed_first_and_setting_once_its_capability_is_set() {

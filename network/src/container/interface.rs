@@ -1,5 +1,5 @@
-//! The interface in a container, set by a thread that joins the container's network namespace for the
-//! time.
+//! The interface in a container, set by a thread that joins the container's network namespace for
+//! the time.
 
 use std::{net::IpAddr, os::fd::BorrowedFd};
 

@@ -3,12 +3,13 @@
 
 use std::os::fd::{AsRawFd as _, BorrowedFd};
 
-use neli::consts::nl::NlmF;
-use neli::consts::socket::NlFamily;
-use neli::nl::{NlPayload, NlmsghdrBuilder};
-use neli::socket::synchronous::NlSocketHandle;
-use neli::types::Buffer;
-use neli::utils::Groups;
+use neli::{
+    consts::{nl::NlmF, socket::NlFamily},
+    nl::{NlPayload, NlmsghdrBuilder},
+    socket::synchronous::NlSocketHandle,
+    types::Buffer,
+    utils::Groups,
+};
 
 // linux/netfilter/nfnetlink.h and nf_tables.h: the subsystem above the message, and the multicast
 // group.

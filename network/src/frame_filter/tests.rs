@@ -1,7 +1,6 @@
 //! The programs are run by the kernel itself, as the filter of a socket.
 
-use std::os::fd::AsRawFd;
-use std::os::unix::net::UnixDatagram;
+use std::os::{fd::AsRawFd, unix::net::UnixDatagram};
 
 use super::*;
 

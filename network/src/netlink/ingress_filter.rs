@@ -4,10 +4,14 @@
 //! Such a filter belongs to the interface: it disappears with it, and no reload of any firewall
 //! touches it.
 
-use neli::consts::nl::NlmF;
-use neli::consts::rtnl::{Rtm, Tca};
-use neli::rtnl::{Rtattr, Tcmsg, TcmsgBuilder};
-use neli::types::Buffer;
+use neli::{
+    consts::{
+        nl::NlmF,
+        rtnl::{Rtm, Tca},
+    },
+    rtnl::{Rtattr, Tcmsg, TcmsgBuilder},
+    types::Buffer,
+};
 
 use super::{Link, Netlink, NetlinkError, attribute, attributes, c_string, encoding};
 

@@ -1,22 +1,29 @@
 //! Network interfaces: look up, create, delete, set up or down, name the bridge they belong to.
 
-use std::fmt;
-use std::io::Cursor;
-use std::os::fd::AsFd as _;
-use std::sync::mpsc;
-use std::thread;
-use std::time::{Duration, Instant};
+use std::{
+    fmt,
+    io::Cursor,
+    os::fd::AsFd as _,
+    sync::mpsc,
+    thread,
+    time::{Duration, Instant},
+};
 
-use neli::FromBytesWithInput;
-use neli::consts::nl::NlmF;
-use neli::consts::rtnl::{Iff, Ifla, IflaInfo, RtAddrFamily, Rtm};
-use neli::rtnl::{Ifinfomsg, IfinfomsgBuilder, Rtattr};
-use neli::types::{Buffer, RtBuffer};
+use neli::{
+    FromBytesWithInput,
+    consts::{
+        nl::NlmF,
+        rtnl::{Iff, Ifla, IflaInfo, RtAddrFamily, Rtm},
+    },
+    rtnl::{Ifinfomsg, IfinfomsgBuilder, Rtattr},
+    types::{Buffer, RtBuffer},
+};
 
 use crate::wait;
 
-use super::link_events::LinkEvents;
-use super::{Netlink, NetlinkError, attribute, attributes, c_string, encoding};
+use super::{
+    Netlink, NetlinkError, attribute, attributes, c_string, encoding, link_events::LinkEvents,
+};
 
 /// An Ethernet hardware address.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]

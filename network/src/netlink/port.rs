@@ -1,9 +1,13 @@
 //! Ports of a bridge: their flags, and the addresses that the bridge expects behind them.
 
-use neli::consts::nl::NlmF;
-use neli::consts::rtnl::{Ifla, Nda, Ntf, Nud, RtAddrFamily, Rtm, Rtn};
-use neli::rtnl::{IfinfomsgBuilder, NdmsgBuilder, Rtattr};
-use neli::types::Buffer;
+use neli::{
+    consts::{
+        nl::NlmF,
+        rtnl::{Ifla, Nda, Ntf, Nud, RtAddrFamily, Rtm, Rtn},
+    },
+    rtnl::{IfinfomsgBuilder, NdmsgBuilder, Rtattr},
+    types::Buffer,
+};
 
 use super::{Link, MacAddress, Netlink, NetlinkError, attribute, attributes, encoding};
 

@@ -2,12 +2,19 @@
 
 use std::net::IpAddr;
 
-use neli::consts::nl::NlmF;
-use neli::consts::rtnl::{RtScope, RtTable, Rta, Rtm, Rtn, Rtprot};
-use neli::rtnl::RtmsgBuilder;
+use neli::{
+    consts::{
+        nl::NlmF,
+        rtnl::{RtScope, RtTable, Rta, Rtm, Rtn, Rtprot},
+    },
+    rtnl::RtmsgBuilder,
+};
 
-use super::address::{bytes_of, family_of};
-use super::{Link, Netlink, NetlinkError, attribute, attributes, encoding};
+use super::{
+    Link, Netlink, NetlinkError,
+    address::{bytes_of, family_of},
+    attribute, attributes, encoding,
+};
 
 impl Netlink {
     /// Sets the default route of the gateway's address family; one that exists is replaced.

@@ -6,11 +6,15 @@
 
 pub mod probe;
 
-use std::fs::File;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
-use std::os::unix::process::CommandExt;
-use std::process::{Child, Command, Output, Stdio};
-use std::time::Duration;
+use std::{
+    fs::File,
+    os::{
+        fd::{AsFd, AsRawFd, BorrowedFd},
+        unix::process::CommandExt,
+    },
+    process::{Child, Command, Output, Stdio},
+    time::Duration,
+};
 
 use nix::sched::{CloneFlags, unshare};
 use softwarecontainer_network::{Netlink, namespace};

@@ -1,8 +1,10 @@
 //! Makes the n-th system call of a piece of code fail, for real: a seccomp filter on its thread
 //! hands every call that touches files to a supervising thread, which lets it go on or fail.
 
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
-use std::sync::mpsc;
+use std::{
+    os::fd::{AsRawFd, FromRawFd, OwnedFd},
+    sync::mpsc,
+};
 
 /// What happens at the chosen call.
 #[derive(Clone, Copy, Debug)]

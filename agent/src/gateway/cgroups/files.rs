@@ -1,7 +1,9 @@
 //! The files of a container's cgroup that the agent has written, and what was in them before.
 
-use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
 use super::plan::{Value, Write};
 use crate::host::cgroup::{self, CgroupError, Cgroups};

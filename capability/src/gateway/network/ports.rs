@@ -1,8 +1,10 @@
 //! The `ports` of a rule.
 
-use crate::error::{ConfigError, Problem};
-use crate::json::shown;
-use crate::traffic::Ports;
+use crate::{
+    error::{ConfigError, Problem},
+    json::shown,
+    traffic::Ports,
+};
 use serde_json::Value;
 
 /// Reads a number, a range as a string, or an array of numbers.

@@ -1,7 +1,9 @@
 //! The `protocols` of a rule.
 
-use crate::error::{ConfigError, Problem};
-use crate::json::shown;
+use crate::{
+    error::{ConfigError, Problem},
+    json::shown,
+};
 use serde_json::Value;
 use std::collections::BTreeSet;
 
