@@ -19,6 +19,9 @@ const KEPT_KEY: &str = "lxc.cap.keep";
 fn extra() -> &'static [Capability] {
     if cfg!(feature = "gateway-privileges") {
         Capability::ALL
+    } else if cfg!(feature = "gateway-network") {
+        // For ping.
+        &[Capability::NetRaw]
     } else {
         &[]
     }
@@ -111,6 +114,13 @@ impl Baseline {
             list.push(limit);
         }
         Ok(())
+    }
+
+    /// Whether apps are without CAP_NET_RAW unless the agent gives it to them.
+    #[must_use]
+    pub fn drops_net_raw(&self, given: &Privileges) -> bool {
+        self.drop & 1 << Capability::NetRaw.number() != 0
+            && !given.capabilities.contains(&Capability::NetRaw)
     }
 
     /// What a new process is to be without, given what the container's manifests give and the

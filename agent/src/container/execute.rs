@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use softwarecontainer_capability::privilege::Privileges;
+use softwarecontainer_capability::privilege::Capability;
 use softwarecontainer_init::{Command, Confinement};
 
 use super::{
@@ -16,7 +16,8 @@ use super::{
 };
 use crate::{
     command_line,
-    host::{credentials::Credentials, output_file, program},
+    gateway::ProcessGrants,
+    host::{credentials::Credentials, output_file, program, seccomp::Allowed},
 };
 
 /// Where programs are looked up unless a variable says otherwise.
@@ -66,7 +67,7 @@ impl Container {
         })?;
         let mut environment = BTreeMap::from([("PATH".to_owned(), DEFAULT_PATH.to_owned())]);
         let grants = self.gateways.grants(&self.target()?, &self.settings);
-        environment.extend(grants.environment);
+        environment.extend(grants.environment.clone());
         for (name, value) in &execution.environment {
             if name.is_empty() || name.contains('=') {
                 return Err(ContainerError::Variable { name: name.clone() });
@@ -94,7 +95,7 @@ impl Container {
                 .collect::<Result<_, _>>()?,
             environment: variables.collect::<Result<_, _>>()?,
             if_missing: c_string(&if_missing(&arguments, &environment))?,
-            confinement: self.confinement(&grants.privileges)?,
+            confinement: self.confinement(&grants)?,
         };
         let wanted = Some(&execution.output_file).filter(|path| !path.as_os_str().is_empty());
         let (caller, writable) = (execution.caller.as_ref(), &self.shared.paths.writable);
@@ -116,10 +117,24 @@ impl Container {
         Ok((processes, number, pid))
     }
 
-    /// What a new process is to be without, where its manifests give it `privileges`.
-    fn confinement(&self, privileges: &Privileges) -> Result<Confinement, ContainerError> {
-        let filter = self.shared.filters.get(&privileges.system_calls)?;
-        Ok(self.baseline.confinement(privileges, &filter))
+    /// What a new process is to be without, where its manifests give it `grants`.
+    fn confinement(&self, grants: &ProcessGrants) -> Result<Confinement, ContainerError> {
+        let filters = &self.shared.filters;
+        let mut allowed = Allowed {
+            system_calls: grants.privileges.system_calls.clone(),
+            raw_icmp: false,
+        };
+        // CAP_NET_RAW is for ICMP only as long as a filter sees to that.
+        allowed.raw_icmp = grants.raw_icmp
+            && filters.are_enabled()
+            && !allowed.bypasses_filters()
+            && self.baseline.drops_net_raw(&grants.privileges);
+        let filter = filters.get(&allowed)?;
+        let mut privileges = grants.privileges.clone();
+        if allowed.raw_icmp {
+            privileges.capabilities.insert(Capability::NetRaw);
+        }
+        Ok(self.baseline.confinement(&privileges, &filter))
     }
 
     /// The connection to what starts new processes: the init, or the second one in the host's IPC

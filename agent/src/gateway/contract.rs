@@ -15,6 +15,8 @@ pub struct ProcessGrants {
     pub host_ipc: bool,
     /// What it has besides what every process has.
     pub privileges: Privileges,
+    /// It may open raw sockets for ICMP.
+    pub raw_icmp: bool,
 }
 
 /// One gateway of one container. Calls block and come one at a time.

@@ -6,10 +6,15 @@ mod names;
 use softwarecontainer_capability::{
     Settings as _,
     gateway::network::{Host, NetworkSettings},
+    traffic::{Direction, Traffic},
 };
 use softwarecontainer_network::{Connection, Peer, Permission, Subnet};
 
-use super::{contract::Gateway, error::GatewayError, target::Target};
+use super::{
+    contract::{Gateway, ProcessGrants},
+    error::GatewayError,
+    target::Target,
+};
 pub use error::NetworkGatewayError;
 use names::Names;
 pub use names::UnknownHost;
@@ -81,6 +86,13 @@ impl Gateway for NetworkGateway {
         self.set(target, to)
             .map_err(|error| GatewayError::new(NetworkSettings::ID, Box::new(error)))
     }
+
+    fn grant(&self, _target: &Target<'_>, settings: &NetworkSettings, process: &mut ProcessGrants) {
+        process.raw_icmp = settings.rules.iter().any(|rule| {
+            rule.direction == Direction::Outgoing
+                && matches!(rule.traffic, Traffic::Any | Traffic::Icmp)
+        });
+    }
 }
 
 #[cfg(test)]
@@ -88,7 +100,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     use serde_json::json;
-    use softwarecontainer_capability::traffic::{Direction, Ports, Traffic};
+    use softwarecontainer_capability::traffic::Ports;
 
     use super::*;
 

@@ -16,6 +16,7 @@ use super::{
     error::GatewayError,
     target::Target,
 };
+use crate::host::seccomp::Allowed;
 pub use error::PrivilegesError;
 
 /// The privileges gateway of one container.
@@ -64,7 +65,11 @@ fn check(target: &Target<'_>, wanted: &Privileges) -> Result<(), PrivilegesError
         }
     }
     // Compiled now, so that Execute need not do it and cannot fail for it.
-    let filter = target.filters.get(&wanted.system_calls);
+    let allowed = Allowed {
+        system_calls: wanted.system_calls.clone(),
+        raw_icmp: false,
+    };
+    let filter = target.filters.get(&allowed);
     filter.map(drop).map_err(PrivilegesError::Filter)
 }
 

@@ -4,6 +4,8 @@
 //! holds for the container's init, too; the filters here are put on top of it for each process that
 //! the init starts.
 
+mod raw_icmp;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt,
@@ -120,11 +122,28 @@ pub fn profile_file(
     }
 }
 
+/// What a filter leaves open.
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Allowed {
+    /// System calls that manifests have opened.
+    pub system_calls: BTreeSet<SystemCall>,
+    /// The process has CAP_NET_RAW for ICMP only.
+    pub raw_icmp: bool,
+}
+
+impl Allowed {
+    /// Whether there are ways to sockets that no filter sees.
+    #[must_use]
+    pub fn bypasses_filters(&self) -> bool {
+        self.system_calls.contains(&SystemCall::IoUringSetup)
+    }
+}
+
 /// All filters that were needed so far, each compiled once.
 #[derive(Debug)]
 pub struct Filters {
     enabled: bool,
-    compiled: Mutex<BTreeMap<BTreeSet<SystemCall>, Arc<[u8]>>>,
+    compiled: Mutex<BTreeMap<Allowed, Arc<[u8]>>>,
 }
 
 impl Filters {
@@ -136,12 +155,18 @@ impl Filters {
         }
     }
 
+    /// Whether processes get filters at all.
+    #[must_use]
+    pub fn are_enabled(&self) -> bool {
+        self.enabled
+    }
+
     /// The BPF program, in the kernel's form, that refuses whatever a manifest may open but
     /// `allowed`; empty if there are to be no filters.
     ///
     /// # Errors
     /// [`FilterError`].
-    pub fn get(&self, allowed: &BTreeSet<SystemCall>) -> Result<Arc<[u8]>, FilterError> {
+    pub fn get(&self, allowed: &Allowed) -> Result<Arc<[u8]>, FilterError> {
         if !self.enabled {
             return Ok(Arc::default());
         }
@@ -155,7 +180,7 @@ impl Filters {
     }
 }
 
-fn compile(allowed: &BTreeSet<SystemCall>) -> Result<Vec<u8>, FilterError> {
+fn compile(allowed: &Allowed) -> Result<Vec<u8>, FilterError> {
     let failed = |call| move |source| FilterError::Compile { call, source };
     let mut filter = ScmpFilterContext::new(ScmpAction::Allow).map_err(failed(None))?;
     // What to do with programs for other instruction sets is up to the container's profile.
@@ -170,9 +195,12 @@ fn compile(allowed: &BTreeSet<SystemCall>) -> Result<Vec<u8>, FilterError> {
     }
     for &call in SystemCall::ALL
         .iter()
-        .filter(|call| !allowed.contains(call))
+        .filter(|call| !allowed.system_calls.contains(call))
     {
         refuse(&mut filter, call).map_err(failed(Some(call)))?;
+    }
+    if allowed.raw_icmp {
+        raw_icmp::restrict(&mut filter).map_err(failed(None))?;
     }
     export(&filter)
 }
@@ -231,17 +259,24 @@ fn export(filter: &ScmpFilterContext) -> Result<Vec<u8>, FilterError> {
 mod tests {
     use super::*;
 
+    fn opened(calls: &[SystemCall]) -> Allowed {
+        Allowed {
+            system_calls: calls.iter().copied().collect(),
+            raw_icmp: false,
+        }
+    }
+
     #[test]
     fn a_filter_is_whole_instructions_and_compiled_once() {
         let filters = Filters::new(true);
-        let default = filters.get(&BTreeSet::new()).unwrap();
+        let default = filters.get(&Allowed::default()).unwrap();
         assert!(!default.is_empty());
         assert_eq!(default.len() % 8, 0);
         assert!(Arc::ptr_eq(
             &default,
-            &filters.get(&BTreeSet::new()).unwrap()
+            &filters.get(&Allowed::default()).unwrap()
         ));
-        let wider = filters.get(&[SystemCall::Ptrace].into()).unwrap();
+        let wider = filters.get(&opened(&[SystemCall::Ptrace])).unwrap();
         assert!(wider.len() < default.len());
         assert!(!Arc::ptr_eq(&default, &wider));
     }
@@ -249,10 +284,10 @@ mod tests {
     #[test]
     fn every_system_call_makes_a_difference() {
         let filters = Filters::new(true);
-        let default = filters.get(&BTreeSet::new()).unwrap();
+        let default = filters.get(&Allowed::default()).unwrap();
         for &call in SystemCall::ALL {
             assert_ne!(
-                filters.get(&[call].into()).unwrap(),
+                filters.get(&opened(&[call])).unwrap(),
                 default,
                 "{}",
                 call.name()
@@ -261,10 +296,21 @@ mod tests {
     }
 
     #[test]
+    fn raw_icmp_is_a_filter_of_its_own() {
+        let filters = Filters::new(true);
+        let raw_icmp = Allowed {
+            raw_icmp: true,
+            ..Allowed::default()
+        };
+        let longer = filters.get(&raw_icmp).unwrap().len();
+        assert!(longer > filters.get(&Allowed::default()).unwrap().len());
+    }
+
+    #[test]
     fn switched_off_there_is_none() {
         assert!(
             Filters::new(false)
-                .get(&BTreeSet::new())
+                .get(&Allowed::default())
                 .unwrap()
                 .is_empty()
         );
