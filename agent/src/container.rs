@@ -1,5 +1,5 @@
-//! One container: created, used and destroyed by blocking calls, one at a time. Each call has a file
-//! of its name.
+//! One container: created, used and destroyed by blocking calls, one at a time. Each call has a
+//! file of its name.
 
 mod bind_mount;
 mod config;
@@ -22,6 +22,7 @@ pub mod recover;
 pub mod rootfs;
 mod set_capabilities;
 mod shared;
+mod state;
 mod suspend;
 
 use std::{os::fd::OwnedFd, sync::Arc, time::Duration};
@@ -35,6 +36,7 @@ pub use execute::Execution;
 pub use lxc_cgroups::Parents as LxcCgroupParents;
 pub use lxc_start::LxcPaths;
 pub use shared::{Shared, lxc_name};
+pub use state::State;
 
 use crate::{
     gateway::{Gateways, Target},
@@ -51,17 +53,6 @@ use rootfs::Rootfs;
 const INIT_LIMIT: Duration = Duration::from_secs(10);
 /// How long the kernel may take to freeze, thaw or end the processes of a container.
 const KERNEL_LIMIT: Duration = Duration::from_secs(5);
-
-/// What may be done with a container.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum State {
-    /// Everything but Resume.
-    Ready,
-    /// Only Resume and Destroy.
-    Suspended,
-    /// Only Destroy: an earlier call failed in LXC, or the container has ended by itself.
-    Invalid,
-}
 
 /// A container that was created and not yet destroyed.
 pub struct Container {

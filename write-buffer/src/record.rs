@@ -12,7 +12,8 @@
 //! ```
 //!
 //! A further line `single-owner 1000 100` after `owners` says that the user and the group are the
-//! same for all files on disk. The path comes last and takes all that is left, because it may contain any byte but NUL.
+//! same for all files on disk. The path comes last and takes all that is left, because it may
+//! contain any byte but NUL.
 
 use std::ffi::{CString, OsStr};
 use std::os::unix::ffi::OsStrExt;

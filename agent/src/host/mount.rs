@@ -179,12 +179,21 @@ pub fn unmount(target: &Path) -> Result<(), MountError> {
     }
 }
 
+/// The mount points at and under `directories`, in the order in which they were mounted.
+///
+/// # Errors
+/// [`MountError`] when the list of mounts cannot be read.
+pub fn points_under(directories: &[impl AsRef<Path>]) -> Result<Vec<PathBuf>, MountError> {
+    mountinfo::points_under(directories)
+        .map_err(|error| MountError::new("read", Path::new(mountinfo::LIST), error))
+}
+
 /// Unmounts what is mounted below `directory`, but not what is mounted on it.
 ///
 /// # Errors
 /// [`MountError`] with the mount point.
 pub fn unmount_below(directory: &Path) -> Result<(), MountError> {
-    for point in mountinfo::points_under(&[directory])?.iter().rev() {
+    for point in points_under(&[directory])?.iter().rev() {
         if point != directory {
             unmount(point)?;
         }
@@ -209,7 +218,7 @@ pub fn bind(source: &Path, target: &Path) -> Result<(), MountError> {
 /// # Errors
 /// [`MountError`] naming what could not be removed; a directory that is gone is no error.
 pub fn remove_with_mounts(directory: &Path) -> Result<(), MountError> {
-    let mut mounts = mountinfo::points_under(&[directory])?;
+    let mut mounts = points_under(&[directory])?;
     // The deepest and latest first.
     mounts.reverse();
     for mount in mounts {

@@ -1,20 +1,20 @@
 //! The list of mounts, `/proc/self/mountinfo` (proc_pid_mountinfo(5)).
 
 use std::{
-    fs,
+    fs, io,
     os::unix::ffi::OsStringExt as _,
     path::{Path, PathBuf},
 };
 
-use super::mount::MountError;
+/// The file with the list.
+pub const LIST: &str = "/proc/self/mountinfo";
 
 /// The mount points at and under `directories`, in the order in which they were mounted.
 ///
 /// # Errors
-/// [`MountError`] when the list of mounts cannot be read.
-pub fn points_under(directories: &[impl AsRef<Path>]) -> Result<Vec<PathBuf>, MountError> {
-    const LIST: &str = "/proc/self/mountinfo";
-    let list = fs::read(LIST).map_err(|e| MountError::new("read", Path::new(LIST), e))?;
+/// [`LIST`] cannot be read.
+pub fn points_under(directories: &[impl AsRef<Path>]) -> io::Result<Vec<PathBuf>> {
+    let list = fs::read(LIST)?;
     let points = list
         .split(|&byte| byte == b'\n')
         .filter_map(|line| line.split(|&byte| byte == b' ').nth(4))

@@ -118,9 +118,9 @@ pub struct HostSource {
 }
 
 impl HostSource {
-    /// Looks up `path` with the agent's rights, symbolic links followed: but not those of apps out of
-    /// what they have. An app that can write there (`writable`) must not reach what the agent keeps
-    /// for itself.
+    /// Looks up `path` with the agent's rights, symbolic links followed: but not those of apps out
+    /// of what they have. An app that can write there (`writable`) must not reach what the agent
+    /// keeps for itself.
     ///
     /// # Errors
     /// [`HostSourceError`].
@@ -130,8 +130,8 @@ impl HostSource {
         source.checked(path, paths)
     }
 
-    /// [`Self::open`] with the rights of `caller`, who must be able to read it and, if `writable`, to
-    /// write to it. What is listed for launchers ([`HostPaths::launcher_read`],
+    /// [`Self::open`] with the rights of `caller`, who must be able to read it and, if `writable`,
+    /// to write to it. What is listed for launchers ([`HostPaths::launcher_read`],
     /// [`HostPaths::launcher_write`]) is there beyond those rights: and what is only listed for
     /// reading comes [read-only](Self::is_writable) then.
     ///

@@ -8,7 +8,7 @@ use std::{
 };
 
 use super::{programs::Programs, system_mount::SystemMount};
-use crate::host::{mount::MountError, mountinfo::points_under};
+use crate::host::mount::{MountError, points_under};
 
 /// Host directories that every container sees read-only, besides the install prefix.
 const SYSTEM_DIRECTORIES: [&str; 3] = ["usr", "lib", "lib64"];
