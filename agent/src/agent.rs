@@ -5,6 +5,7 @@
 
 mod config;
 mod error;
+mod stop;
 
 use std::{
     collections::BTreeMap,
@@ -21,6 +22,7 @@ use softwarecontainer_capability::Store;
 
 pub use config::AgentConfig;
 pub use error::{AgentError, PrepareError};
+use stop::Stop;
 
 use crate::{
     container::{
@@ -48,6 +50,7 @@ pub struct Agent {
     config: AgentConfig,
     shared: OnceCell<Result<Arc<Shared>, Arc<PrepareError>>>,
     containers: Mutex<BTreeMap<i32, Slot>>,
+    stop: Stop,
 }
 
 /// What an ID stands for.
@@ -81,6 +84,7 @@ impl Agent {
             config,
             shared: OnceCell::new(),
             containers: Mutex::default(),
+            stop: Stop::default(),
         }
     }
 
@@ -133,6 +137,7 @@ impl Agent {
     /// # Errors
     /// [`AgentError`]; no ID is used up then.
     pub async fn create(&self, config: &str, caller: Caller<'_>) -> Result<i32, AgentError> {
+        self.stop.check()?;
         let creator = caller.ok_or(AgentError::UnknownCaller)?.user;
         let limit = self.config.options_length;
         if u32::try_from(config.len()).map_or(true, |size| size > limit) {
@@ -149,8 +154,7 @@ impl Agent {
         for key in unknown {
             log::warn!("container options: unknown key {key:?} ignored");
         }
-        let prepared = self.shared.wait().await.clone();
-        let shared = prepared.map_err(AgentError::NotReady)?;
+        let shared = self.prepared().await?;
         let id = self.reserve(creator)?;
         let mut reservation = Reservation {
             agent: self,
@@ -161,14 +165,30 @@ impl Agent {
         let locked = Arc::new(AsyncMutex::new(Some(container)));
         let container = Some(locked);
         self.slots().insert(id, Slot { creator, container });
+        self.stop.note_change();
         log::info!("container {id} created for user {creator}");
         reservation.done = true;
         Ok(id)
     }
 
+    /// What containers share, once it is prepared.
+    async fn prepared(&self) -> Result<Arc<Shared>, AgentError> {
+        let prepared = async { Some(self.shared.wait().await.clone()) };
+        let stopped = async {
+            self.stop.begun().await;
+            None
+        };
+        match smol::future::or(prepared, stopped).await {
+            Some(prepared) => prepared.map_err(AgentError::NotReady),
+            None => Err(AgentError::Stopping),
+        }
+    }
+
     /// The lowest free ID, taken.
     fn reserve(&self, creator: u32) -> Result<i32, AgentError> {
         let mut slots = self.slots();
+        // Looked at with the slots locked: a stop either sees this one, or is seen here.
+        self.stop.check()?;
         let limit = self.config.containers;
         let ids = 0..i32::try_from(limit).unwrap_or(i32::MAX);
         let free = ids.into_iter().find(|id| !slots.contains_key(id));
@@ -180,6 +200,7 @@ impl Agent {
 
     /// A container that `caller` may not see counts as one that is not there.
     fn find(&self, id: i32, caller: Caller<'_>) -> Result<Locked, AgentError> {
+        self.stop.check()?;
         let slots = self.slots();
         let slot = slots.get(&id).filter(|slot| self.may_see(slot, caller));
         slot.and_then(|slot| slot.container.clone())
@@ -193,7 +214,13 @@ impl Agent {
         F: FnOnce(&mut Container) -> Result<T, AgentError> + Send + 'static,
     {
         let locked = self.find(id, caller)?;
-        with(id, locked, work).await
+        let stop = self.stop.clone();
+        with(id, locked, move |container| {
+            // It may have waited for others.
+            stop.check()?;
+            work(container)
+        })
+        .await
     }
 
     /// Ends every process of a container, and removes everything that it used.
@@ -350,25 +377,6 @@ impl Agent {
             unblock(move || shared.host_files.update()).await;
         }
     }
-
-    /// Destroys every container, all at the same time; for the agent's end.
-    pub async fn destroy_all(&self) {
-        let executor = smol::Executor::new();
-        let tasks: Vec<_> = self
-            .all()
-            .into_iter()
-            .map(|(id, locked)| executor.spawn(async move { (id, self.remove(id, locked).await) }))
-            .collect();
-        executor
-            .run(async {
-                for task in tasks {
-                    if let (id, Err(error)) = task.await {
-                        log::error!("destroying container {id}: {}", Chain(&error));
-                    }
-                }
-            })
-            .await;
-    }
 }
 
 async fn with<T, F>(id: i32, locked: Locked, work: F) -> Result<T, AgentError>
@@ -408,6 +416,7 @@ impl Drop for Reservation<'_> {
     fn drop(&mut self) {
         if !self.done {
             self.agent.slots().remove(&self.id);
+            self.agent.stop.note_change();
         }
     }
 }

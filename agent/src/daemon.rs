@@ -8,6 +8,7 @@ use std::{
     os::fd::{AsFd as _, OwnedFd},
     path::PathBuf,
     sync::Arc,
+    time::Duration,
 };
 
 use nix::sys::{
@@ -16,7 +17,7 @@ use nix::sys::{
     stat::{Mode, umask},
 };
 use sd_notify::NotifyState;
-use smol::{Async, Executor};
+use smol::{Async, Executor, Timer};
 use softwarecontainer_capability::{ManifestError, Store};
 use softwarecontainer_lxc as lxc;
 use thiserror::Error;
@@ -34,6 +35,9 @@ use prepare::prepare;
 
 /// LXC's containers if liblxc does not say where.
 const FALLBACK_LXC_PATH: &str = "/var/lib/lxc";
+
+/// How long an agent that is to end waits for what it does at its start.
+const PREPARE_LIMIT: Duration = Duration::from_secs(30);
 
 /// Why the agent could not start or go on.
 #[derive(Debug, Error)]
@@ -108,13 +112,18 @@ async fn serve(
     let (lxc_path, own_paths) = (own.lxc_path.clone(), own.paths());
     let telling = executor.spawn(bus::tell_ends(connection.clone(), ended));
     let preparing = executor.clone();
-    let prepared =
-        unblock(move || prepare(config, lxc_path, own_paths, preparing, ended_sender)).await;
-    if let Err(error) = &prepared {
-        log::error!("{}", Chain(error));
-    }
-    agent.set_prepared(prepared).await;
-    watchdog::notify(NotifyState::Ready);
+    let prepare = unblock(move || prepare(config, lxc_path, own_paths, preparing, ended_sender));
+    let preparing = executor.spawn({
+        let agent = agent.clone();
+        async move {
+            let prepared = prepare.await;
+            if let Err(error) = &prepared {
+                log::error!("{}", Chain(error));
+            }
+            agent.set_prepared(prepared).await;
+            watchdog::notify(NotifyState::Ready);
+        }
+    });
     let feeding = executor.spawn(watchdog::feed());
     let sockets = executor.spawn({
         let agent = agent.clone();
@@ -125,7 +134,14 @@ async fn serve(
         async move { agent.follow_host_files().await }
     });
     let result = smol::future::or(stop_requested(signals), bus_lost(&connection)).await;
+    agent.begin_stop();
     watchdog::notify(NotifyState::Stopping);
+    // What it makes, such as the bridge, is undone below. Whatever it has not come to when it takes
+    // too long is left to the next agent.
+    let too_long = async {
+        Timer::after(PREPARE_LIMIT).await;
+    };
+    smol::future::or(preparing, too_long).await;
     agent.destroy_all().await;
     agent.leave_host().await;
     drop((telling, feeding, sockets, files, own));

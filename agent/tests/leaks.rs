@@ -139,29 +139,29 @@ fn creates_that_fail_in_lxc_leave_nothing() {
             std::thread::sleep(Duration::from_millis(200));
             counts(&agent) == before
         });
-        let left = cgroups_named(&format!("SC-0.{}", agent.pid()));
+        let left = cgroups_named(&format!("SC-0.{}.", agent.pid()));
         assert!(left.is_empty(), "with the hook {hook}: {left:?}");
         assert!(agent.mounts().iter().all(|mount| !mount.contains("SC-")));
     }
 }
 
-/// The cgroups of all hierarchies whose names end with `end`.
-fn cgroups_named(end: &str) -> Vec<PathBuf> {
-    fn look(directory: &Path, end: &str, depth: usize, found: &mut Vec<PathBuf>) {
+/// The cgroups of all hierarchies whose names contain `part`.
+fn cgroups_named(part: &str) -> Vec<PathBuf> {
+    fn look(directory: &Path, part: &str, depth: usize, found: &mut Vec<PathBuf>) {
         for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
             if !entry.file_type().is_ok_and(|kind| kind.is_dir()) {
                 continue;
             }
-            if entry.file_name().to_string_lossy().ends_with(end) {
+            if entry.file_name().to_string_lossy().contains(part) {
                 found.push(entry.path());
             }
             if depth > 0 {
-                look(&entry.path(), end, depth - 1, found);
+                look(&entry.path(), part, depth - 1, found);
             }
         }
     }
     let mut found = Vec::new();
-    look(Path::new("/sys/fs/cgroup"), end, 3, &mut found);
+    look(Path::new("/sys/fs/cgroup"), part, 3, &mut found);
     found
 }
 

@@ -24,6 +24,9 @@ pub enum AgentError {
     /// The bus does not tell who calls, so that nobody could use the container.
     #[error("the bus does not tell which user calls")]
     UnknownCaller,
+    /// The agent ends, and takes no further calls.
+    #[error("the agent is stopping")]
+    Stopping,
     /// The agent could not prepare what containers need.
     #[error("the agent cannot make containers")]
     NotReady(#[source] Arc<PrepareError>),
@@ -87,6 +90,9 @@ pub enum PrepareError {
     /// The agent's own cgroups are not known.
     #[error(transparent)]
     Cgroups(#[from] CgroupError),
+    /// There are no random numbers.
+    #[error("cannot read random bytes")]
+    Random(#[source] io::Error),
     /// Sockets of the host cannot be followed.
     #[error("cannot watch sockets")]
     Sockets(#[source] io::Error),

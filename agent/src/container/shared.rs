@@ -39,6 +39,8 @@ pub struct Shared {
     pub lxc: LxcPaths,
     /// Where liblxc makes containers' cgroups.
     pub lxc_cgroups: LxcCgroupParents,
+    /// What tells its containers' cgroups from those of other agents.
+    pub cgroup_tag: String,
     /// The cgroups that the agent belongs to.
     pub own_cgroups: Arc<OwnCgroups>,
     /// Whether the host has the unified cgroup hierarchy only.
@@ -74,7 +76,7 @@ impl Shared {
     /// their containers have the same names.
     pub(super) fn cgroup_name(&self, name: &str) -> String {
         match self.config.lxc_path {
-            Some(_) => format!("{name}.{}", std::process::id()),
+            Some(_) => format!("{name}.{}", self.cgroup_tag),
             None => name.to_owned(),
         }
     }

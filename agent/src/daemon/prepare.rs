@@ -23,7 +23,7 @@ use crate::{
     gateway::watch::SocketWatch,
     host::{
         cgroup::OwnCgroups,
-        kernel, process_limits,
+        kernel, process_limits, random,
         seccomp::{self, Filters},
         user_namespace,
         walk::WritableDirectories,
@@ -81,6 +81,7 @@ pub(super) fn prepare(
         log::error!("no container can be created yet: {}", Chain(&error));
     }
     let sockets = SocketWatch::new().map_err(PrepareError::Sockets)?;
+    let random = random::bytes().map_err(PrepareError::Random)?;
     Ok(Shared {
         sockets: Arc::new(sockets),
         template,
@@ -89,6 +90,9 @@ pub(super) fn prepare(
         own_cgroups: OwnCgroups::remember()?,
         lxc: LxcPaths::new(lxc_path, config.container.shared_mounts_dir.clone()),
         lxc_cgroups,
+        // With the process ID, for who looks at cgroups; which may be that of an agent that was
+        // killed.
+        cgroup_tag: format!("{}.{:08x}", std::process::id(), u32::from_ne_bytes(random)),
         unified_cgroups: Path::new("/sys/fs/cgroup/cgroup.controllers").exists(),
         no_user_namespaces,
         kernel_lacks,

@@ -38,6 +38,66 @@ fn sigint_does_the_same() {
 }
 
 #[test]
+fn sigterm_in_the_middle_of_creates_leaves_nothing() {
+    let mut agent = TestAgent::start();
+    let (created, first) = std::sync::mpsc::channel();
+    let callers: Vec<_> = (0..4)
+        .map(|_| {
+            let (client, created) = (agent.new_client(), created.clone());
+            std::thread::spawn(move || {
+                loop {
+                    match client.create("[]") {
+                        Ok(_) => created.send(()).unwrap(),
+                        Err(error) => return error,
+                    }
+                }
+            })
+        })
+        .collect();
+    first.recv().unwrap();
+    assert_eq!(agent.stop(), Some(0), "{}", agent.log());
+    for caller in callers {
+        let (name, message) = caller.join().unwrap();
+        let is_told = message.contains("the agent is stopping");
+        // One whose call came after the end has nobody to answer it.
+        assert!(is_told || !name.ends_with(".Failed"), "{name}: {message}");
+    }
+    assert!(agent.mounts().is_empty(), "{:?}", agent.mounts());
+    assert_eq!(names(&agent, "lxc"), [""; 0]);
+    assert!(!has_bridge(&agent));
+}
+
+#[test]
+fn calls_that_come_during_a_stop_are_told_of_it() {
+    let mut agent = TestAgent::with(&Setup {
+        config: "shutdown-timeout = 2".to_owned(),
+        ..Setup::default()
+    });
+    let id = agent.create();
+    let output = agent.path("stubborn");
+    let command = "sh -c 'trap \"\" TERM; echo ready; while :; do sleep 1; done'";
+    let client = agent.client();
+    client
+        .execute(id, command, "", output.to_str().unwrap(), &[])
+        .unwrap();
+    wait_until("the trap is set", || {
+        fs::read_to_string(&output).is_ok_and(|text| text.contains("ready"))
+    });
+    signal(agent.pid(), "TERM");
+    wait_until("the stop has begun", || agent.log().contains("stopping"));
+    for result in [
+        client.create("[]").map(drop),
+        client.suspend(id),
+        client.execute(id, "true", "", "", &[]).map(drop),
+    ] {
+        let (_, message) = result.unwrap_err();
+        assert!(message.contains("the agent is stopping"), "{message}");
+    }
+    assert_eq!(agent.wait_agent(), Some(0));
+    assert!(agent.mounts().is_empty(), "{:?}", agent.mounts());
+}
+
+#[test]
 fn an_agent_that_loses_its_bus_ends_its_containers_and_says_so() {
     let mut agent = TestAgent::start();
     agent.create();
