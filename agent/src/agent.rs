@@ -354,14 +354,31 @@ impl Agent {
             return;
         };
         while let Ok(()) = shared.sockets.changed().await {
-            for (id, locked) in self.all() {
-                let refreshed = with(id, locked, |container| {
-                    container.refresh_gateways();
-                    Ok(())
-                });
-                // One that was destroyed in the meantime needs no sockets.
-                let _ = refreshed.await;
-            }
+            self.refresh_gateways().await;
+        }
+    }
+
+    /// Looks up the host names in rules, and lets every container follow what they stand for, as
+    /// long as the agent runs.
+    pub async fn follow_host_names(&self) {
+        let Ok(shared) = self.shared.wait().await else {
+            return;
+        };
+        let executor = shared.executor.clone();
+        let spawn = |work: Box<dyn FnOnce() + Send>| executor.spawn(unblock(work)).detach();
+        let changed = || self.refresh_gateways();
+        shared.network.host_names().follow(spawn, changed).await;
+    }
+
+    /// Lets the gateways of every container follow what has changed on the host.
+    async fn refresh_gateways(&self) {
+        for (id, locked) in self.all() {
+            let refreshed = with(id, locked, |container| {
+                container.refresh_gateways();
+                Ok(())
+            });
+            // One that was destroyed in the meantime has nothing to follow.
+            let _ = refreshed.await;
         }
     }
 
@@ -374,7 +391,10 @@ impl Agent {
             // Changes rarely come alone: a package has many files.
             Timer::after(CHANGES_PAUSE).await;
             let shared = shared.clone();
+            let names = shared.network.host_names().clone();
             unblock(move || shared.host_files.update()).await;
+            // Name servers may be among them.
+            names.network_changed();
         }
     }
 }

@@ -133,6 +133,10 @@ async fn serve(
         let agent = agent.clone();
         async move { agent.follow_host_files().await }
     });
+    let host_names = executor.spawn({
+        let agent = agent.clone();
+        async move { agent.follow_host_names().await }
+    });
     let result = smol::future::or(stop_requested(signals), bus_lost(&connection)).await;
     agent.begin_stop();
     watchdog::notify(NotifyState::Stopping);
@@ -144,7 +148,7 @@ async fn serve(
     smol::future::or(preparing, too_long).await;
     agent.destroy_all().await;
     agent.leave_host().await;
-    drop((telling, feeding, sockets, files, own));
+    drop((telling, feeding, sockets, files, host_names, own));
     result
 }
 

@@ -330,11 +330,6 @@ fn a_malformed_configuration_is_refused_by_name_and_changes_nothing() {
             outgoing(&json!({"host": "*", "protocols": "carrier-pigeon"})),
             "protocols",
         ),
-        (
-            "bad.name",
-            outgoing(&json!({"host": "no-such-host.invalid"})),
-            "no-such-host.invalid",
-        ),
         ("bad.empty", json!([]), "config"),
     ];
     let mut capabilities = vec![("good", outgoing(&json!({"host": OUTSIDE, "ports": 80})))];

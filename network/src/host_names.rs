@@ -15,6 +15,8 @@ use std::{
 
 use smol::channel::{Receiver, Sender};
 
+use crate::subnet::Subnet;
+
 /// How long an answer counts before the name is looked up anew. getaddrinfo(3) does not tell the
 /// time to live that the name's owner has set; those of names with changing addresses are of this
 /// order.
@@ -35,6 +37,8 @@ pub struct HostName {
 struct State {
     /// The number of the look-up that has last found each address.
     addresses: BTreeMap<IpAddr, u64>,
+    /// Answers that do not count, of which one line of the log each has told.
+    refused: BTreeSet<IpAddr>,
     answers: u64,
     failures: u32,
     /// When it is to be looked up; `None` while it is.
@@ -49,6 +53,7 @@ impl HostName {
             name: name.to_owned(),
             state: Mutex::new(State {
                 addresses: BTreeMap::new(),
+                refused: BTreeSet::new(),
                 answers: 0,
                 failures: 0,
                 due: Some(Instant::now()),
@@ -84,8 +89,9 @@ impl HostName {
         begins
     }
 
-    /// Takes in what a look-up has found; the result is whether there are other addresses now.
-    fn end(&self, found: io::Result<BTreeSet<IpAddr>>, now: Instant) -> bool {
+    /// Takes in what a look-up has found, unless it is in one of the subnets `own`; the result is
+    /// whether there are other addresses now.
+    fn end(&self, found: io::Result<BTreeSet<IpAddr>>, own: &[Subnet], now: Instant) -> bool {
         let mut state = self.state();
         let wait = match &found {
             Ok(_) => AGE_LIMIT,
@@ -101,7 +107,7 @@ impl HostName {
                     log::info!("host name {} is found again", self.name);
                 }
                 state.failures = 0;
-                self.add(&mut state, found)
+                self.add(&mut state, found, own)
             }
             Err(error) => {
                 // Once for an outage, however long it is.
@@ -118,16 +124,16 @@ impl HostName {
         }
     }
 
-    fn add(&self, state: &mut State, found: BTreeSet<IpAddr>) -> bool {
+    fn add(&self, state: &mut State, found: BTreeSet<IpAddr>, own: &[Subnet]) -> bool {
         let before: Vec<IpAddr> = state.addresses.keys().copied().collect();
         state.answers += 1;
         let answer = state.answers;
         for address in found {
-            if may_be_named(address) {
+            if is_outside(address, own) {
                 state.addresses.insert(address, answer);
-            } else {
+            } else if state.refused.len() < MOST_ADDRESSES && state.refused.insert(address) {
                 log::warn!(
-                    "host name {} stands for {address}: not allowed, that is no address outside",
+                    "host name {} is answered with {address}, which is no address outside: ignored",
                     self.name
                 );
             }
@@ -145,34 +151,41 @@ impl HostName {
 
 /// Whether a name may stand for an address: whoever answers for the name chooses it, and must not
 /// open the host or what is beside it (DNS rebinding).
-fn may_be_named(address: IpAddr) -> bool {
+fn is_outside(address: IpAddr, own: &[Subnet]) -> bool {
     let special = match address {
         IpAddr::V4(v4) => v4.is_link_local() || v4.is_broadcast(),
         IpAddr::V6(v6) => v6.is_unicast_link_local(),
     };
-    !(special || address.is_loopback() || address.is_unspecified() || address.is_multicast())
+    let host = Subnet::host(address);
+    !(special
+        || address.is_loopback()
+        || address.is_unspecified()
+        || address.is_multicast()
+        || own.iter().any(|subnet| subnet.overlaps(&host)))
 }
 
 /// All names in rules of running containers.
 #[derive(Debug)]
 pub struct HostNames {
+    own: Vec<Subnet>,
     names: Mutex<BTreeMap<String, Weak<HostName>>>,
     wake: Sender<()>,
     woken: Receiver<()>,
 }
 
-impl Default for HostNames {
-    fn default() -> Self {
+impl HostNames {
+    /// No names yet; no answer may be in one of the subnets `own`.
+    #[must_use]
+    pub fn new(own: impl IntoIterator<Item = Subnet>) -> Self {
         let (wake, woken) = smol::channel::bounded(1);
         Self {
+            own: own.into_iter().collect(),
             names: Mutex::default(),
             wake,
             woken,
         }
     }
-}
 
-impl HostNames {
     /// A name, which is looked up from now on as long as the result is held.
     #[must_use]
     pub fn hold(&self, name: &str) -> Arc<HostName> {
@@ -240,7 +253,7 @@ impl HostNames {
             let answered = async { found.recv().await.ok() };
             let event = smol::future::or(answered, smol::future::or(woken, due)).await;
             if let Some((name, addresses)) = event
-                && name.end(addresses, Instant::now())
+                && name.end(addresses, &self.own, Instant::now())
             {
                 drop(name);
                 changed().await;
@@ -283,10 +296,10 @@ mod tests {
     #[test]
     fn what_was_answered_once_stays() {
         let name = HostName::new("rotates.example");
-        assert!(name.end(answer(&["192.0.2.1"]), Instant::now()));
-        assert!(name.end(answer(&["192.0.2.2"]), Instant::now()));
-        assert!(!name.end(answer(&["192.0.2.1"]), Instant::now()));
-        assert!(!name.end(failure(), Instant::now()));
+        assert!(name.end(answer(&["192.0.2.1"]), &[], Instant::now()));
+        assert!(name.end(answer(&["192.0.2.2"]), &[], Instant::now()));
+        assert!(!name.end(answer(&["192.0.2.1"]), &[], Instant::now()));
+        assert!(!name.end(failure(), &[], Instant::now()));
         assert_eq!(
             name.addresses(),
             answer(&["192.0.2.1", "192.0.2.2"]).unwrap()
@@ -296,9 +309,13 @@ mod tests {
     #[test]
     fn a_name_has_a_bounded_number_of_addresses_of_which_the_latest_stay() {
         let name = HostName::new("many.example");
-        name.end(answer(&["192.0.2.1"]), Instant::now());
+        name.end(answer(&["192.0.2.1"]), &[], Instant::now());
         for number in 0..MOST_ADDRESSES {
-            name.end(answer(&[&format!("198.51.100.{number}")]), Instant::now());
+            name.end(
+                answer(&[&format!("198.51.100.{number}")]),
+                &[],
+                Instant::now(),
+            );
         }
         let addresses = name.addresses();
         assert_eq!(addresses.len(), MOST_ADDRESSES);
@@ -308,7 +325,9 @@ mod tests {
     #[test]
     fn an_answer_does_not_open_the_host() {
         let name = HostName::new("rebinds.example");
+        let own = [Subnet::new("10.0.3.0".parse().unwrap(), 24)];
         let inside = [
+            "10.0.3.7",
             "127.0.0.1",
             "0.0.0.0",
             "169.254.1.1",
@@ -316,8 +335,8 @@ mod tests {
             "::",
             "fe80::1",
         ];
-        assert!(!name.end(answer(&inside), Instant::now()));
-        assert!(name.end(answer(&["127.0.0.1", "192.0.2.1"]), Instant::now()));
+        assert!(!name.end(answer(&inside), &own, Instant::now()));
+        assert!(name.end(answer(&["127.0.0.1", "192.0.2.1"]), &own, Instant::now()));
         assert_eq!(name.addresses(), answer(&["192.0.2.1"]).unwrap());
     }
 
@@ -328,7 +347,7 @@ mod tests {
         let mut waits = Vec::new();
         for _ in 0..9 {
             assert!(name.begin(begin + 2 * AGE_LIMIT));
-            name.end(failure(), begin);
+            name.end(failure(), &[], begin);
             waits.push(name.state().due.unwrap() - begin);
         }
         assert_eq!(waits[..3], [1, 2, 4].map(Duration::from_secs));
@@ -337,20 +356,20 @@ mod tests {
 
     #[test]
     fn a_name_is_looked_up_once_at_a_time_and_again_after_a_change_of_the_network() {
-        let names = HostNames::default();
+        let names = HostNames::new([]);
         let name = names.hold("a.example");
         let now = Instant::now();
         assert!(name.begin(now));
         assert!(!name.begin(now));
         names.network_changed();
         assert!(!name.begin(now), "it is being looked up");
-        name.end(answer(&["192.0.2.1"]), now);
+        name.end(answer(&["192.0.2.1"]), &[], now);
         assert!(name.begin(now), "the answer came from before the change");
     }
 
     #[test]
     fn a_name_that_nobody_holds_is_forgotten() {
-        let names = HostNames::default();
+        let names = HostNames::new([]);
         let held = names.hold("a.example");
         assert!(Arc::ptr_eq(&held, &names.hold("a.example")));
         drop(held);
@@ -359,7 +378,7 @@ mod tests {
 
     #[test]
     fn followed_names_get_their_addresses() {
-        let names = Arc::new(HostNames::default());
+        let names = Arc::new(HostNames::new([]));
         // /etc/hosts has no name of a host outside, so this one stays without an address.
         let held = names.hold("localhost");
         let (sender, called) = smol::channel::bounded(1);

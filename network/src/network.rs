@@ -15,6 +15,7 @@ use crate::{
     bridge::{Bridge, BridgeError},
     firewall::{Classified, FirewallError},
     frame_filter::{self, Identity},
+    host_names::HostNames,
     namespace::{self, NamespaceError},
     netlink::{Netlink, NetlinkError, PortFlags},
     settings::BridgeSettings,
@@ -75,6 +76,7 @@ pub enum Port {
 #[derive(Debug)]
 pub struct LateNetwork {
     settings: BridgeSettings,
+    host_names: Arc<HostNames>,
     network: Mutex<Option<Arc<Network>>>,
 }
 
@@ -82,8 +84,10 @@ impl LateNetwork {
     /// Nothing is done yet.
     #[must_use]
     pub fn new(settings: BridgeSettings) -> Self {
+        let host_names = Arc::new(HostNames::new(settings.address_plan().subnets()));
         Self {
             settings,
+            host_names,
             network: Mutex::new(None),
         }
     }
@@ -97,9 +101,16 @@ impl LateNetwork {
         if let Some(ready) = network.as_ref() {
             return Ok(ready.clone());
         }
-        let ready = Arc::new(Network::start(self.settings.clone())?);
+        let names = self.host_names.clone();
+        let ready = Arc::new(Network::with_names(self.settings.clone(), names)?);
         *network = Some(ready.clone());
         Ok(ready)
+    }
+
+    /// The names in rules of all containers.
+    #[must_use]
+    pub fn host_names(&self) -> &Arc<HostNames> {
+        &self.host_names
     }
 
     /// Undoes what was made ready (see [`Network::stop`]).
@@ -129,6 +140,7 @@ pub struct Network {
     device: String,
     plan: AddressPlan,
     bridge: Mutex<Bridge>,
+    host_names: Arc<HostNames>,
 }
 
 impl Network {
@@ -137,10 +149,19 @@ impl Network {
     /// # Errors
     /// [`BridgeError`].
     pub fn start(settings: BridgeSettings) -> Result<Self, BridgeError> {
+        let host_names = Arc::new(HostNames::new(settings.address_plan().subnets()));
+        Self::with_names(settings, host_names)
+    }
+
+    fn with_names(
+        settings: BridgeSettings,
+        host_names: Arc<HostNames>,
+    ) -> Result<Self, BridgeError> {
         Ok(Self {
             device: settings.device.clone(),
             plan: settings.address_plan(),
             bridge: Mutex::new(Bridge::ensure(settings)?),
+            host_names,
         })
     }
 
@@ -150,6 +171,12 @@ impl Network {
     /// [`BridgeError`]; as much as possible is undone.
     pub fn stop(&self) -> Result<(), BridgeError> {
         self.bridge().undo()
+    }
+
+    /// The names in rules of all containers.
+    #[must_use]
+    pub fn host_names(&self) -> &HostNames {
+        &self.host_names
     }
 
     /// How addresses are counted.

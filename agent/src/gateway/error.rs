@@ -4,14 +4,14 @@ use std::{io, path::PathBuf};
 
 #[cfg(feature = "gateway-cgroups")]
 use super::cgroups::error::CgroupsGatewayError;
-#[cfg(feature = "gateway-network")]
-use super::network::error::NetworkGatewayError;
 #[cfg(feature = "gateway-privileges")]
 use super::privileges::error::PrivilegesError;
 use crate::{
     host::{mount::MountError, namespace::NamespaceError},
     mounts::BindError,
 };
+#[cfg(feature = "gateway-network")]
+use softwarecontainer_network::NetworkError;
 
 /// A gateway that could not apply its configuration.
 #[derive(Debug, thiserror::Error)]
@@ -47,7 +47,7 @@ pub enum Cause {
     /// The container's network could not be set.
     #[cfg(feature = "gateway-network")]
     #[error(transparent)]
-    Network(#[from] Box<NetworkGatewayError>),
+    Network(#[from] Box<NetworkError>),
     /// The container's limits could not be set.
     #[cfg(feature = "gateway-cgroups")]
     #[error(transparent)]

@@ -1,6 +1,5 @@
 //! Network gateway: an address, a route and a firewall for a container.
 
-pub mod error;
 mod names;
 
 use softwarecontainer_capability::{
@@ -8,35 +7,30 @@ use softwarecontainer_capability::{
     gateway::network::{Host, NetworkSettings},
     traffic::{Direction, Traffic},
 };
-use softwarecontainer_network::{Connection, Peer, Permission, Subnet};
+use softwarecontainer_network::{Connection, NetworkError, Peer, Permission, Subnet};
 
 use super::{
     contract::{Gateway, ProcessGrants},
     error::GatewayError,
     target::Target,
 };
-pub use error::NetworkGatewayError;
-use names::Names;
-pub use names::UnknownHost;
+use names::{Held, Names};
 
 /// What the gateway has done to one container.
 #[derive(Debug, Default)]
 pub struct NetworkGateway {
     connection: Connection,
-    /// What host names in its rules stand for.
-    names: Names,
+    /// The host names in its rules.
+    names: Held,
 }
 
 impl NetworkGateway {
-    fn set(
-        &mut self,
-        target: &Target<'_>,
-        settings: &NetworkSettings,
-    ) -> Result<(), NetworkGatewayError> {
+    fn set(&mut self, target: &Target<'_>, settings: &NetworkSettings) -> Result<(), NetworkError> {
         let (network, namespace) = (target.network, target.namespaces.network());
         let (wanted, names) = if settings.active {
-            let names = names::resolve(&settings.rules, &self.names)?;
-            let permissions = permissions(settings, &names);
+            let names = names::hold(&settings.rules, network.host_names());
+            let known = names::addresses(&names);
+            let permissions = permissions(settings, &known);
             let connections = target.config.connections;
             (Connection::new(network, permissions, connections), names)
         } else {
@@ -92,6 +86,17 @@ impl Gateway for NetworkGateway {
             rule.direction == Direction::Outgoing
                 && matches!(rule.traffic, Traffic::Any | Traffic::Icmp)
         });
+    }
+
+    fn refresh(
+        &mut self,
+        target: &Target<'_>,
+        settings: &NetworkSettings,
+    ) -> Result<(), GatewayError> {
+        if self.names.is_empty() {
+            return Ok(());
+        }
+        self.change(target, settings, settings)
     }
 }
 

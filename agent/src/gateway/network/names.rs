@@ -1,102 +1,57 @@
-//! Host names in rules: all their addresses, as the host's resolver tells them when the rules are
-//! applied.
+//! Host names in the rules of one container.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    io,
-    net::{IpAddr, ToSocketAddrs},
+    net::IpAddr,
+    sync::Arc,
 };
 
 use softwarecontainer_capability::gateway::network::{Host, Rule};
+use softwarecontainer_network::host_names::{HostName, HostNames};
 
 /// Addresses by host name.
 pub(super) type Names = BTreeMap<String, BTreeSet<IpAddr>>;
 
-/// A host name in a rule that has no address.
-#[derive(Debug, thiserror::Error)]
-#[error("cannot resolve host name {name}")]
-pub struct UnknownHost {
-    name: String,
-    source: io::Error,
+/// Names that are looked up as long as the container has them in its rules.
+pub(super) type Held = BTreeMap<String, Arc<HostName>>;
+
+/// Every name in `rules`; what is not known of one yet comes later.
+pub(super) fn hold<'a>(rules: impl IntoIterator<Item = &'a Rule>, names: &HostNames) -> Held {
+    let mut held = Held::new();
+    for rule in rules {
+        if let Host::Name(name) = &rule.host {
+            held.entry(name.clone()).or_insert_with(|| names.hold(name));
+        }
+    }
+    held
 }
 
-/// Looks up every name in `rules`, source getaddrinfo(3). What `known` has is kept, for what was
-/// allowed stays allowed, also when a name is answered in turns with different addresses or cannot
-/// be looked up for the moment.
-///
-/// # Errors
-/// [`UnknownHost`] for a name that has no address and had none before.
-pub(super) fn resolve<'a>(
-    rules: impl IntoIterator<Item = &'a Rule>,
-    known: &Names,
-) -> Result<Names, UnknownHost> {
-    let mut names = Names::new();
-    for rule in rules {
-        let Host::Name(name) = &rule.host else {
-            continue;
-        };
-        if names.contains_key(name) {
-            continue;
-        }
-        let mut addresses = known.get(name).cloned().unwrap_or_default();
-        match (name.as_str(), 0).to_socket_addrs() {
-            Ok(found) => addresses.extend(found.map(|one| one.ip().to_canonical())),
-            Err(source) if addresses.is_empty() => {
-                return Err(UnknownHost {
-                    name: name.clone(),
-                    source,
-                });
-            }
-            Err(error) => {
-                log::warn!("cannot resolve host name {name} again, its addresses stay: {error}")
-            }
-        }
-        names.insert(name.clone(), addresses);
-    }
-    Ok(names)
+/// What the names stand for now.
+pub(super) fn addresses(held: &Held) -> Names {
+    held.iter()
+        .map(|(name, held)| (name.clone(), held.addresses()))
+        .collect()
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use softwarecontainer_capability::gateway::network::{Direction, Traffic};
+    use softwarecontainer_capability::traffic::{Direction, Traffic};
 
-    fn rules(host: &str) -> [Rule; 1] {
-        [Rule {
+    use super::*;
+
+    fn rule(host: &str) -> Rule {
+        Rule {
             direction: Direction::Outgoing,
             host: Host::parse(host).unwrap(),
             traffic: Traffic::Any,
-        }]
+        }
     }
 
     #[test]
-    fn names_are_looked_up_and_addresses_are_not() {
-        let names = resolve(&rules("localhost"), &Names::new()).unwrap();
-        assert!(
-            names["localhost"].contains(&"127.0.0.1".parse().unwrap()),
-            "{names:?}"
-        );
-        assert!(
-            resolve(&rules("10.0.0.0/8"), &Names::new())
-                .unwrap()
-                .is_empty()
-        );
-    }
-
-    #[test]
-    fn a_name_without_address_is_an_error_unless_it_had_one() {
-        let error = resolve(&rules("no-such-host.invalid"), &Names::new()).unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            "cannot resolve host name no-such-host.invalid"
-        );
-        let known = Names::from([(
-            "no-such-host.invalid".to_owned(),
-            BTreeSet::from(["10.1.1.1".parse().unwrap()]),
-        )]);
-        assert_eq!(
-            resolve(&rules("no-such-host.invalid"), &known).unwrap(),
-            known
-        );
+    fn names_are_held_and_addresses_are_not() {
+        let names = HostNames::new([]);
+        let rules = [rule("a.example"), rule("10.0.0.0/8"), rule("a.example")];
+        let held = hold(&rules, &names);
+        assert_eq!(held.keys().collect::<Vec<_>>(), ["a.example"]);
     }
 }

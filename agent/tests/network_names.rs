@@ -1,0 +1,131 @@
+//! Host names in rules: on a host that is off line, comes on line, and whose names change.
+
+#![cfg(feature = "gateway-network")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod lab;
+#[path = "../../network/tests/netns/mod.rs"]
+mod netns;
+mod support;
+
+use std::fs;
+
+use lab::{Lab, OUTSIDE};
+use netns::{Server, probe::Echo};
+use serde_json::json;
+use support::{Setup, mounted_for_the_agent, wait_until};
+use tempfile::TempDir;
+
+const NAME: &str = "maps.example.test";
+/// The name server, an address of the outside that is not there on a host that is off line.
+const NAME_SERVER: &str = "198.51.100.9";
+/// A second address of the outside.
+const OTHER: &str = "198.51.100.3";
+
+/// A host, and the file that is its resolv.conf.
+struct Host {
+    lab: Lab,
+    dir: TempDir,
+}
+
+impl Host {
+    fn off_line() -> Self {
+        let dir = TempDir::with_prefix("sc-resolver-").unwrap();
+        let resolv_conf = dir.path().join("resolv.conf");
+        let text = format!("nameserver {NAME_SERVER}\noptions timeout:1 attempts:1\n");
+        fs::write(&resolv_conf, text).unwrap();
+        let allow = json!([{"host": OUTSIDE, "ports": 80}, {"host": NAME, "ports": 443}]);
+        let rules = json!([{"direction": "OUTGOING", "allow": allow}]);
+        let variable = json!([{"name": "BESIDE", "value": "set"}]);
+        let gateways = [("network", rules), ("env", variable)];
+        let mut setup = Setup::manifest(&lab::manifest(&[("maps", &gateways)]));
+        setup.before = Some(mounted_for_the_agent(
+            &resolv_conf,
+            "/etc/resolv.conf".as_ref(),
+        ));
+        let lab = Lab::with(setup);
+        lab.outside.ip(&format!("addr add {OTHER}/24 dev eth0"));
+        Self { lab, dir }
+    }
+
+    /// Goes on line: a name server answers for [`NAME`] with all of `addresses`, until the result
+    /// is dropped.
+    fn answer(&self, addresses: &[&str]) -> Server {
+        let outside = &self.lab.outside;
+        outside.ip(&format!("addr replace {NAME_SERVER}/24 dev eth0"));
+        let hosts = self.dir.path().join("hosts");
+        let lines = addresses
+            .iter()
+            .map(|address| format!("{address} {NAME}\n"));
+        fs::write(&hosts, lines.collect::<String>()).unwrap();
+        let hosts = format!("--addn-hosts={}", hosts.display());
+        let options = [
+            "--keep-in-foreground",
+            "--conf-file=/dev/null",
+            "--no-resolv",
+        ];
+        let more = ["--no-hosts", "--pid-file=", "--user=root", &hosts];
+        let server = outside.serve("dnsmasq", &[&options[..], &more[..]].concat());
+        wait_until("the name server listens", || {
+            outside.shell("ss -lnu").contains(":53 ")
+        });
+        server
+    }
+}
+
+#[test]
+fn an_app_starts_at_once_off_line_and_reaches_the_name_when_it_is_answered() {
+    let host = Host::off_line();
+    let lab = &host.lab;
+    let _servers = [80, 443].map(|port| Echo::start(&lab.outside, port));
+    let id = lab.agent.create();
+    lab.agent.client().set_capabilities(id, &["maps"]).unwrap();
+    // A look-up takes a second here until it is given up, and that is a warning.
+    assert!(!lab.agent.log().contains("cannot look up"), "waited for");
+    assert!(
+        lab.reaches(id, OUTSIDE, 80),
+        "rules for addresses are in force"
+    );
+    assert_eq!(lab.agent.shell_ok(id, "echo $BESIDE"), "set");
+    assert!(
+        !lab.reaches(id, OUTSIDE, 443),
+        "nobody answers for the name"
+    );
+    wait_until("the outage is reported", || {
+        lab.agent
+            .log()
+            .contains(&format!("cannot look up host name {NAME} for now"))
+    });
+    let server = host.answer(&[OUTSIDE]);
+    wait_until("the name is reached", || lab.reaches(id, OUTSIDE, 443));
+    assert!(!lab.reaches(id, OTHER, 443));
+    // What was answered once stays, also when nobody answers any more.
+    drop(server);
+    lab.agent.client().set_capabilities(id, &["maps"]).unwrap();
+    assert!(lab.reaches(id, OUTSIDE, 443));
+    assert_eq!(lab.agent.log().matches("cannot look up").count(), 1);
+}
+
+#[test]
+fn an_answer_that_leads_to_the_host_or_to_a_container_does_not_count() {
+    let host = Host::off_line();
+    let lab = &host.lab;
+    let _server = Echo::start(&lab.host, 443);
+    let neighbour = lab.agent.create();
+    let inside = [
+        lab.bridge_ip(),
+        lab.address(neighbour),
+        "127.0.0.1".to_owned(),
+    ];
+    let [bridge, container, loopback] = &inside;
+    let _server = host.answer(&[bridge, container, loopback, OUTSIDE]);
+    let _outside = Echo::start(&lab.outside, 443);
+    let id = lab.container(&["maps"]);
+    wait_until("the name is reached", || lab.reaches(id, OUTSIDE, 443));
+    for inside in inside {
+        let line =
+            format!("host name {NAME} is answered with {inside}, which is no address outside");
+        assert!(lab.agent.log().contains(&line), "{inside}");
+        assert!(!lab.reaches(id, &inside, 443), "{inside}");
+    }
+}
