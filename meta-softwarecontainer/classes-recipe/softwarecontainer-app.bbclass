@@ -13,7 +13,8 @@ SOFTWARECONTAINER_APP_COMMAND ??= ""
 SOFTWARECONTAINER_APP_CAPABILITIES ??= ""
 # Environment variables, NAME=value, separated by spaces
 SOFTWARECONTAINER_APP_ENVIRONMENT ??= ""
-# Home directory on the host; empty for one that the launcher keeps. It is made at boot, for root of the container.
+# Home directory on the host; empty for one that the launcher keeps. It is made at boot and belongs to the launcher's user: the agent mounts it with
+# the rights of that user.
 SOFTWARECONTAINER_APP_HOME ??= ""
 # User of its own that the launcher runs as for this app, a member of the group softwarecontainer. It comes with the package. Empty for
 # softwarecontainer-launcher, which all other apps have in common.
@@ -69,7 +70,8 @@ do_install:append() {
     install -D -m 0644 ${B}/${SOFTWARECONTAINER_APP}.app.json ${D}${sysconfdir}/softwarecontainer/apps/${SOFTWARECONTAINER_APP}.json
     if [ -n "${SOFTWARECONTAINER_APP_HOME}" ]; then
         install -d ${D}${nonarch_libdir}/tmpfiles.d
-        echo "d ${SOFTWARECONTAINER_APP_HOME} 0700 root root -" > ${D}${nonarch_libdir}/tmpfiles.d/softwarecontainer-app-${SOFTWARECONTAINER_APP}.conf
+        user=${@d.getVar('SOFTWARECONTAINER_APP_USER') or 'softwarecontainer-launcher'}
+        echo "d ${SOFTWARECONTAINER_APP_HOME} 0700 $user $user -" > ${D}${nonarch_libdir}/tmpfiles.d/softwarecontainer-app-${SOFTWARECONTAINER_APP}.conf
     fi
     if [ -n "${SOFTWARECONTAINER_APP_USER}" ]; then
         # Directories of its own as well: systemd gives those of the unit to whoever was started last.
