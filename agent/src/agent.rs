@@ -347,13 +347,13 @@ impl Agent {
         }
     }
 
-    /// Follows servers on the host that make their sockets anew, in every container, as long as the
-    /// agent runs.
-    pub async fn follow_sockets(&self) {
+    /// Follows what is made anew or removed on the host, in every container, as long as the agent
+    /// runs.
+    pub async fn follow_host(&self) {
         let Ok(shared) = self.shared.wait().await else {
             return;
         };
-        while let Ok(()) = shared.sockets.changed().await {
+        while let Ok(()) = shared.watch.changed().await {
             self.refresh_gateways().await;
         }
     }

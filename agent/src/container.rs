@@ -104,7 +104,7 @@ impl Container {
             owner: self.owner,
             lxc: &self.lxc,
             network: &self.network,
-            sockets: &self.shared.sockets,
+            watch: &self.shared.watch,
             own_cgroups: &self.shared.own_cgroups,
             filters: &self.shared.filters,
             config: &self.shared.config.gateways,

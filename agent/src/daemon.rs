@@ -125,9 +125,9 @@ async fn serve(
         }
     });
     let feeding = executor.spawn(watchdog::feed());
-    let sockets = executor.spawn({
+    let followed = executor.spawn({
         let agent = agent.clone();
-        async move { agent.follow_sockets().await }
+        async move { agent.follow_host().await }
     });
     let files = executor.spawn({
         let agent = agent.clone();
@@ -148,7 +148,7 @@ async fn serve(
     smol::future::or(preparing, too_long).await;
     agent.destroy_all().await;
     agent.leave_host().await;
-    drop((telling, feeding, sockets, files, host_names, own));
+    drop((telling, feeding, followed, files, host_names, own));
     result
 }
 

@@ -33,7 +33,6 @@ pub mod privileges;
 #[cfg(feature = "gateway-pulseaudio")]
 mod pulseaudio;
 mod target;
-pub mod watch;
 #[cfg(feature = "gateway-wayland")]
 mod wayland;
 

@@ -1,5 +1,6 @@
 //! The thin layer that touches the kernel: mounts, cgroups, namespaces.
 
+pub mod app_directory;
 pub mod apparmor;
 pub mod cgroup;
 pub mod container_path;
@@ -23,3 +24,4 @@ pub mod unfollow;
 pub mod user_namespace;
 pub mod wait;
 pub mod walk;
+pub mod watch;

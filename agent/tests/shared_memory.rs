@@ -170,3 +170,38 @@ fn posix_shared_memory_goes_through_the_file_gateway_also_with_write_buffers() {
     }
     agent.client().destroy(without).unwrap();
 }
+
+#[test]
+fn a_container_has_bounded_shared_memory_of_its_own() {
+    let agent = TestAgent::with(&Setup {
+        config: "shm-size = 8388608\n".to_owned(),
+        ..Setup::manifest(MANIFEST)
+    });
+    let (id, other) = (agent.create(), agent.create());
+    let script = "import multiprocessing as m\n\
+                  from multiprocessing.shared_memory import SharedMemory\n\
+                  m.Lock()\n\
+                  s = SharedMemory(name=\"sc-own\", create=True, size=4 << 20)\n\
+                  s.buf[:5] = b\"hello\"\n\
+                  import os, sys\n\
+                  print(os.listdir(\"/dev/shm\")); sys.stdout.flush(); os._exit(0)";
+    let python = format!("python3 -c '{script}'");
+    assert_eq!(agent.shell_ok(id, &python), "['sc-own']");
+    assert!(!PathBuf::from("/dev/shm/sc-own").exists());
+    assert_eq!(agent.shell_ok(other, "ls /dev/shm"), "");
+    assert_eq!(agent.shell_ok(id, "stat -c %a /dev/shm"), "1777");
+    let (status, text) = agent.shell(id, "dd if=/dev/zero of=/dev/shm/big bs=1M count=5");
+    assert_ne!(status, 0);
+    assert!(text.contains("No space left"), "{text}");
+    let empty = "i=0; while [ $i -lt 5000 ] && : > /dev/shm/$i; do i=$((i+1)); done 2>&1";
+    assert!(agent.shell(id, empty).1.contains("No space left"));
+    // A second mount over it is one too many.
+    agent
+        .client()
+        .set_capabilities(id, &["test.posix"])
+        .unwrap();
+    agent
+        .client()
+        .bind_mount(id, "/usr/share", "/dev/shm", true)
+        .unwrap_err();
+}

@@ -94,6 +94,6 @@ pub enum PrepareError {
     #[error("cannot read random bytes")]
     Random(#[source] io::Error),
     /// Sockets of the host cannot be followed.
-    #[error("cannot watch sockets")]
-    Sockets(#[source] io::Error),
+    #[error("cannot watch the host")]
+    Watch(#[source] io::Error),
 }

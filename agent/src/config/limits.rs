@@ -52,6 +52,7 @@ pub(super) fn read(
     // liblxc takes it as a 32-bit number with a sign.
     let mut dev_size = 0;
     reader.number("dev-size", &mut dev_size, 65536..=0x7fff_ffff)?;
+    reader.number("shm-size", &mut limits.shm_size, 65536..=1 << 40)?;
     limits.dev_size = Some(dev_size).filter(|size| *size > 0);
     Ok(())
 }

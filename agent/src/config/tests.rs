@@ -61,7 +61,8 @@ const ALL_KEYS: &str = "use-session-bus = true\nshutdown-timeout = 5\nshared-mou
          seccomp-profile = /s.profile\nallowed-host-paths = /opt/apps;/run/user\n\
          launcher-read-paths = /usr/share/fonts\nlauncher-write-paths = /var/cache/x;/srv\nadministrators = root;1234\nmasked-paths = /proc/keys;/sys/kernel\nhost-files = /etc/hosts;/etc/ssl\nmax-containers = 8\nmax-processes = 100\nmax-open-files = 256\n\
          max-environment-size = 4096\nmax-command-length = 2048\nmax-manifest-size = 65536\nmax-pending-calls = 16\nmax-connections = 500\nmax-bus-connections = 20\nmax-bus-calls = 99\n\
-         root-tree-size = 2000000\nmax-root-tree-size = 3000000000000\ndev-size = 70000\n";
+         root-tree-size = 2000000\nmax-root-tree-size = 3000000000000\ndev-size = 70000\n\
+         shm-size = 80000\n";
 
 #[test]
 fn every_key_is_documented() {
@@ -116,6 +117,7 @@ fn every_key_is_read() {
                 command_length: 2048,
                 root_tree_size: 2_000_000,
                 dev_size: Some(70_000),
+                shm_size: 80_000,
             },
             gateways: GatewaysConfig {
                 wayland_socket: Some("/run/w/display".into()),
@@ -424,6 +426,7 @@ fn every_bound_has_its_ends() {
         ("max-bus-calls", 1, 4096),
         ("root-tree-size", 1_048_576, 1 << 50),
         ("dev-size", 65536, 2_147_483_647),
+        ("shm-size", 65536, 1 << 40),
     ] {
         for value in [first, last] {
             parse(key, value).unwrap();

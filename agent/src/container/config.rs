@@ -62,6 +62,8 @@ pub struct ContainerLimits {
     pub root_tree_size: u64,
     /// Bytes of a container's `/dev`; `None` for what liblxc makes it.
     pub dev_size: Option<u64>,
+    /// Bytes of a container's `/dev/shm`.
+    pub shm_size: u64,
 }
 
 impl Default for ContainerConfig {
@@ -89,6 +91,7 @@ impl Default for ContainerLimits {
             command_length: 64 << 10,
             root_tree_size: 100 << 20,
             dev_size: None,
+            shm_size: 64 << 20,
         }
     }
 }

@@ -116,6 +116,7 @@ impl Container {
             log: lxc_log::first_cause(&log),
         };
         let (root, gateways) = (rootfs.root(), rootfs.gateways());
+        let rootfs_mount = rootfs.mount_point();
         let cgroup_name = shared.cgroup_name(&name);
         let system_mounts = shared.template.system_mounts()?;
         let host_files = shared.host_files.copies();
@@ -130,6 +131,8 @@ impl Container {
             seccomp_profile: shared.seccomp_profile.as_deref(),
             processes: shared.config.limits.processes,
             dev_size: shared.config.limits.dev_size,
+            shm_size: shared.config.limits.shm_size,
+            rootfs_mount: &rootfs_mount,
             app_limits: &shared.app_limits,
             log: &log,
             init_socket: INIT_SOCKET,
@@ -159,7 +162,7 @@ impl Container {
         // liblxc limits its size only; what is in it outlives every process that the kernel could
         // kill for memory.
         let limited =
-            namespaces.inside_mounts(|root| mount::limit_files(&root.join("dev"), DEV_FILES))?;
+            namespaces.inside_mounts(|it| mount::limit_files(&it.root().join("dev"), DEV_FILES))?;
         if let Err(error) = limited {
             // The integrator's own LXC settings may have made it something else.
             log::warn!("container {id}: {}", Chain(&error));

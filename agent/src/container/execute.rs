@@ -22,6 +22,8 @@ use crate::{
 
 /// Where programs are looked up unless a variable says otherwise.
 const DEFAULT_PATH: &str = "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin";
+/// What apps have for themselves while the container runs; the gateways' sockets are there as well.
+const RUNTIME_DIRECTORY: &str = "/gateways";
 
 /// What `Execute` is to start.
 #[derive(Debug, Clone)]
@@ -65,7 +67,10 @@ impl Container {
                 source,
             }
         })?;
-        let mut environment = BTreeMap::from([("PATH".to_owned(), DEFAULT_PATH.to_owned())]);
+        let mut environment = BTreeMap::from([
+            ("PATH".to_owned(), DEFAULT_PATH.to_owned()),
+            ("XDG_RUNTIME_DIR".to_owned(), RUNTIME_DIRECTORY.to_owned()),
+        ]);
         let grants = self.gateways.grants(&self.target()?, &self.settings);
         environment.extend(grants.environment.clone());
         for (name, value) in &execution.environment {

@@ -19,6 +19,9 @@ const DEVICES: [&str; 8] = [
     "c 5:2 rwm",
     "c 136:* rwm",
 ];
+/// A shared memory file is a page at least.
+const BYTES_PER_SHM_FILE: u64 = 4096;
+
 /// What the configuration depends on.
 #[derive(Debug)]
 pub struct Inputs<'a> {
@@ -42,6 +45,11 @@ pub struct Inputs<'a> {
     pub processes: u32,
     /// How many bytes it may write to `/dev`, if it is not up to liblxc.
     pub dev_size: Option<u64>,
+    /// How many bytes of shared memory it may have.
+    pub shm_size: u64,
+    /// An empty directory of the host, outside of what containers see, where liblxc puts the root
+    /// tree together.
+    pub rootfs_mount: &'a Path,
     /// Limits of its apps that manifests may raise.
     pub app_limits: &'a [AppLimit],
     /// Where LXC writes why a start failed.
@@ -62,6 +70,12 @@ pub fn items(inputs: &Inputs<'_>) -> Vec<(&'static str, String)> {
         ("lxc.log.file", inputs.log.display().to_string()),
         ("lxc.log.level", "ERROR".to_owned()),
         ("lxc.rootfs.path", format!("dir:{}", inputs.root.display())),
+        // liblxc's own choice lies below /usr, where every container would see what is mounted
+        // there without what hides parts of it.
+        (
+            "lxc.rootfs.mount",
+            inputs.rootfs_mount.display().to_string(),
+        ),
         ("lxc.uts.name", "contained".to_owned()),
         (
             "lxc.init.cmd",
@@ -104,13 +118,14 @@ fn mounts(inputs: &Inputs<'_>, items: &mut Vec<(&'static str, String)>) {
     items.push(entry(
         inputs.gateways,
         Path::new("gateways"),
-        "bind,ro,nosuid,nodev,noexec",
+        "bind,nosuid,nodev",
     ));
     items.push(entry(
         inputs.host_files,
         Path::new(host_files::INSIDE.trim_start_matches('/')),
         "bind,ro,nosuid,nodev,noexec",
     ));
+    items.push(shared_memory(inputs.shm_size));
     for path in inputs.masked_paths {
         let target = path.strip_prefix("/").unwrap_or(path);
         // The host has the same files there.
@@ -122,6 +137,14 @@ fn mounts(inputs: &Inputs<'_>, items: &mut Vec<(&'static str, String)>) {
             items.push(entry(Path::new("/dev/null"), target, "bind,optional"));
         }
     }
+}
+
+/// The container's own `/dev/shm` (shm_overview(7)): as on any host, but bounded.
+fn shared_memory(size: u64) -> (&'static str, String) {
+    let files = (size / BYTES_PER_SHM_FILE).max(64);
+    let options = format!("rw,nosuid,nodev,mode=1777,size={size},nr_inodes={files},create=dir");
+    let text = format!("tmpfs dev/shm tmpfs {options} 0 0");
+    ("lxc.mount.entry", text)
 }
 
 fn entry(source: &Path, target: &Path, options: &str) -> (&'static str, String) {
@@ -180,6 +203,8 @@ mod tests {
             seccomp_profile: None,
             processes: 1024,
             dev_size: None,
+            shm_size: 64 << 20,
+            rootfs_mount: Path::new("/run/sc/SC-0/root"),
             app_limits: &[],
             log: Path::new("/run/sc/SC-0/lxc.log"),
             init_socket: ".init",

@@ -119,9 +119,12 @@ impl Rootfs {
             &work,
             &self.gateways(),
             &self.devices(),
+            &self.mount_point(),
         ] {
             fs::create_dir(path).map_err(at(path))?;
         }
+        self.give_as_runtime_directory(&self.gateways())
+            .map_err(at(&self.gateways()))?;
         self.give(&upper).map_err(at(&upper))?;
         for (name, mode) in OWN_DIRECTORIES {
             let path = upper.join(name);
@@ -165,6 +168,13 @@ impl Rootfs {
         self.give(path)
     }
 
+    /// As the XDG base directory specification has `XDG_RUNTIME_DIR`: apps own it, and nobody else
+    /// gets in.
+    fn give_as_runtime_directory(&self, path: &Path) -> io::Result<()> {
+        fs::set_permissions(path, Permissions::from_mode(0o700))?;
+        self.give(path)
+    }
+
     fn give(&self, path: &Path) -> io::Result<()> {
         lchown(path, Some(self.owner.0), Some(self.owner.0))
     }
@@ -177,6 +187,11 @@ impl Rootfs {
     /// The host's side of `/gateways`.
     pub fn gateways(&self) -> PathBuf {
         self.directory.join("gateways")
+    }
+
+    /// Where liblxc puts the root tree together, in a mount namespace of its own.
+    pub fn mount_point(&self) -> PathBuf {
+        self.directory.join("lxc")
     }
 
     /// Where device nodes for the container are made.

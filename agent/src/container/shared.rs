@@ -11,13 +11,13 @@ use super::{
     rootfs::Template,
 };
 use crate::{
-    gateway::watch::SocketWatch,
     host::{
         cgroup::OwnCgroups,
         kernel,
         process_limits::AppLimit,
         seccomp::Filters,
         user_namespace::{self, FIRST_ID, ID_RANGE},
+        watch::HostWatch,
     },
     mounts::{HostPaths, unwritten::Unwritten},
 };
@@ -33,8 +33,8 @@ pub struct Shared {
     pub host_files: HostFiles,
     /// The bridge and what goes with it.
     pub network: LateNetwork,
-    /// Tells when a server on the host has made its socket anew.
-    pub sockets: Arc<SocketWatch>,
+    /// Tells when something on the host was made anew or removed.
+    pub watch: Arc<HostWatch>,
     /// Where LXC keeps its containers.
     pub lxc: LxcPaths,
     /// Where liblxc makes containers' cgroups.

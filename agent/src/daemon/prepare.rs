@@ -20,13 +20,13 @@ use crate::{
         rootfs::Template,
     },
     error_chain::Chain,
-    gateway::watch::SocketWatch,
     host::{
         cgroup::OwnCgroups,
         kernel, process_limits, random,
         seccomp::{self, Filters},
         user_namespace,
         walk::WritableDirectories,
+        watch::HostWatch,
     },
     install,
     mounts::{HostPaths, unwritten::Unwritten},
@@ -80,10 +80,10 @@ pub(super) fn prepare(
     if let Err(error) = network.get() {
         log::error!("no container can be created yet: {}", Chain(&error));
     }
-    let sockets = SocketWatch::new().map_err(PrepareError::Sockets)?;
+    let watch = HostWatch::new().map_err(PrepareError::Watch)?;
     let random = random::bytes().map_err(PrepareError::Random)?;
     Ok(Shared {
-        sockets: Arc::new(sockets),
+        watch: Arc::new(watch),
         template,
         host_files,
         network,

@@ -6,16 +6,7 @@
 
 mod host;
 
-use std::{
-    fs::{self, Permissions},
-    io,
-    os::{
-        fd::{AsRawFd as _, OwnedFd},
-        unix::{fs::PermissionsExt as _, net::UnixListener},
-    },
-    path::Path,
-    sync::Arc,
-};
+use std::{io, os::fd::OwnedFd, path::Path, sync::Arc};
 
 use softwarecontainer_capability::{
     Settings as _,
@@ -32,9 +23,7 @@ use super::{
     error::{Cause, GatewayError},
     target::Target,
 };
-
-/// Longest path of a socket in bytes (`sun_path` in unix(7), with its NUL).
-const SOCKET_PATH: usize = 108;
+use crate::host::app_directory;
 
 /// The dbus gateway of one container.
 #[derive(Debug, Default)]
@@ -121,9 +110,12 @@ impl Dbus {
     fn close(&mut self, target: &Target<'_>, bus: Bus) {
         let listener = self.listeners.get_mut(bus.index());
         if listener.and_then(Option::take).is_some() {
-            let path = target.gateways.join(socket_name(bus, target.name));
-            if let Err(error) = fs::remove_file(&path) {
-                log::warn!("cannot remove {}: {error}", path.display());
+            let name = socket_name(bus, target.name);
+            if let Err(error) = app_directory::remove(&target.gateways, &name) {
+                log::warn!(
+                    "container {}: cannot remove socket {name}: {error}",
+                    target.id
+                );
             }
         }
     }
@@ -176,20 +168,9 @@ fn rule(rule: &dbus::MessageRule) -> Rule {
 
 /// Listens at `name` in `directory`, for every user of the container.
 fn listen(directory: &Path, name: &str) -> io::Result<OwnedFd> {
-    let path = directory.join(name);
-    let listener = if path.as_os_str().len() < SOCKET_PATH {
-        UnixListener::bind(&path)?
-    } else {
-        let directory = fs::File::open(directory)?;
-        let short = format!("/proc/self/fd/{}/{name}", directory.as_raw_fd());
-        UnixListener::bind(short)?
-    };
+    let listener = app_directory::listen(directory, name)?;
     // An event loop that accepts must not wait when a client has gone again.
     listener.set_nonblocking(true)?;
-    if let Err(error) = fs::set_permissions(&path, Permissions::from_mode(0o666)) {
-        fs::remove_file(&path)?;
-        return Err(error);
-    }
     Ok(listener.into())
 }
 
@@ -208,18 +189,5 @@ mod tests {
         );
         let expected = (expected.0.to_owned(), expected.1.to_owned());
         assert_eq!(environment("SC-3", &settings), [expected]);
-    }
-
-    #[test]
-    fn a_socket_can_lie_deep_in_the_tree() {
-        let directory = tempfile::tempdir().unwrap();
-        let deep = directory.path().join("d".repeat(120));
-        fs::create_dir(&deep).unwrap();
-        let _listener = listen(&deep, "sess_SC-0.sock").unwrap();
-        let mode = fs::metadata(deep.join("sess_SC-0.sock"))
-            .unwrap()
-            .permissions()
-            .mode();
-        assert_eq!(mode & 0o777, 0o666);
     }
 }

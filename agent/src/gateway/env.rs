@@ -1,6 +1,6 @@
 //! The env gateway: variables for every process, and a file of them for people who attach by hand.
 
-use std::{fmt::Write as _, fs, io};
+use std::fmt::Write as _;
 
 use softwarecontainer_capability::{Settings as _, gateway::env::EnvSettings};
 
@@ -9,6 +9,8 @@ use super::{
     error::{Cause, GatewayError},
     target::Target,
 };
+
+use crate::host::app_directory;
 
 /// The file in the container's gateway directory that holds the variables as shell `export` lines.
 const FILE: &str = "env";
@@ -30,9 +32,7 @@ impl Gateway for Env {
             return Ok(());
         }
         let path = target.gateways.join(FILE);
-        let partial = target.gateways.join(".env.new");
-        let written: io::Result<()> =
-            fs::write(&partial, exports(to)).and_then(|()| fs::rename(&partial, &path));
+        let written = app_directory::replace(&target.gateways, FILE, exports(to).as_bytes());
         written.map_err(|source| {
             let action = "write";
             GatewayError::new(

@@ -1,6 +1,9 @@
 //! The file gateway: host files and directories mounted in the container.
 
-use std::path::PathBuf;
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
 use softwarecontainer_capability::{Settings as _, gateway::file::FileSettings};
 
@@ -9,18 +12,35 @@ use super::{
     error::{Cause, GatewayError},
     target::Target,
 };
-use crate::error_chain::Chain;
+use crate::{
+    error_chain::Chain,
+    host::container_path::Attached,
+    mounts::{BindError, HostSource, host_source::Identity},
+};
 
 /// The file gateway of one container.
 #[derive(Debug, Default)]
-pub struct File;
+pub struct File {
+    /// What is mounted at each path in the container.
+    mounted: BTreeMap<PathBuf, Mounted>,
+}
+
+#[derive(Debug)]
+struct Mounted {
+    attached: Attached,
+    /// What it was on the host.
+    source: Identity,
+}
+
+/// A host path, and whether it is mounted read-only.
+type Wanted = (PathBuf, bool);
 
 /// One step of a change: unmount what was there, mount what shall be there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Step {
     path: PathBuf,
-    from: Option<(PathBuf, bool)>,
-    to: Option<(PathBuf, bool)>,
+    from: Option<Wanted>,
+    to: Option<Wanted>,
 }
 
 impl Step {
@@ -50,20 +70,67 @@ fn plan(from: &FileSettings, to: &FileSettings) -> Vec<Step> {
     steps.filter(|step| step.from != step.to).collect()
 }
 
-fn perform(target: &Target<'_>, step: &Step) -> Result<(), Cause> {
-    if step.from.is_some() {
-        target.mounts.unmount(&step.path)?;
+impl File {
+    fn perform(&mut self, target: &Target<'_>, step: &Step) -> Result<(), Cause> {
+        if let Some(mounted) = self.mounted.remove(&step.path) {
+            target.mounts.detach(&mounted.attached)?;
+        }
+        let Some(to) = &step.to else {
+            return Ok(());
+        };
+        let mounted = self.mount(target, &step.path, to);
+        if mounted.is_err()
+            && let Some(from) = &step.from
+        {
+            self.mount(target, &step.path, from)?;
+        }
+        mounted
     }
-    let Some((host, read_only)) = &step.to else {
-        return Ok(());
-    };
-    let mounted = target.mounts.bind_path(host, &step.path, *read_only);
-    if mounted.is_err()
-        && let Some((host, read_only)) = &step.from
-    {
-        target.mounts.bind_path(host, &step.path, *read_only)?;
+
+    fn mount(
+        &mut self,
+        target: &Target<'_>,
+        path: &Path,
+        (host, read_only): &Wanted,
+    ) -> Result<(), Cause> {
+        let opened = HostSource::open(host, !read_only, target.mounts.paths);
+        let source = opened.map_err(BindError::from)?;
+        let identity = source.identity().map_err(BindError::from)?;
+        let bound = target.mounts.bind(&source, path, *read_only)?;
+        if let Err(error) = target.watch.add(host) {
+            log::warn!("cannot watch for successors of {}: {error}", host.display());
+        }
+        let mounted = Mounted {
+            attached: bound.attached,
+            source: identity,
+        };
+        self.mounted.insert(path.to_owned(), mounted);
+        Ok(())
     }
-    mounted.map(drop).map_err(Cause::from)
+
+    /// Mounts the successor of a file or directory that was replaced on the host. While there is
+    /// none, the old one stays; so does a directory with a write buffer, which belongs to it.
+    fn follow(&mut self, target: &Target<'_>, path: &Path, wanted: &Wanted) -> Result<(), Cause> {
+        let (host, read_only) = wanted;
+        let Ok(source) = HostSource::open(host, !read_only, target.mounts.paths) else {
+            return Ok(());
+        };
+        if !read_only && target.mounts.buffers.is_some() && source.kind().is_dir() {
+            return Ok(());
+        }
+        let now = source.identity().map_err(BindError::from)?;
+        match self.mounted.get(path) {
+            Some(mounted) if mounted.source != now => self.perform(
+                target,
+                &Step {
+                    path: path.to_owned(),
+                    from: None,
+                    to: Some(wanted.clone()),
+                },
+            ),
+            _ => Ok(()),
+        }
+    }
 }
 
 impl Gateway for File {
@@ -77,9 +144,9 @@ impl Gateway for File {
     ) -> Result<(), GatewayError> {
         let mut done: Vec<Step> = Vec::new();
         for step in plan(from, to) {
-            if let Err(cause) = perform(target, &step) {
+            if let Err(cause) = self.perform(target, &step) {
                 for step in done.into_iter().rev() {
-                    if let Err(cause) = perform(target, &step.reversed()) {
+                    if let Err(cause) = self.perform(target, &step.reversed()) {
                         let error = GatewayError::new(FileSettings::ID, cause);
                         log::error!("container {}: taking back: {}", target.id, Chain(&error));
                     }
@@ -87,6 +154,21 @@ impl Gateway for File {
                 return Err(GatewayError::new(FileSettings::ID, cause));
             }
             done.push(step);
+        }
+        Ok(())
+    }
+
+    fn refresh(
+        &mut self,
+        target: &Target<'_>,
+        settings: &FileSettings,
+    ) -> Result<(), GatewayError> {
+        for (path, mount) in &settings.mounts {
+            let wanted = (mount.host.clone(), mount.read_only);
+            if let Err(cause) = self.follow(target, path, &wanted) {
+                let error = GatewayError::new(FileSettings::ID, cause);
+                log::warn!("container {}: {}", target.id, Chain(&error));
+            }
         }
         Ok(())
     }

@@ -1,61 +1,126 @@
-//! A socket of the host in a container.
+//! A gateway that shows a socket of the host in the container.
 //!
 //! A server that is restarted makes a new socket under the old name, and a mount goes on showing
 //! the old one. So the mount is made anew when there is another socket: before each Execute, and as
-//! soon as the directory tells of it ([`super::watch`]).
+//! soon as the directory tells of it ([`crate::host::watch`]).
 
 use std::{
-    fs,
-    os::unix::fs::{FileTypeExt as _, MetadataExt as _},
+    marker::PhantomData,
     path::{Path, PathBuf},
 };
 
-use super::{error::Cause, target::Target};
-use crate::host::socket_access::SocketAccess;
+use rustix::fs::FileType;
+use softwarecontainer_capability::Settings;
+
+use super::{
+    config::GatewaysConfig,
+    contract::{Gateway, ProcessGrants},
+    error::{Cause, GatewayError},
+    target::Target,
+};
+use crate::{
+    host::{container_path::Attached, socket_access::SocketAccess},
+    mounts::{HostSource, host_source::Identity},
+};
 
 /// Where the container sees what the gateways give it.
 pub const GATEWAYS: &str = "/gateways";
 
-/// What tells a socket from its successor under the same name: device, inode (which may be used
-/// again), time of its making.
-type Identity = (u64, u64, i64, i64);
+/// A socket of the host that a gateway is about.
+pub trait Server: Default + Send {
+    /// What all capabilities together ask of the gateway.
+    type Settings: Settings;
 
-/// A socket's mount in one container.
-#[derive(Debug, Default)]
-pub struct HostSocket {
-    mounted: Option<(PathBuf, Identity)>,
-    /// Where the mount cannot show the socket as the container's own.
-    access: Option<SocketAccess>,
-}
+    /// Whether they ask for the socket.
+    fn is_wanted(settings: &Self::Settings) -> bool;
 
-impl HostSocket {
-    /// Mounts the socket `host` as `name` in `/gateways`, unless it is there already.
+    /// Where the socket is on the host, and its name in [`GATEWAYS`].
     ///
     /// # Errors
-    /// [`Cause`] with the path: there is no such socket, or it cannot be mounted.
-    pub fn show(&mut self, target: &Target<'_>, host: &Path, name: &str) -> Result<(), Cause> {
-        let identity = identity(host)?;
-        let inside = Path::new(GATEWAYS).join(name);
-        if self.mounted.as_ref() == Some(&(inside.clone(), identity)) {
+    /// [`Cause`]: nothing says where it is.
+    fn find(config: &GatewaysConfig) -> Result<(PathBuf, String), Cause>;
+
+    /// The variables that lead an app to the socket `name` in [`GATEWAYS`].
+    fn environment(name: &str) -> Vec<(String, String)>;
+}
+
+/// The gateway of one container to a server.
+#[derive(Debug, Default)]
+pub struct HostSocket<S> {
+    mounted: Option<Mounted>,
+    /// Where the mount cannot show the socket as the container's own.
+    access: Option<SocketAccess>,
+    server: PhantomData<S>,
+}
+
+#[derive(Debug)]
+struct Mounted {
+    attached: Attached,
+    socket: Identity,
+}
+
+impl<S: Server> Gateway for HostSocket<S> {
+    type Settings = S::Settings;
+
+    fn change(
+        &mut self,
+        target: &Target<'_>,
+        from: &S::Settings,
+        to: &S::Settings,
+    ) -> Result<(), GatewayError> {
+        let changed = match (S::is_wanted(from), S::is_wanted(to)) {
+            // The server may be restarting just now.
+            (true, true) => self.follow(target),
+            (false, true) => {
+                S::find(target.config).and_then(|(host, name)| self.show(target, &host, &name))
+            }
+            (true, false) => self.hide(target),
+            (false, false) => Ok(()),
+        };
+        changed.map_err(|cause| GatewayError::new(S::Settings::ID, cause))
+    }
+
+    fn refresh(&mut self, target: &Target<'_>, settings: &S::Settings) -> Result<(), GatewayError> {
+        if !S::is_wanted(settings) {
             return Ok(());
         }
-        // /gateways is read-only in the container, so the mount point is made from outside.
-        let point = target.gateways.join(name);
-        fs::OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(&point)
-            .map_err(|source| Cause::File {
-                action: "make mount point",
-                path: point,
-                source,
-            })?;
-        if let Some((old, _)) = self.mounted.take() {
-            self.access = None;
-            target.mounts.unmount(&old)?;
+        self.follow(target)
+            .map_err(|cause| GatewayError::new(S::Settings::ID, cause))
+    }
+
+    fn grant(&self, target: &Target<'_>, settings: &S::Settings, process: &mut ProcessGrants) {
+        let found = S::find(target.config).ok();
+        if let Some((_, name)) = found.filter(|_| S::is_wanted(settings)) {
+            process.environment.extend(S::environment(&name));
         }
-        if !target.mounts.bind_path(host, &inside, false)? {
+    }
+}
+
+impl<S: Server> HostSocket<S> {
+    /// Mounts the socket's successor, if there is one. While there is none, because its server
+    /// restarts, the old one stays.
+    fn follow(&mut self, target: &Target<'_>) -> Result<(), Cause> {
+        match S::find(target.config) {
+            Ok((host, name)) if host.exists() => self.show(target, &host, &name),
+            _ => Ok(()),
+        }
+    }
+
+    /// Mounts the socket `host` as `name`, unless it is there already.
+    fn show(&mut self, target: &Target<'_>, host: &Path, name: &str) -> Result<(), Cause> {
+        let source = open(target, host)?;
+        let socket = source.identity().map_err(into_cause)?;
+        if let Some(mounted) = self.mounted.take_if(|mounted| mounted.socket != socket) {
+            self.access = None;
+            target.mounts.detach(&mounted.attached)?;
+        }
+        if self.mounted.is_some() {
+            return Ok(());
+        }
+        let bound = target
+            .mounts
+            .bind(&source, &Path::new(GATEWAYS).join(name), false)?;
+        if !bound.mapped {
             match SocketAccess::grant(host, target.owner.0) {
                 Ok(access) => self.access = Some(access),
                 Err(error) => log::warn!(
@@ -65,56 +130,37 @@ impl HostSocket {
                 ),
             }
         }
-        if let Err(error) = target.sockets.add(host) {
+        if let Err(error) = target.watch.add(host) {
             log::warn!(
-                "cannot watch for successors of {}: {error}; a process that is started later still gets them",
+                "cannot watch for successors of {}: {error}; a process that is started later still \
+                 gets them",
                 host.display()
             );
         }
-        self.mounted = Some((inside, identity));
+        self.mounted = Some(Mounted {
+            attached: bound.attached,
+            socket,
+        });
         Ok(())
     }
 
-    /// Mounts the successor of the socket, if there is one. While there is none, for instance
-    /// because its server restarts, the old one stays.
-    ///
-    /// # Errors
-    /// [`Cause`] with the path.
-    pub fn renew(&mut self, target: &Target<'_>, host: &Path, name: &str) -> Result<(), Cause> {
-        if host.exists() {
-            self.show(target, host, name)
-        } else {
-            Ok(())
-        }
-    }
-
-    /// Takes the socket away.
-    ///
-    /// # Errors
-    /// [`Cause`] with the path.
-    pub fn hide(&mut self, target: &Target<'_>) -> Result<(), Cause> {
+    fn hide(&mut self, target: &Target<'_>) -> Result<(), Cause> {
         self.access = None;
         match self.mounted.take() {
-            Some((inside, _)) => Ok(target.mounts.unmount(&inside)?),
+            Some(mounted) => Ok(target.mounts.detach(&mounted.attached)?),
             None => Ok(()),
         }
     }
 }
 
-fn identity(host: &Path) -> Result<Identity, Cause> {
-    let failed = |source| Cause::File {
-        action: "find socket",
-        path: host.to_owned(),
-        source,
-    };
-    let metadata = fs::metadata(host).map_err(failed)?;
-    if !metadata.file_type().is_socket() {
-        return Err(Cause::Other(format!("{} is no socket", host.display())));
+fn open(target: &Target<'_>, host: &Path) -> Result<HostSource, Cause> {
+    let source = HostSource::open(host, true, target.mounts.paths).map_err(into_cause)?;
+    match source.kind() {
+        FileType::Socket => Ok(source),
+        _ => Err(Cause::Other(format!("{} is no socket", host.display()))),
     }
-    Ok((
-        metadata.dev(),
-        metadata.ino(),
-        metadata.ctime(),
-        metadata.ctime_nsec(),
-    ))
+}
+
+fn into_cause(error: crate::mounts::host_source::HostSourceError) -> Cause {
+    Cause::Bind(error.into())
 }

@@ -3,82 +3,43 @@
 //! That the client library uses no shared memory is in `/etc/pulse/client.conf`, which every
 //! container has ([`crate::container::rootfs`]).
 
-use std::{collections::BTreeMap, env, path::PathBuf};
+use std::{env, path::PathBuf};
 
-use softwarecontainer_capability::{Settings as _, gateway::pulseaudio::PulseAudioSettings};
+use softwarecontainer_capability::gateway::pulseaudio::PulseAudioSettings;
 
 use super::{
     config::GatewaysConfig,
-    contract::{Gateway, ProcessGrants},
-    error::{Cause, GatewayError},
-    host_socket::{GATEWAYS, HostSocket},
-    target::Target,
+    error::Cause,
+    host_socket::{GATEWAYS, HostSocket, Server},
 };
 
 /// The socket's name in the container.
 const NAME: &str = "pulse_socket";
 
 /// The pulseaudio gateway of one container.
-#[derive(Debug, Default)]
-pub struct PulseAudio {
-    socket: HostSocket,
-}
+pub type PulseAudio = HostSocket<SoundServer>;
 
-impl Gateway for PulseAudio {
+/// The sound server of the host.
+#[derive(Debug, Default)]
+pub struct SoundServer;
+
+impl Server for SoundServer {
     type Settings = PulseAudioSettings;
 
-    fn change(
-        &mut self,
-        target: &Target<'_>,
-        from: &PulseAudioSettings,
-        to: &PulseAudioSettings,
-    ) -> Result<(), GatewayError> {
-        let changed = match (from.audio, to.audio) {
-            // The sound server may be restarting just now.
-            (true, true) => return self.refresh(target, to),
-            (false, true) => {
-                place(target.config).and_then(|host| self.socket.show(target, &host, NAME))
-            }
-            (true, false) => self.socket.hide(target),
-            (false, false) => Ok(()),
+    fn is_wanted(settings: &PulseAudioSettings) -> bool {
+        settings.audio
+    }
+
+    fn find(config: &GatewaysConfig) -> Result<(PathBuf, String), Cause> {
+        let path = match &config.pulse_socket {
+            Some(path) => path.clone(),
+            None => in_variable(env::var("PULSE_SERVER").ok().as_deref())?,
         };
-        changed.map_err(|cause| GatewayError::new(PulseAudioSettings::ID, cause))
+        Ok((path, NAME.to_owned()))
     }
 
-    fn refresh(
-        &mut self,
-        target: &Target<'_>,
-        settings: &PulseAudioSettings,
-    ) -> Result<(), GatewayError> {
-        let Some(host) = place(target.config).ok().filter(|_| settings.audio) else {
-            return Ok(());
-        };
-        self.socket
-            .renew(target, &host, NAME)
-            .map_err(|cause| GatewayError::new(PulseAudioSettings::ID, cause))
-    }
-
-    fn grant(
-        &self,
-        _target: &Target<'_>,
-        settings: &PulseAudioSettings,
-        process: &mut ProcessGrants,
-    ) {
-        process.environment.extend(environment(settings));
-    }
-}
-
-/// The variable that leads an app to the socket.
-fn environment(settings: &PulseAudioSettings) -> BTreeMap<String, String> {
-    let server = || ("PULSE_SERVER".to_owned(), format!("unix:{GATEWAYS}/{NAME}"));
-    settings.audio.then(server).into_iter().collect()
-}
-
-/// The socket on the host.
-pub fn place(config: &GatewaysConfig) -> Result<PathBuf, Cause> {
-    match &config.pulse_socket {
-        Some(path) => Ok(path.clone()),
-        None => in_variable(env::var("PULSE_SERVER").ok().as_deref()),
+    fn environment(name: &str) -> Vec<(String, String)> {
+        vec![("PULSE_SERVER".to_owned(), format!("unix:{GATEWAYS}/{name}"))]
     }
 }
 

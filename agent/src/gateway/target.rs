@@ -4,11 +4,11 @@ use std::{path::PathBuf, sync::Arc};
 
 use softwarecontainer_network::Network;
 
-use super::{config::GatewaysConfig, watch::SocketWatch};
+use super::config::GatewaysConfig;
 use crate::{
     host::{
         cgroup::OwnCgroups, container_path::Owner, lxc_calls::LxcCalls, namespace::Namespaces,
-        seccomp::Filters,
+        seccomp::Filters, watch::HostWatch,
     },
     mounts::Mounts,
 };
@@ -36,8 +36,8 @@ pub struct Target<'a> {
     pub lxc: &'a LxcCalls,
     /// The network of all containers.
     pub network: &'a Network,
-    /// Tells when a server on the host has made its socket anew.
-    pub sockets: &'a SocketWatch,
+    /// Tells when something on the host was made anew or removed.
+    pub watch: &'a HostWatch,
     /// The cgroups in which processes start that stay outside the container.
     pub own_cgroups: &'a Arc<OwnCgroups>,
     /// The filters on system calls of processes.

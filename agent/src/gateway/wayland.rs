@@ -1,95 +1,50 @@
 //! The wayland gateway: the compositor's socket in the container.
 
 use std::{
-    collections::BTreeMap,
     env,
     path::{Path, PathBuf},
 };
 
-use softwarecontainer_capability::{Settings as _, gateway::wayland::WaylandSettings};
+use softwarecontainer_capability::gateway::wayland::WaylandSettings;
 
 use super::{
     config::GatewaysConfig,
-    contract::{Gateway, ProcessGrants},
-    error::{Cause, GatewayError},
-    host_socket::{GATEWAYS, HostSocket},
-    target::Target,
+    error::Cause,
+    host_socket::{GATEWAYS, HostSocket, Server},
 };
 
 /// The wayland gateway of one container.
-#[derive(Debug, Default)]
-pub struct Wayland {
-    socket: HostSocket,
-}
+pub type Wayland = HostSocket<Compositor>;
 
-impl Gateway for Wayland {
+/// The compositor of the host.
+#[derive(Debug, Default)]
+pub struct Compositor;
+
+impl Server for Compositor {
     type Settings = WaylandSettings;
 
-    fn change(
-        &mut self,
-        target: &Target<'_>,
-        from: &WaylandSettings,
-        to: &WaylandSettings,
-    ) -> Result<(), GatewayError> {
-        let changed = match (from.enabled, to.enabled) {
-            (false, true) => self.show(target),
-            // The compositor may be restarting just now.
-            (true, true) => return self.refresh(target, to),
-            (true, false) => self.socket.hide(target),
-            (false, false) => Ok(()),
+    fn is_wanted(settings: &WaylandSettings) -> bool {
+        settings.enabled
+    }
+
+    fn find(config: &GatewaysConfig) -> Result<(PathBuf, String), Cause> {
+        let variable = |name: &str| env::var_os(name).filter(|value| !value.is_empty());
+        let path = match &config.wayland_socket {
+            Some(path) => path.clone(),
+            None => in_environment(
+                variable("WAYLAND_DISPLAY").map(PathBuf::from),
+                variable("XDG_RUNTIME_DIR").map(PathBuf::from),
+            )?,
         };
-        changed.map_err(|cause| GatewayError::new(WaylandSettings::ID, cause))
+        named(path)
     }
 
-    fn refresh(
-        &mut self,
-        target: &Target<'_>,
-        settings: &WaylandSettings,
-    ) -> Result<(), GatewayError> {
-        let Some((host, name)) = place(target.config).ok().filter(|_| settings.enabled) else {
-            return Ok(());
-        };
-        self.socket
-            .renew(target, &host, &name)
-            .map_err(|cause| GatewayError::new(WaylandSettings::ID, cause))
-    }
-
-    fn grant(&self, target: &Target<'_>, settings: &WaylandSettings, process: &mut ProcessGrants) {
-        process
-            .environment
-            .extend(environment(settings, target.config));
-    }
-}
-
-impl Wayland {
-    fn show(&mut self, target: &Target<'_>) -> Result<(), Cause> {
-        let (host, name) = place(target.config)?;
-        self.socket.show(target, &host, &name)
-    }
-}
-
-/// The variables that lead an app to the socket.
-fn environment(settings: &WaylandSettings, config: &GatewaysConfig) -> BTreeMap<String, String> {
-    match place(config) {
-        Ok((_, name)) if settings.enabled => BTreeMap::from([
+    fn environment(name: &str) -> Vec<(String, String)> {
+        vec![
             ("XDG_RUNTIME_DIR".to_owned(), GATEWAYS.to_owned()),
-            ("WAYLAND_DISPLAY".to_owned(), name),
-        ]),
-        _ => BTreeMap::new(),
+            ("WAYLAND_DISPLAY".to_owned(), name.to_owned()),
+        ]
     }
-}
-
-/// The socket on the host, and its name in the container.
-pub fn place(config: &GatewaysConfig) -> Result<(PathBuf, String), Cause> {
-    let variable = |name: &str| env::var_os(name).filter(|value| !value.is_empty());
-    let path = match &config.wayland_socket {
-        Some(path) => path.clone(),
-        None => in_environment(
-            variable("WAYLAND_DISPLAY").map(PathBuf::from),
-            variable("XDG_RUNTIME_DIR").map(PathBuf::from),
-        )?,
-    };
-    named(path)
 }
 
 /// As wl_display_connect(3) finds it.
@@ -149,12 +104,9 @@ mod tests {
             wayland_socket: Some("/run/weston/display".into()),
             ..GatewaysConfig::default()
         };
-        let found = place(&config).unwrap();
+        let found = Compositor::find(&config).unwrap();
         assert_eq!(found, ("/run/weston/display".into(), "display".to_owned()));
-        let on = WaylandSettings { enabled: true };
-        let variables = environment(&on, &config);
-        assert_eq!(variables["WAYLAND_DISPLAY"], "display");
-        assert_eq!(variables["XDG_RUNTIME_DIR"], "/gateways");
-        assert!(environment(&WaylandSettings::default(), &config).is_empty());
+        let variables = Compositor::environment(&found.1);
+        assert!(variables.contains(&("WAYLAND_DISPLAY".to_owned(), "display".to_owned())));
     }
 }

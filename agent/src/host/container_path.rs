@@ -12,15 +12,17 @@ use std::{
 };
 
 use rustix::{
-    fs::{AtFlags, Mode, OFlags, StatxAttributes, StatxFlags},
+    fs::{AtFlags, FileType, Mode, OFlags, StatxAttributes, StatxFlags},
     io::Errno,
-    mount::{MoveMountFlags, UnmountFlags},
+    mount::MoveMountFlags,
 };
 use thiserror::Error;
 
 use super::{
     in_root::{open_in_root, open_root},
-    mount::DetachedMount,
+    mount::{DetachedMount, MountId},
+    mountinfo,
+    namespace::Inside,
     unfollow::unfollow,
 };
 
@@ -79,34 +81,52 @@ pub fn normalized(path: &Path) -> Result<PathBuf, ContainerPathError> {
     Ok(result)
 }
 
+/// A directory in the container, open, and its path.
+struct Directory {
+    fd: OwnedFd,
+    path: PathBuf,
+}
+
 /// Opens the directory that holds `path`, and makes those on the way that are missing.
-fn open_parent(root: BorrowedFd<'_>, path: &Path) -> Result<OwnedFd, ContainerPathError> {
+fn open_parent(
+    root: BorrowedFd<'_>,
+    path: &Path,
+    made: &mut Vec<PathBuf>,
+) -> Result<Directory, ContainerPathError> {
     let directory = OFlags::PATH | OFlags::DIRECTORY;
     let parent = path.parent().unwrap_or(Path::new("/"));
-    match open_in_root(root, parent, directory) {
+    let open = || {
+        open_in_root(root, parent, directory).map(|fd| Directory {
+            fd,
+            path: parent.to_owned(),
+        })
+    };
+    match open() {
         Err(Errno::NOENT) => {}
         result => return result.map_err(failed("open", parent)),
     }
-    let above = open_parent(root, parent)?;
+    let above = open_parent(root, parent, made)?;
     let name = parent.file_name().unwrap_or_default();
-    make_directory(above.as_fd(), name).map_err(failed("make", parent))?;
-    open_in_root(root, parent, directory).map_err(failed("open", parent))
+    if make_directory(above.fd.as_fd(), name).map_err(failed("make", parent))? {
+        made.push(above.path.join(name));
+    }
+    open().map_err(failed("open", parent))
 }
 
-fn make_directory(parent: BorrowedFd<'_>, name: &OsStr) -> rustix::io::Result<()> {
-    let made = rustix::fs::mkdirat(parent, name, Mode::from_raw_mode(0o755));
-    match made {
-        Err(Errno::EXIST) => Ok(()),
-        result => result,
+/// Whether it was not there before.
+fn make_directory(parent: BorrowedFd<'_>, name: &OsStr) -> rustix::io::Result<bool> {
+    match rustix::fs::mkdirat(parent, name, Mode::from_raw_mode(0o755)) {
+        Err(Errno::EXIST) => Ok(false),
+        result => result.map(|()| true),
     }
 }
 
-fn make_file(parent: BorrowedFd<'_>, name: &OsStr) -> rustix::io::Result<()> {
+/// Whether it was not there before.
+fn make_file(parent: BorrowedFd<'_>, name: &OsStr) -> rustix::io::Result<bool> {
     let flags = OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::WRONLY | OFlags::CLOEXEC;
-    let made = rustix::fs::openat(parent, name, flags, Mode::from_raw_mode(0o644));
-    match made {
-        Err(Errno::EXIST) => Ok(()),
-        result => result.map(drop),
+    match rustix::fs::openat(parent, name, flags, Mode::from_raw_mode(0o644)) {
+        Err(Errno::EXIST) => Ok(false),
+        result => result.map(|_| true),
     }
 }
 
@@ -134,63 +154,161 @@ fn act_as(owner: Owner) -> Result<(), ContainerPathError> {
     rustix::thread::set_capabilities(None, sets).map_err(error)
 }
 
+/// What was attached in a container, as far as is needed to undo just that.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Attached {
+    mount: MountId,
+    path: PathBuf,
+    /// The mount point and directories above it that were made for it.
+    made: Vec<PathBuf>,
+}
+
+impl Attached {
+    /// Where it was attached.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
 /// Attaches a mount at `path` (move_mount(2)); makes the mount point and missing directories above
-/// it.
+/// it. What is a mount point already is refused, unless it is in `coverable` and nothing was
+/// attached there yet. If it fails, nothing is left behind.
 ///
 /// # Errors
 /// [`ContainerPathError`], also when the path already is a mount point.
 pub fn attach(
-    root: &Path,
+    inside: &Inside,
     path: &Path,
     mount: &DetachedMount,
     owner: Owner,
-) -> Result<(), ContainerPathError> {
+    coverable: &[&Path],
+) -> Result<Attached, ContainerPathError> {
     let path = &normalized(path)?;
     act_as(owner)?;
-    let root = open_root(root).map_err(failed("open", Path::new("/")))?;
+    let root = open_root(inside.root()).map_err(failed("open", Path::new("/")))?;
     unfollow(root.as_fd(), path).map_err(failed("make room at", path))?;
-    let target = match open_in_root(root.as_fd(), path, OFlags::PATH) {
+    let mut made = Vec::new();
+    let attached = attach_at(inside, root.as_fd(), path, mount, coverable, &mut made);
+    match attached {
+        Ok(id) => Ok(Attached {
+            mount: id,
+            path: path.clone(),
+            made,
+        }),
+        Err(error) => {
+            remove_made(root.as_fd(), &made);
+            Err(error)
+        }
+    }
+}
+
+fn attach_at(
+    inside: &Inside,
+    root: BorrowedFd<'_>,
+    path: &Path,
+    mount: &DetachedMount,
+    coverable: &[&Path],
+    made: &mut Vec<PathBuf>,
+) -> Result<MountId, ContainerPathError> {
+    let target = match open_in_root(root, path, OFlags::PATH) {
         Ok(target) => target,
         Err(Errno::NOENT) => {
-            let parent = open_parent(root.as_fd(), path)?;
+            let parent = open_parent(root, path, made)?;
             let name = path.file_name().unwrap_or_default();
-            if mount.is_directory() {
-                make_directory(parent.as_fd(), name)
+            let new = if mount.is_directory() {
+                make_directory(parent.fd.as_fd(), name)
             } else {
-                make_file(parent.as_fd(), name)
+                make_file(parent.fd.as_fd(), name)
+            };
+            if new.map_err(failed("make", path))? {
+                made.push(parent.path.join(name));
             }
-            .map_err(failed("make", path))?;
-            open_in_root(root.as_fd(), path, OFlags::PATH).map_err(failed("open", path))?
+            open_in_root(root, path, OFlags::PATH).map_err(failed("open", path))?
         }
         Err(errno) => return Err(failed("open", path)(errno)),
     };
     if is_mount_point(target.as_fd()).map_err(failed("examine", path))? {
-        return Err(ContainerPathError::MountPoint(path.clone()));
+        let list = inside.mountinfo().unwrap_or_default();
+        if !coverable.contains(&path) || mountinfo::count_at(&list, path) != 1 {
+            return Err(ContainerPathError::MountPoint(path.to_owned()));
+        }
     }
+    let id = MountId::of(mount.as_fd()).map_err(failed("examine the mount for", path))?;
     let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH;
     rustix::mount::move_mount(mount.as_fd(), c"", target.as_fd(), c"", flags)
-        .map_err(failed("mount on", path))
+        .map_err(failed("mount on", path))?;
+    Ok(id)
 }
 
-/// Detaches what is mounted at `path`.
+/// Detaches what [`attach`] has attached, wherever an app may have moved it by now, and removes what
+/// was made for it as far as it is still there and empty.
 ///
 /// # Errors
-/// [`ContainerPathError`]; a path that is gone or no mount point any more is no error.
-pub fn detach(root: &Path, path: &Path) -> Result<(), ContainerPathError> {
-    let path = &normalized(path)?;
-    let root = open_root(root).map_err(failed("open", Path::new("/")))?;
-    let parent = path.parent().unwrap_or(Path::new("/"));
-    let parent = match open_in_root(root.as_fd(), parent, OFlags::PATH | OFlags::DIRECTORY) {
-        Err(Errno::NOENT) => return Ok(()),
-        result => result.map_err(failed("open", parent))?,
-    };
-    // umount2(2) takes no descriptor, so the thread, whose working directory is its own, goes
-    // there.
-    rustix::process::fchdir(&parent).map_err(failed("enter the directory of", path))?;
-    let name = path.file_name().unwrap_or_default();
-    match rustix::mount::unmount(name, UnmountFlags::NOFOLLOW | UnmountFlags::DETACH) {
-        Ok(()) | Err(Errno::INVAL | Errno::NOENT) => Ok(()),
-        Err(errno) => Err(failed("unmount", path)(errno)),
+/// [`ContainerPathError`]; a mount that is gone is no error.
+pub fn detach(
+    inside: &Inside,
+    attached: &Attached,
+    owner: Owner,
+) -> Result<(), ContainerPathError> {
+    /// An app that renames directories all the time may make the mount hard to find.
+    const ATTEMPTS: usize = 100;
+    let path = &attached.path;
+    act_as(owner)?;
+    let root = open_root(inside.root()).map_err(failed("open", Path::new("/")))?;
+    for _ in 0..ATTEMPTS {
+        let list = inside
+            .mountinfo()
+            .map_err(|source| ContainerPathError::System {
+                action: "list the mounts to unmount",
+                path: path.clone(),
+                source,
+            })?;
+        let Some(point) = mountinfo::point_of(&list, attached.mount.id) else {
+            remove_made(root.as_fd(), &attached.made);
+            return Ok(());
+        };
+        let Ok(found) = open_in_root(root.as_fd(), &point, OFlags::PATH | OFlags::NOFOLLOW) else {
+            continue;
+        };
+        match MountId::of(found.as_fd()) {
+            Ok(id) if id == attached.mount => {}
+            // The number of one that is gone was used again.
+            Ok(id) if id.id == attached.mount.id => return Ok(()),
+            _ => continue,
+        }
+        inside
+            .unmount(found.as_fd())
+            .map_err(failed("unmount", path))?;
+        drop(found);
+        remove_made(root.as_fd(), &attached.made);
+        return Ok(());
+    }
+    Err(failed("find what to unmount of", path)(Errno::BUSY))
+}
+
+/// Removes empty files and directories that were made for a mount, the last one first. An app may
+/// have put something there since, which stays.
+fn remove_made(root: BorrowedFd<'_>, made: &[PathBuf]) {
+    for path in made.iter().rev() {
+        let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
+            continue;
+        };
+        let Ok(parent) = open_in_root(root, parent, OFlags::PATH | OFlags::DIRECTORY) else {
+            continue;
+        };
+        let Ok(stat) = rustix::fs::statat(&parent, name, AtFlags::SYMLINK_NOFOLLOW) else {
+            continue;
+        };
+        let removed = match FileType::from_raw_mode(stat.st_mode) {
+            FileType::Directory => rustix::fs::unlinkat(&parent, name, AtFlags::REMOVEDIR),
+            FileType::RegularFile if stat.st_size == 0 => {
+                rustix::fs::unlinkat(&parent, name, AtFlags::empty())
+            }
+            _ => Ok(()),
+        };
+        if let Err(errno) = removed {
+            log::debug!("{} stays in a container: {errno}", path.display());
+        }
     }
 }
 

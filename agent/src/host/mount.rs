@@ -8,7 +8,7 @@ use std::{
 
 use nix::mount::{MntFlags, MsFlags};
 use rustix::{
-    fs::{Mode, OFlags},
+    fs::{AtFlags, Mode, OFlags, StatxFlags},
     mount::OpenTreeFlags,
 };
 use thiserror::Error;
@@ -34,6 +34,34 @@ impl MountError {
             path: path.to_owned(),
             source: source.into(),
         }
+    }
+}
+
+/// Which mount it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MountId {
+    /// Its number in mountinfo, which another one may have when it is gone.
+    pub id: u64,
+    /// A number that no other mount will ever have (Linux 6.8).
+    unique: Option<u64>,
+}
+
+impl MountId {
+    /// Of the mount that an open file belongs to (O_PATH is enough); see statx(2).
+    ///
+    /// # Errors
+    /// From statx(2).
+    pub fn of(file: BorrowedFd<'_>) -> rustix::io::Result<Self> {
+        const UNIQUE: StatxFlags = StatxFlags::from_bits_retain(0x4000);
+        let get = |wanted: StatxFlags| {
+            let stat = rustix::fs::statx(file, c"", AtFlags::EMPTY_PATH, wanted)?;
+            let told = StatxFlags::from_bits_retain(stat.stx_mask).contains(wanted);
+            Ok(told.then_some(stat.stx_mnt_id))
+        };
+        Ok(Self {
+            id: get(StatxFlags::MNT_ID)?.ok_or(rustix::io::Errno::NOSYS)?,
+            unique: get(UNIQUE)?,
+        })
     }
 }
 

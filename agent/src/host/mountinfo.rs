@@ -23,6 +23,25 @@ pub fn points_under(directories: &[impl AsRef<Path>]) -> io::Result<Vec<PathBuf>
     Ok(points.filter(is_under).collect())
 }
 
+/// Where in `list`, the content of a mountinfo file, the mount with this ID is.
+pub fn point_of(list: &[u8], id: u64) -> Option<PathBuf> {
+    let id = id.to_string();
+    list.split(|&byte| byte == b'\n').find_map(|line| {
+        let mut fields = line.split(|&byte| byte == b' ');
+        let found = fields.next()? == id.as_bytes();
+        let point = fields.nth(3)?;
+        found.then(|| unescaped(point))
+    })
+}
+
+/// How many mounts in `list` are at `point`, one over the other.
+pub fn count_at(list: &[u8], point: &Path) -> usize {
+    list.split(|&byte| byte == b'\n')
+        .filter_map(|line| line.split(|&byte| byte == b' ').nth(4))
+        .filter(|at| unescaped(at) == point)
+        .count()
+}
+
 /// Undoes the octal escapes in a field of `/proc/self/mountinfo`.
 pub(super) fn unescaped(text: &[u8]) -> PathBuf {
     let mut bytes = Vec::with_capacity(text.len());
@@ -53,6 +72,16 @@ mod tests {
         assert_eq!(unescaped(br"/a\040b\134c"), Path::new(r"/a b\c"));
         assert_eq!(unescaped(br"/a\"), Path::new(r"/a\"));
         assert_eq!(unescaped(br"/a\9zz"), Path::new(r"/a\9zz"));
+    }
+
+    #[test]
+    fn a_mount_is_found_by_its_id() {
+        let list = b"21 1 8:1 / / rw - ext4 /dev/sda rw\n121 21 0:5 /x /a\\040b rw - tmpfs t rw\n";
+        assert_eq!(point_of(list, 121), Some("/a b".into()));
+        assert_eq!(point_of(list, 21), Some("/".into()));
+        assert_eq!(point_of(list, 2), None);
+        assert_eq!(count_at(list, Path::new("/a b")), 1);
+        assert_eq!(count_at(list, Path::new("/b")), 0);
     }
 
     #[test]

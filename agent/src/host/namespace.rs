@@ -2,13 +2,17 @@
 
 use std::{
     fs::File,
-    io,
-    os::fd::{AsFd as _, BorrowedFd, OwnedFd},
+    io::{self, Read as _},
+    os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd},
     path::{Path, PathBuf},
     thread,
 };
 
 use nix::sched::{CloneFlags, setns, unshare};
+use rustix::{
+    fs::{Mode, OFlags},
+    mount::UnmountFlags,
+};
 use thiserror::Error;
 
 /// Why a container's namespace could not be used.
@@ -86,20 +90,68 @@ impl Namespaces {
     pub fn inside_mounts<T, F>(&self, work: F) -> Result<T, NamespaceError>
     where
         T: Send,
-        F: FnOnce(&Path) -> T + Send,
+        F: FnOnce(&Inside) -> T + Send,
     {
+        const TASKS: &str = "/proc/self/task";
+        let tasks = File::open(TASKS).map_err(|source| NamespaceError::Open {
+            path: TASKS.into(),
+            source,
+        })?;
         thread::scope(|scope| {
             thread::Builder::new()
                 .name("mounts".to_owned())
                 .spawn_scoped(scope, || {
                     let enter = |errno: nix::Error| NamespaceError::Enter(errno.into());
+                    let task = rustix::thread::gettid().as_raw_nonzero().to_string();
+                    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+                    let task = rustix::fs::openat(&tasks, task, flags, Mode::empty())
+                        .map_err(|errno| NamespaceError::Enter(errno.into()))?;
                     unshare(CloneFlags::CLONE_FS).map_err(enter)?;
                     setns(&self.mount, CloneFlags::CLONE_NEWNS).map_err(enter)?;
-                    Ok(work(Path::new("/")))
+                    Ok(work(&Inside { task }))
                 })
                 .map_err(NamespaceError::Thread)?
                 .join()
                 .unwrap_or(Err(NamespaceError::Panicked))
         })
+    }
+}
+
+/// A thread in a container's mount namespace.
+#[derive(Debug)]
+pub struct Inside {
+    /// The thread's directory in the host's `/proc`: the container's is not to be believed.
+    task: OwnedFd,
+}
+
+impl Inside {
+    /// The container's root.
+    pub fn root(&self) -> &'static Path {
+        Path::new("/")
+    }
+
+    /// The list of mounts in the container (proc_pid_mountinfo(5)).
+    ///
+    /// # Errors
+    /// From openat(2) or read(2).
+    pub fn mountinfo(&self) -> io::Result<Vec<u8>> {
+        let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+        let file = rustix::fs::openat(&self.task, c"mountinfo", flags, Mode::empty())?;
+        let mut list = Vec::new();
+        File::from(file).read_to_end(&mut list)?;
+        Ok(list)
+    }
+
+    /// Detaches the mount that `root`, a descriptor of its root, belongs to: that one, whatever has
+    /// become of its name. (umount2(2) takes no descriptor, but a path that leads through one.)
+    ///
+    /// # Errors
+    /// From umount2(2).
+    pub fn unmount(&self, root: BorrowedFd<'_>) -> rustix::io::Result<()> {
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let descriptors = rustix::fs::openat(&self.task, c"fd", flags, Mode::empty())?;
+        // The thread's working directory is its own.
+        rustix::process::fchdir(&descriptors)?;
+        rustix::mount::unmount(root.as_raw_fd().to_string(), UnmountFlags::DETACH)
     }
 }

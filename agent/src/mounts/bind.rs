@@ -10,12 +10,25 @@ use super::{
 use crate::{
     error_chain::Chain,
     host::{
-        container_path::{self, Owner},
+        container_path::{self, Attached, Owner},
         mount::{DetachedMount, MountError},
         namespace::Namespaces,
         user_namespace,
     },
 };
+
+/// Where POSIX shared memory is (shm_overview(7)), on the host and in a container. The container's
+/// own can be covered by the host's.
+const SHARED_MEMORY: &str = "/dev/shm";
+
+/// A file or directory of the host that is mounted in a container.
+#[derive(Debug)]
+pub struct Bound {
+    /// The mount.
+    pub attached: Attached,
+    /// Whether its owners are as the container's user namespace shows them.
+    pub mapped: bool,
+}
 
 /// A running container, as far as mounts go.
 #[derive(Debug, Clone, Copy)]
@@ -37,18 +50,23 @@ impl Mounts<'_> {
     ///
     /// # Errors
     /// [`BindError`] naming the host path or the container path.
-    pub fn bind_path(&self, host: &Path, at: &Path, read_only: bool) -> Result<bool, BindError> {
+    pub fn bind_path(&self, host: &Path, at: &Path, read_only: bool) -> Result<Bound, BindError> {
         let source = HostSource::open(host, !read_only, self.paths)?;
         self.bind(&source, at, read_only)
     }
 
     /// Mounts a file or directory of the host at an absolute path in the container, with owners as
-    /// the container's user namespace shows them where the file system allows that; whether it
-    /// does. What is written to a directory goes to a buffer, if the container has one.
+    /// the container's user namespace shows them where the file system allows that. What is written
+    /// to a directory goes to a buffer, if the container has one.
     ///
     /// # Errors
     /// [`BindError`] naming the host path or the container path.
-    pub fn bind(&self, source: &HostSource, at: &Path, read_only: bool) -> Result<bool, BindError> {
+    pub fn bind(
+        &self,
+        source: &HostSource,
+        at: &Path,
+        read_only: bool,
+    ) -> Result<Bound, BindError> {
         let mount = DetachedMount::of_file(source.as_fd(), source.name())?;
         let is_writable_directory = !read_only && mount.is_directory();
         if is_writable_directory {
@@ -62,14 +80,17 @@ impl Mounts<'_> {
             .buffers
             .filter(|_| is_writable_directory && !is_shared_memory(source.name()));
         let Some(buffers) = buffers else {
-            self.attach(&mount, at)?;
-            return Ok(mapped);
+            let attached = self.attach(&mount, at)?;
+            return Ok(Bound { attached, mapped });
         };
         let covered = buffers.cover(source, mount)?;
         match self.attach(&covered.mount, at) {
-            Ok(()) => {
+            Ok(attached) => {
                 buffers.keep(covered);
-                Ok(true)
+                Ok(Bound {
+                    attached,
+                    mapped: true,
+                })
             }
             Err(error) => {
                 covered.discard();
@@ -108,25 +129,27 @@ impl Mounts<'_> {
     ///
     /// # Errors
     /// [`BindError`] naming the container path.
-    pub fn attach(&self, mount: &DetachedMount, at: &Path) -> Result<(), BindError> {
-        let owner = self.owner;
-        self.namespaces
-            .inside_mounts(|root| container_path::attach(root, at, mount, owner))??;
-        Ok(())
+    pub fn attach(&self, mount: &DetachedMount, at: &Path) -> Result<Attached, BindError> {
+        let (owner, coverable) = (self.owner, [Path::new(SHARED_MEMORY)]);
+        let attached = self
+            .namespaces
+            .inside_mounts(|inside| container_path::attach(inside, at, mount, owner, &coverable))?;
+        Ok(attached?)
     }
 
-    /// Unmounts a path in the container.
+    /// Takes a mount away again.
     ///
     /// # Errors
     /// [`BindError`] naming the container path.
-    pub fn unmount(&self, at: &Path) -> Result<(), BindError> {
+    pub fn detach(&self, attached: &Attached) -> Result<(), BindError> {
+        let owner = self.owner;
         self.namespaces
-            .inside_mounts(|root| container_path::detach(root, at))??;
+            .inside_mounts(|inside| container_path::detach(inside, attached, owner))??;
         Ok(())
     }
 }
 
 /// POSIX shared memory (shm_overview(7)) is there to be shared: a buffer would make it private.
 fn is_shared_memory(host: &Path) -> bool {
-    host.starts_with("/dev/shm")
+    host.starts_with(SHARED_MEMORY)
 }

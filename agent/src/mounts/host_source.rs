@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use rustix::fs::{Access, FileType};
+use rustix::fs::{Access, AtFlags, FileType, StatxFlags};
 use thiserror::Error;
 
 use crate::host::{
@@ -105,6 +105,15 @@ pub struct HostPaths {
     pub own: Vec<PathBuf>,
     /// The directories that apps can write to.
     pub writable: WritableDirectories,
+}
+
+/// What tells a file from its successor under the same name: device, inode (which may be used
+/// again), time of its making.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Identity {
+    device: (u32, u32),
+    inode: u64,
+    made: (i64, u32),
 }
 
 /// A file or directory of the host. It stays the same one, whatever happens to its name.
@@ -298,6 +307,24 @@ impl HostSource {
     /// Whether apps may be let write to it.
     pub fn is_writable(&self) -> bool {
         self.writable
+    }
+
+    /// Which file it is.
+    ///
+    /// # Errors
+    /// From statx(2).
+    pub fn identity(&self) -> Result<Identity, HostSourceError> {
+        let wanted = StatxFlags::BASIC_STATS | StatxFlags::BTIME;
+        let stat = rustix::fs::statx(&self.file, c"", AtFlags::EMPTY_PATH, wanted);
+        let stat = stat.map_err(|errno| HostSourceError::Open {
+            path: self.name.clone(),
+            source: errno.into(),
+        })?;
+        Ok(Identity {
+            device: (stat.stx_dev_major, stat.stx_dev_minor),
+            inode: stat.stx_ino,
+            made: (stat.stx_btime.tv_sec, stat.stx_btime.tv_nsec),
+        })
     }
 
     /// What kind of file it is.

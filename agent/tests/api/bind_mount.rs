@@ -334,3 +334,37 @@ fn of_two_mounts_at_the_same_place_at_the_same_time_one_comes() {
     });
     assert_eq!(done, 1);
 }
+
+#[test]
+fn files_and_directories_are_mounted_below_gateways() {
+    let agent = TestAgent::start();
+    for buffered in [false, true] {
+        let options = format!(r#"[{{"writeBufferEnabled": {buffered}}}]"#);
+        let id = agent.client().create(&options).unwrap();
+        let host = directory(&agent, &format!("app-{buffered}"));
+        mount(&agent, id, &host, "/gateways/app", false);
+        mount(&agent, id, &host.join("file"), "/gateways/testfile", true);
+        let text = agent.shell_ok(id, "cat /gateways/app/file /gateways/testfile");
+        assert_eq!(text, format!("from app-{buffered}").repeat(2));
+        agent.shell_ok(id, "echo x > /gateways/app/new");
+        assert_eq!(host.join("new").exists(), !buffered);
+        agent.client().destroy(id).unwrap();
+        assert!(host.join("new").exists());
+    }
+}
+
+#[test]
+fn the_runtime_directory_is_the_apps_own_and_bounded() {
+    let agent = TestAgent::start();
+    let options = r#"[{"writeBufferEnabled": false, "temporaryFileSystemWriteBufferEnabled": true,
+                       "temporaryFileSystemSize": 4194304}]"#;
+    let id = agent.client().create(options).unwrap();
+    let facts = "stat -c '%a %u:%g' $XDG_RUNTIME_DIR; id -u; cd $XDG_RUNTIME_DIR; mkdir -m 700 d; \
+                 mkfifo d/fifo; echo x > d/file; cat d/file; rm -r d; ls -A";
+    assert_eq!(agent.shell_ok(id, facts), "700 0:0\n0\nx");
+    let (status, text) = agent.shell(id, "dd if=/dev/zero of=$XDG_RUNTIME_DIR/big bs=1M count=8");
+    assert_ne!(status, 0);
+    assert!(text.contains("No space left"), "{text}");
+    let many = "cd $XDG_RUNTIME_DIR; rm -f big; i=0; while [ $i -lt 5000 ] && : > f$i; do i=$((i+1)); done 2>&1";
+    assert!(agent.shell(id, many).1.contains("No space left"));
+}

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use crate::{
     capabilities::{env, manifest},
     fails_with,
-    support::{Setup, TestAgent},
+    support::{Setup, TestAgent, wait_until},
 };
 
 #[test]
@@ -198,4 +198,117 @@ fn a_device_with_a_path_of_its_own_gets_there() {
         agent.shell_ok(id, &format!("stat -c %a {name}; head -c 5 {name} | wc -c")),
         "604\n5"
     );
+}
+
+/// A device node that a test makes, as the kernel does when a device is plugged in.
+fn plug(node: &std::path::Path, minor: &str) {
+    let made = Command::new("mknod")
+        .args(["-m", "666"])
+        .arg(node)
+        .args(["c", "1", minor])
+        .status();
+    assert!(made.unwrap().success());
+}
+
+#[test]
+fn a_device_that_comes_back_with_another_number_is_followed() {
+    let dir = tempfile::TempDir::with_prefix("sc-test-").unwrap();
+    let node = dir.path().join("ttyUSB0");
+    let name = node.to_str().unwrap();
+    // /dev/mem and /dev/port: no container has these by itself.
+    plug(&node, "1");
+    let agent = TestAgent::with(&device_setup(&json!([{"name": name}])));
+    let (client, id) = (agent.client(), agent.create());
+    let is_open = |path: &str| agent.shell(id, &format!("exec 3<{path}")).1;
+    client.set_capabilities(id, &["com.device"]).unwrap();
+    // What the launcher mounts shows what the devices cgroup allows.
+    let old = agent.path("old");
+    plug(&old, "1");
+    client
+        .bind_mount(id, old.to_str().unwrap(), "/tmp/old", false)
+        .unwrap();
+    let refused = |text: &str| text.contains("Operation not permitted");
+    let number = || agent.shell_ok(id, &format!("stat -c %T {name} || :"));
+    assert_eq!(number(), "1");
+
+    fs::remove_file(&node).unwrap();
+    fails_with(
+        client.set_capabilities(id, &["com.device"]),
+        &["gateway devicenode", name, "No such file"],
+    );
+    assert_ne!(agent.shell(id, &format!("test -e {name}")).0, 0);
+    assert!(
+        refused(&is_open("/tmp/old")),
+        "the right to the old number is left"
+    );
+
+    plug(&node, "4");
+    wait_until("the new device is there", || number() == "4");
+    client.set_capabilities(id, &["com.device"]).unwrap();
+    assert!(refused(&is_open("/tmp/old")));
+
+    // Unplugged and plugged in without any call.
+    fs::remove_file(&node).unwrap();
+    plug(&node, "1");
+    wait_until("the device is followed", || number() == "1");
+}
+
+#[test]
+fn a_file_or_socket_that_is_replaced_on_the_host_is_followed() {
+    let dir = tempfile::TempDir::with_prefix("sc-test-").unwrap();
+    let (file, next) = (dir.path().join("localtime"), dir.path().join("next"));
+    fs::write(&file, "one").unwrap();
+    let shared = json!({"id": "file", "config": [
+        {"path-host": file, "path-container": "/mnt/localtime", "read-only": true},
+    ]});
+    let agent = TestAgent::with(&Setup::manifest(&manifest(&[("com.a", json!([shared]))])));
+    let id = agent.create();
+    agent.client().set_capabilities(id, &["com.a"]).unwrap();
+    let seen = || agent.shell_ok(id, "cat /mnt/localtime");
+    let output = agent.path("seen");
+    let watcher = "sh -c 'while [ \"$(cat /mnt/localtime)\" != two ]; do usleep 5000; done'";
+    let pid = agent
+        .client()
+        .execute(id, watcher, "", output.to_str().unwrap(), &[])
+        .unwrap();
+    assert_eq!(seen(), "one");
+    fs::write(&next, "two").unwrap();
+    fs::rename(&next, &file).unwrap();
+    // A process that runs already sees it, so no Execute has brought it.
+    assert_eq!(agent.client().wait_ended(id, pid).exit_code, 0);
+    // While there is none, the old one stays.
+    fs::remove_file(&file).unwrap();
+    assert_eq!(seen(), "two");
+}
+
+#[test]
+fn a_failed_call_leaves_no_directory_and_no_mount_point() {
+    let dir = tempfile::TempDir::with_prefix("sc-test-").unwrap();
+    let host = dir.path().to_str().unwrap();
+    let shared = json!({"id": "file", "config": [
+        {"path-host": host, "path-container": "/half/way/there", "read-only": true},
+        {"path-host": "/etc/hostname", "path-container": "/half/file", "read-only": true},
+        {"path-host": format!("{host}/absent"), "path-container": "/zzz", "read-only": true},
+    ]});
+    let whole = json!({"id": "file", "config": [
+        {"path-host": host, "path-container": "/whole/directory", "read-only": true},
+    ]});
+    let device = json!({"id": "devicenode", "config": [{"name": "/dev/no-such-device"}]});
+    let agent = TestAgent::with(&Setup::manifest(&manifest(&[
+        ("com.half", json!([shared])),
+        ("com.device", json!([whole, device])),
+    ])));
+    let id = agent.create();
+    let before = agent.shell_ok(
+        id,
+        "ls -A /; ls -A /gateways; cut -d' ' -f5 /proc/self/mountinfo",
+    );
+    for name in ["com.half", "com.device"] {
+        agent.client().set_capabilities(id, &[name]).unwrap_err();
+        let after = agent.shell_ok(
+            id,
+            "ls -A /; ls -A /gateways; cut -d' ' -f5 /proc/self/mountinfo",
+        );
+        assert_eq!(after, before, "{name}");
+    }
 }

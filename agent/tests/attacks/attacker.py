@@ -536,10 +536,6 @@ def agent_socket():
     connect("/gateways/.init")
 
 
-def write_gateways():
-    write("/gateways/attack", "x")
-
-
 def host_path():
     # A directory of the host that the test names, such as another container's.
     os.listdir(sys.argv[2])

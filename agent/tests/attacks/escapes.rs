@@ -118,11 +118,6 @@ fn the_agents_socket_is_gone() {
 }
 
 #[test]
-fn the_gateways_directory_is_read_only() {
-    refused("write_gateways", &["EROFS"]);
-}
-
-#[test]
 fn the_system_bus_is_not_there() {
     refused("system_bus", &["ENOENT"]);
 }

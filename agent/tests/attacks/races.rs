@@ -56,18 +56,22 @@ fn a_bind_mount_follows_no_link_out_of_the_container() {
 #[test]
 fn an_absolute_link_means_the_containers_path() {
     let attack = Attack::new();
-    let outside = attack.agent.path("linked");
+    let (agent, client) = (&attack.agent, attack.agent.client());
+    let (outside, source) = (agent.path("linked"), agent.path("linked-source"));
     fs::create_dir(&outside).unwrap();
-    attack
-        .agent
-        .shell_ok(attack.id, &format!("ln -s {} /tmp/link", outside.display()));
-    let source = attack.agent.path("linked-source");
     fs::create_dir(&source).unwrap();
+    fs::write(source.join("mark"), "x").unwrap();
     let source = source.to_str().unwrap();
-    let result = attack
-        .agent
-        .client()
-        .bind_mount(attack.id, source, "/tmp/link/new", true);
-    assert_eq!(fs::read_dir(&outside).unwrap().count(), 0, "{result:?}");
+    let mount = |path: &str| client.bind_mount(attack.id, source, path, true);
+    agent.shell_ok(attack.id, &format!("ln -s {} /tmp/link", outside.display()));
+    // In the container it leads nowhere, and nothing is made there.
+    let error = mount("/tmp/link/new").unwrap_err();
+    assert!(error.1.contains("/tmp/link"), "{error:?}");
+    // As soon as there is such a directory in the container, it is that one.
+    agent.shell_ok(attack.id, &format!("mkdir -p {}", outside.display()));
+    mount("/tmp/link/new").unwrap();
+    let seen = agent.shell_ok(attack.id, &format!("cat {}/new/mark", outside.display()));
+    assert_eq!(seen, "x");
+    assert_eq!(fs::read_dir(&outside).unwrap().count(), 0);
     attack.check_health();
 }

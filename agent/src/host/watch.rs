@@ -1,4 +1,4 @@
-//! Tells when a server on the host has made its socket anew.
+//! Tells when something on the host that containers have was made anew or removed.
 
 use std::{
     collections::BTreeSet,
@@ -19,15 +19,15 @@ use rustix::{
 };
 use smol::Async;
 
-/// Watches the directories of sockets that containers see (inotify(7)); those of servers that
-/// nobody uses are not watched.
+/// Watches the directories of files, sockets and devices that containers have (inotify(7)); those
+/// that nobody uses are not watched.
 #[derive(Debug)]
-pub struct SocketWatch {
+pub struct HostWatch {
     inotify: Async<OwnedFd>,
     names: Mutex<BTreeSet<OsString>>,
 }
 
-impl SocketWatch {
+impl HostWatch {
     /// A watch on nothing yet.
     ///
     /// # Errors
@@ -40,22 +40,36 @@ impl SocketWatch {
         })
     }
 
-    /// Watches for successors of a socket from now on; a repeat changes nothing.
+    /// Watches from now on for what comes to `path` or goes from there; a repeat changes nothing.
+    /// Where its directory is missing, the nearest one that is there is watched: repeat this after
+    /// a change.
     ///
     /// # Errors
     /// From inotify_add_watch(2).
-    pub fn add(&self, socket: &Path) -> io::Result<()> {
-        let (Some(directory), Some(name)) = (socket.parent(), socket.file_name()) else {
-            return Ok(());
-        };
-        let events = WatchFlags::CREATE | WatchFlags::MOVED_TO | WatchFlags::ONLYDIR;
-        inotify::add_watch(self.inotify.as_fd(), directory, events)?;
-        let mut names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
-        names.insert(name.to_owned());
+    pub fn add(&self, path: &Path) -> io::Result<()> {
+        let events = WatchFlags::CREATE
+            | WatchFlags::MOVED_TO
+            | WatchFlags::MOVED_FROM
+            | WatchFlags::DELETE
+            | WatchFlags::ONLYDIR;
+        for path in path.ancestors() {
+            let (Some(directory), Some(name)) = (path.parent(), path.file_name()) else {
+                continue;
+            };
+            match inotify::add_watch(self.inotify.as_fd(), directory, events) {
+                Err(Errno::NOENT | Errno::NOTDIR) => {}
+                Err(errno) => return Err(errno.into()),
+                Ok(_) => {
+                    let mut names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
+                    names.insert(name.to_owned());
+                    return Ok(());
+                }
+            }
+        }
         Ok(())
     }
 
-    /// Returns when a socket may have been made anew.
+    /// Returns when something may have been made anew or removed.
     ///
     /// # Errors
     /// From read(2).
@@ -68,7 +82,7 @@ impl SocketWatch {
         }
     }
 
-    /// Takes all events, and tells whether one was about a socket.
+    /// Takes all events, and tells whether one was about something that is watched.
     fn drain(&self) -> io::Result<bool> {
         let names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
         let mut buffer = [MaybeUninit::uninit(); 4096];
