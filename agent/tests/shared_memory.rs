@@ -190,7 +190,7 @@ fn a_container_has_bounded_shared_memory_of_its_own() {
     assert!(!PathBuf::from("/dev/shm/sc-own").exists());
     assert_eq!(agent.shell_ok(other, "ls /dev/shm"), "");
     assert_eq!(agent.shell_ok(id, "stat -c %a /dev/shm"), "1777");
-    let (status, text) = agent.shell(id, "dd if=/dev/zero of=/dev/shm/big bs=1M count=5");
+    let (status, text) = agent.shell(id, "dd if=/dev/zero of=/dev/shm/big bs=1M count=9");
     assert_ne!(status, 0);
     assert!(text.contains("No space left"), "{text}");
     let empty = "i=0; while [ $i -lt 5000 ] && : > /dev/shm/$i; do i=$((i+1)); done 2>&1";
