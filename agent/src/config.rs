@@ -238,6 +238,10 @@ fn find(
         return Ok(None);
     }
     match fs::metadata(&path) {
+        Ok(metadata) if metadata.is_dir() => Err(ConfigError::Read {
+            path,
+            source: io::ErrorKind::IsADirectory.into(),
+        }),
         Ok(_) => Ok(Some(path)),
         Err(e) if e.kind() == io::ErrorKind::NotFound && may_be_absent => {
             notices.push(format!("no file {} with {what}", path.display()));

@@ -55,6 +55,27 @@ pub fn required_bool(element: &Element, key: &str) -> Result<bool, ConfigError> 
     }
 }
 
+/// The absolute path of the host at `key`, as [`required_absolute_path`]. What only a shell would
+/// replace is refused: it would be taken for the name of a file.
+///
+/// # Errors
+/// As for [`required_absolute_path`], and a path with `~`, a variable or wildcards.
+pub fn required_host_path(element: &Element, key: &str) -> Result<PathBuf, ConfigError> {
+    let text = required_str(element, key)?;
+    let why = if text.starts_with('~') {
+        "begins with \"~\", which only a shell replaces: write the whole path"
+    } else if text.split('/').any(|part| part.starts_with('$')) {
+        "has a variable in it, which only a shell replaces: write the whole path"
+    } else if text.contains(['*', '?']) {
+        "has wildcards in it, which mean nothing here: name each file, or the directory"
+    } else if !text.starts_with('/') {
+        "is not an absolute path: begin with \"/\""
+    } else {
+        return Ok(Path::new(text).components().collect());
+    };
+    Err(ConfigError::invalid(key, &text.into(), why))
+}
+
 /// The absolute path at `key`, which must be there, without doubled or trailing slashes and `.`
 /// parts.
 ///

@@ -57,8 +57,11 @@ pub enum Problem {
     #[error("must have at least one element, but is empty")]
     Empty,
     /// No gateway of this name exists in this build.
-    #[error("no such gateway, or one that was left out of this build")]
-    UnknownGateway,
+    #[error("no such gateway, or one that was left out of this build{suggestion}")]
+    UnknownGateway {
+        /// `; did you mean "…"?`, or nothing.
+        suggestion: String,
+    },
 }
 
 impl ConfigError {
@@ -154,7 +157,7 @@ impl ConfigError {
     /// gateway that does not exist it is `id`.
     #[must_use]
     pub fn path(&self) -> JsonPath {
-        let start = if self.0.problem == Problem::UnknownGateway {
+        let start = if matches!(self.0.problem, Problem::UnknownGateway { .. }) {
             "id"
         } else {
             "config"

@@ -22,9 +22,11 @@ pub mod pulseaudio;
 pub mod wayland;
 
 use crate::{
+    element::Element,
     error::{ConfigError, Problem},
     gateway_config::{GatewayConfig, Origin},
     json::shown,
+    nearest::suggestion,
     settings::Settings,
 };
 use serde_json::Value;
@@ -48,7 +50,7 @@ macro_rules! gateways {
                 match id {
                     $(#[cfg(feature = $feature)]
                     <$settings as Settings>::ID => merge_each(&mut self.$field, elements),)*
-                    _ => vec![ConfigError::new(Problem::UnknownGateway)],
+                    _ => vec![unknown_gateway(id)],
                 }
             }
 
@@ -57,13 +59,24 @@ macro_rules! gateways {
                 match id {
                     $(#[cfg(feature = $feature)]
                     <$settings as Settings>::ID => merge_all(&mut self.$field, elements),)*
-                    _ => Err(ConfigError::new(Problem::UnknownGateway)),
+                    _ => Err(unknown_gateway(id)),
                 }
             }
         }
 
         /// IDs of the gateways in this build.
         pub const GATEWAYS: &[&str] = &[$(#[cfg(feature = $feature)] <$settings as Settings>::ID,)*];
+
+        /// What is probably a mistake in an element of gateway `id` though it can be used: the key
+        /// that it is about, and what is wrong.
+        #[must_use]
+        pub fn doubts(id: &str, element: &Element) -> Vec<(&'static str, String)> {
+            match id {
+                $(#[cfg(feature = $feature)]
+                <$settings as Settings>::ID => <$settings as Settings>::doubts(element),)*
+                _ => Vec::new(),
+            }
+        }
 
         /// The keys that the elements of gateway `id` may have; `None` when there is no such
         /// gateway or it does not tell.
@@ -154,6 +167,12 @@ impl GatewaySettings {
             })),
         }
     }
+}
+
+fn unknown_gateway(id: &str) -> ConfigError {
+    ConfigError::new(Problem::UnknownGateway {
+        suggestion: suggestion(id, GATEWAYS.iter().copied()),
+    })
 }
 
 #[allow(dead_code, reason = "in a build without any gateway")]

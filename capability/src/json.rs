@@ -30,6 +30,8 @@ impl fmt::Display for Position {
 /// text the answer means little.
 #[must_use]
 pub fn locate(source: &[u8], path: &JsonPath) -> Position {
+    // A byte order mark, which some editors write, takes no column.
+    let source = source.strip_prefix(b"\xef\xbb\xbf").unwrap_or(source);
     let mut scanner = Scanner::new(source);
     let mut found = scanner.at;
     for step in &path.0 {

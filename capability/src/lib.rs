@@ -11,6 +11,7 @@ pub mod gateway;
 mod gateway_config;
 pub mod json;
 pub mod manifest;
+pub mod nearest;
 pub mod privilege;
 mod review;
 mod settings;

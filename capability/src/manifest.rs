@@ -6,9 +6,10 @@ pub use error::{FormatError, ManifestError};
 
 use crate::{
     element::Element,
-    gateway::known_keys,
+    gateway::{doubts, known_keys},
     gateway_config::{GatewayConfig, Origin},
     json::{JsonPath, Position, duplicate_keys, locate, shown},
+    nearest::{nearest, suggestion},
 };
 use serde_json::Value;
 use std::{
@@ -63,6 +64,8 @@ impl fmt::Display for Warning {
 /// # Errors
 /// `source` is no JSON, or does not have the structure of a manifest.
 pub fn parse(file: &Path, source: &[u8]) -> Result<Manifest, FormatError> {
+    // Editors of some systems put a byte order mark before UTF-8.
+    let source = source.strip_prefix(b"\xef\xbb\xbf").unwrap_or(source);
     let document: Value = serde_json::from_slice(source).map_err(|e| FormatError {
         file: file.to_owned(),
         position: Position {
@@ -139,6 +142,14 @@ impl Reader<'_> {
         let name = self.name(object, at, "name")?;
         let path = at.join("gateways");
         let Some(gateways) = object.get("gateways") else {
+            // Without them the capability would open nothing, and nobody would know why.
+            if let Some(key) = object
+                .keys()
+                .find(|key| !matches!(key.as_str(), "name") && nearest(key, ["gateways"]).is_some())
+            {
+                let path = at.join(key.as_str());
+                return Err(self.error(&path, "unknown key; did you mean \"gateways\"?"));
+            }
             return Ok(Capability {
                 name,
                 gateways: Vec::new(),
@@ -166,6 +177,13 @@ impl Reader<'_> {
         if let Some(keys) = known_keys(&id) {
             for (i, element) in elements.iter().enumerate() {
                 self.warn_of_unknown_keys_inside(element, &path.join(i), keys);
+            }
+        }
+        for (i, element) in elements.iter().enumerate() {
+            let element = element.as_object();
+            for (key, doubt) in element.map_or_else(Vec::new, |element| doubts(&id, element)) {
+                let path = path.join(i).join(key);
+                self.warn(&path, format!("{path}: {doubt}"));
             }
         }
         Ok(GatewayConfig {
@@ -225,7 +243,8 @@ impl Reader<'_> {
     fn warn_of_unknown_keys(&mut self, object: &Element, at: &JsonPath, known: &[&str]) {
         for key in object.keys().filter(|key| !known.contains(&key.as_str())) {
             let path = at.join(key.as_str());
-            self.warn(&path, format!("{path}: unknown key, ignored"));
+            let suggestion = suggestion(key, known.iter().copied());
+            self.warn(&path, format!("{path}: unknown key, ignored{suggestion}"));
         }
     }
 

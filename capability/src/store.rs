@@ -3,13 +3,14 @@
 use crate::{
     gateway_config::GatewayConfig,
     manifest::{Capability, Manifest, ManifestError, Warning, parse},
+    nearest::suggestion,
     review::Review,
 };
 use std::{
     collections::BTreeMap,
     fs,
     io::{self, Read as _},
-    os::unix::ffi::OsStrExt,
+    os::unix::{ffi::OsStrExt, fs::MetadataExt as _},
     path::{Path, PathBuf},
 };
 
@@ -71,6 +72,7 @@ impl ManifestSource {
             })
         };
         let kind = match fs::metadata(path) {
+            Ok(metadata) if metadata.mode() & OTHERS_WRITE != 0 => return refused(WRITABLE),
             Ok(metadata) => metadata.file_type(),
             Err(e) if e.kind() == io::ErrorKind::NotFound && self.may_be_absent => {
                 let message = "does not exist, counts as empty".to_owned();
@@ -105,14 +107,24 @@ impl ManifestSource {
     }
 }
 
+/// The permission of everybody to write (inode(7)).
+const OTHERS_WRITE: u32 = 0o002;
+const WRITABLE: &str =
+    "everybody can write to it, and could give apps whatever they want: chmod o-w";
+
 fn is_manifest_name(name: &[u8]) -> bool {
     name.len() > ".json".len() && name.ends_with(b".json")
 }
 
 /// A name that no manifest defines.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("no service manifest defines capability {0:?}")]
-pub struct UnknownCapability(pub String);
+#[error("no service manifest defines capability {name:?}{advice}")]
+pub struct UnknownCapability {
+    /// The name.
+    pub name: String,
+    /// What to do, as a further part of the sentence; may be empty.
+    pub advice: String,
+}
 
 /// The capabilities of all manifests.
 #[derive(Debug, Default, PartialEq)]
@@ -172,11 +184,16 @@ impl Store {
             source,
         };
         let mut source = Vec::new();
-        fs::File::open(file)
-            .and_then(|open| {
-                open.take(u64::from(limit).saturating_add(1))
-                    .read_to_end(&mut source)
-            })
+        let open = fs::File::open(file).map_err(failed)?;
+        let mode = open.metadata().map_err(failed)?.mode();
+        if mode & OTHERS_WRITE != 0 {
+            return Err(ManifestError::Refused {
+                path: file.to_owned(),
+                why: WRITABLE,
+            });
+        }
+        open.take(u64::from(limit).saturating_add(1))
+            .read_to_end(&mut source)
             .map_err(failed)?;
         if u32::try_from(source.len()).map_or(true, |size| size > limit) {
             return Err(ManifestError::TooLarge {
@@ -212,15 +229,25 @@ impl Store {
     pub fn select(&self, names: &[String]) -> Result<Vec<GatewayConfig>, UnknownCapability> {
         let mut selected = self.default.clone();
         for (i, name) in names.iter().enumerate() {
-            let found = self
-                .listed
-                .get(name)
-                .ok_or_else(|| UnknownCapability(name.clone()))?;
+            let found = self.listed.get(name).ok_or_else(|| self.unknown(name))?;
             if !names[..i].contains(name) {
                 selected.extend_from_slice(found);
             }
         }
         Ok(selected)
+    }
+
+    fn unknown(&self, name: &str) -> UnknownCapability {
+        let is_default = |config: &GatewayConfig| *config.origin.capability == *name;
+        let advice = if self.default.iter().any(is_default) {
+            ": it is a default capability, which every container has without naming it".to_owned()
+        } else {
+            suggestion(name, self.names())
+        };
+        UnknownCapability {
+            name: name.to_owned(),
+            advice,
+        }
     }
 
     /// What was odd in the manifests but did not stop the reading.

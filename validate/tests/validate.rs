@@ -177,3 +177,36 @@ fn wrong_usage_and_unreadable_paths_have_their_own_status() {
             .starts_with("softwarecontainer-validate 0.")
     );
 }
+
+#[test]
+fn host_paths_that_only_a_shell_would_understand_are_mistakes_with_their_place() {
+    let file = |host: &str| {
+        format!(
+            "{{\"path-host\": \"{host}\", \"path-container\": \"/mnt/x\", \"read-only\": true}}"
+        )
+    };
+    let dir = directory(&[(
+        "m/a.json",
+        &format!(
+            "{{\"version\": \"1\", \"capabilities\": [{{\"name\": \"a\", \"gateways\": [\n\
+             {{\"id\": \"file\", \"config\": [\n{},\n{},\n{}]}},\n\
+             {{\"id\": \"devicenode\", \"config\": [{{\"name\":\n\"/dev/dri/*\"}}]}},\n\
+             {{\"id\": \"cgroups\", \"config\": [{{\"setting\":\n\"memory.limit_in_byte\", \"value\": \"1M\"}}]}}]}}]}}",
+            file("~/music"),
+            file("$HOME/music"),
+            file("music")
+        ),
+    )]);
+    let (status, _, stderr) = validate(&["m"], dir.path());
+    assert_eq!(status, 1);
+    for expected in [
+        "m/a.json:3:15: error: capability a: gateway \"file\", config[0].path-host: \"~/music\" begins with",
+        "m/a.json:4:15: error: capability a: gateway \"file\", config[1].path-host: \"$HOME/music\" has a variable",
+        "m/a.json:5:15: error: capability a: gateway \"file\", config[2].path-host: \"music\" is not an absolute",
+        "m/a.json:7:1: error: capability a: gateway \"devicenode\", config[0].name: \"/dev/dri/*\" has wildcards",
+        "m/a.json:9:1: warning: capabilities[0].gateways[2].config[0].setting: \"memory.limit_in_byte\" is no control file",
+    ] {
+        assert!(stderr.contains(expected), "{expected}\n{stderr}");
+    }
+    assert_eq!(stderr.lines().count(), 5, "{stderr}");
+}

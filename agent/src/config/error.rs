@@ -24,7 +24,7 @@ pub enum ConfigError {
         error: SyntaxError,
     },
     /// No such group exists.
-    #[error("{}:{line}: [{group}]: unknown group", file.display())]
+    #[error("{}:{line}: [{group}]: unknown group; all keys are in [{GROUP}]", file.display())]
     UnknownGroup {
         /// The file.
         file: PathBuf,
@@ -34,7 +34,7 @@ pub enum ConfigError {
         group: String,
     },
     /// No such key exists in the group.
-    #[error("{}:{line}: [{group}] {key}: unknown key", file.display())]
+    #[error("{}:{line}: [{group}] {key}: unknown key{suggestion}", file.display())]
     UnknownKey {
         /// The file.
         file: PathBuf,
@@ -44,6 +44,8 @@ pub enum ConfigError {
         group: String,
         /// The key.
         key: String,
+        /// `; did you mean "…"?`, or nothing.
+        suggestion: String,
     },
     /// A value cannot be used.
     #[error("{}:{line}: [{GROUP}] {key}: {value:?} {why}", file.display())]

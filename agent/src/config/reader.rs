@@ -1,6 +1,8 @@
 //! Typed access to the entries of a key file, with errors that name file, line, group and key.
 
 use super::error::{ConfigError, GROUP};
+use softwarecontainer_capability::nearest::suggestion;
+
 use crate::keyfile::{Entry, Group, KeyFile, unescape};
 use std::fmt::Display;
 use std::ops::RangeInclusive;
@@ -47,6 +49,7 @@ impl<'a> Reader<'a> {
                 line: *line,
                 group: group.clone(),
                 key: key.clone(),
+                suggestion: suggestion(key, self.known.iter().copied()),
             }),
             None => Ok(()),
         }

@@ -139,10 +139,17 @@ fn every_key_is_read() {
 fn errors_name_file_line_group_and_key() {
     for (keys, expected) in [
         (
+            "bridge-devise = x",
+            "/c:2: [SoftwareContainer] bridge-devise: unknown key; did you mean \"bridge-device\"?",
+        ),
+        (
             "\nbridge = x",
             "/c:3: [SoftwareContainer] bridge: unknown key",
         ),
-        ("[Other]\nx = 1", "/c:2: [Other]: unknown group"),
+        (
+            "[Other]\nx = 1",
+            "/c:2: [Other]: unknown group; all keys are in [SoftwareContainer]",
+        ),
         (
             "[softwarecontainer]",
             "/c:2: [softwarecontainer]: unknown group",

@@ -92,8 +92,15 @@ pub enum ContainerError {
     #[error(transparent)]
     Config(#[from] ConfigError),
     /// A gateway could not apply its configuration.
-    #[error(transparent)]
-    Gateway(#[from] GatewayError),
+    #[error("container {id}{asked}")]
+    Gateway {
+        /// The container's ID.
+        id: i32,
+        /// Who asked for it: `, capability … in …`.
+        asked: String,
+        /// What failed.
+        source: Box<GatewayError>,
+    },
     /// A bind mount failed.
     #[error("container {id}: bind mount")]
     BindMount {

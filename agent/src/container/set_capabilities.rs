@@ -3,6 +3,7 @@
 use softwarecontainer_capability::GatewayConfig;
 
 use super::{Container, ContainerError, State};
+use crate::gateway::GatewayError;
 
 impl Container {
     /// Applies gateway configurations on top of those applied before; all or nothing. One that was
@@ -17,9 +18,15 @@ impl Container {
         settings.add(configs)?;
         // Taken out, so that a gateway may look at the container that it changes.
         let mut gateways = std::mem::take(&mut self.gateways);
-        let changed = self
-            .target()
-            .and_then(|target| Ok(gateways.change(&target, &self.settings, &settings)?));
+        let changed = self.target().and_then(|target| {
+            gateways
+                .change(&target, &self.settings, &settings)
+                .map_err(|source| ContainerError::Gateway {
+                    id: self.id,
+                    asked: asked(&source, configs),
+                    source: Box::new(source),
+                })
+        });
         self.gateways = gateways;
         changed?;
         self.settings = settings;
@@ -47,5 +54,20 @@ impl Container {
             gateways.refresh(&target, &self.settings);
         }
         self.gateways = gateways;
+    }
+}
+
+/// The capabilities that ask something of the gateway that failed, and their manifests.
+fn asked(error: &GatewayError, configs: &[GatewayConfig]) -> String {
+    let mut origins: Vec<String> = configs
+        .iter()
+        .filter(|config| config.id == error.gateway)
+        .map(|config| config.origin.to_string())
+        .collect();
+    origins.sort();
+    origins.dedup();
+    match origins.is_empty() {
+        true => String::new(),
+        false => format!(", {}", origins.join(" or ")),
     }
 }

@@ -7,6 +7,7 @@ mod containers;
 mod execute;
 mod gateways;
 mod interface;
+mod mistakes;
 mod neighbours;
 mod options;
 mod output_file;

@@ -1,17 +1,21 @@
 //! Cgroups gateway: limits and shares of a container, and the class of its network packets.
 
+mod known;
 mod quantity;
 
 pub use crate::class_id::ClassId;
 pub use quantity::Bytes;
 
 use crate::{
-    element::{Element, required_str},
+    element::{Element, required_bool, required_str},
     error::ConfigError,
     settings::Settings,
 };
-use std::collections::BTreeMap;
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
 
+/// The key that makes a value one that others take the place of.
+const DEFAULT: &str = "default";
 /// Name of the setting that classifies network packets.
 pub const NET_CLS_CLASSID: &str = "net_cls.classid";
 
@@ -20,6 +24,8 @@ pub const NET_CLS_CLASSID: &str = "net_cls.classid";
 pub struct CgroupsSettings {
     /// Values by setting, in the names that the manifests use (those of cgroup v1, as a rule).
     pub values: BTreeMap<String, CgroupValue>,
+    /// The settings whose values are but defaults, which any other value takes the place of.
+    pub defaults: BTreeSet<String>,
 }
 
 /// The value of a setting.
@@ -48,7 +54,13 @@ impl CgroupsSettings {
 
 impl Settings for CgroupsSettings {
     const ID: &'static str = "cgroups";
-    const KEYS: &'static [&'static str] = &["setting", "value"];
+    const KEYS: &'static [&'static str] = &["setting", "value", DEFAULT];
+
+    fn doubts(element: &Element) -> Vec<(&'static str, String)> {
+        let setting = element.get("setting").and_then(Value::as_str);
+        let doubt = setting.and_then(known::doubt);
+        doubt.map(|doubt| ("setting", doubt)).into_iter().collect()
+    }
 
     fn merge(&mut self, element: &Element) -> Result<(), ConfigError> {
         let setting = required_str(element, "setting")?;
@@ -56,6 +68,22 @@ impl Settings for CgroupsSettings {
         let text = required_str(element, "value")?;
         let value =
             parse(setting, text).map_err(|why| ConfigError::invalid("value", &text.into(), why))?;
+        let is_default = match element.get(DEFAULT) {
+            None => false,
+            Some(_) => required_bool(element, DEFAULT)?,
+        };
+        match (self.defaults.contains(setting), is_default) {
+            // It gives way to a value that is more than a default, also to a smaller one.
+            (true, false) => {
+                self.defaults.remove(setting);
+                self.values.remove(setting);
+            }
+            (false, true) if self.values.contains_key(setting) => return Ok(()),
+            (false, true) => {
+                self.defaults.insert(setting.to_owned());
+            }
+            _ => {}
+        }
         let merged = match (self.values.remove(setting), value) {
             (Some(CgroupValue::Memory(old)), CgroupValue::Memory(new)) => {
                 CgroupValue::Memory(old.max(new))
@@ -102,6 +130,7 @@ fn parse(setting: &str, text: &str) -> Result<CgroupValue, String> {
             .map(CgroupValue::Class)
             .map_err(str::to_owned),
         _ if text.contains(['\n', '\r']) => Err("has more than one line".to_owned()),
+        _ if let Some(why) = known::wrong_value(setting, text) => Err(why.to_owned()),
         _ => Ok(CgroupValue::Text(text.to_owned())),
     }
 }

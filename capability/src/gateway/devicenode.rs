@@ -1,7 +1,7 @@
 //! Devicenode gateway: device nodes of the host in a container.
 
 use crate::{
-    element::{Element, optional_str, required_absolute_path},
+    element::{Element, optional_str, required_absolute_path, required_host_path},
     error::ConfigError,
     settings::Settings,
 };
@@ -21,6 +21,7 @@ impl Settings for DeviceNodeSettings {
     const KEYS: &'static [&'static str] = &["name", "mode"];
 
     fn merge(&mut self, element: &Element) -> Result<(), ConfigError> {
+        required_host_path(element, "name")?;
         let name = required_absolute_path(element, "name")?;
         let mode = mode_of(element)?;
         let merged = self.nodes.entry(name).or_default();

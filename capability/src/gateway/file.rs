@@ -1,14 +1,11 @@
 //! File gateway: files and directories of the host in a container.
 
 use crate::{
-    element::{Element, required_absolute_path, required_bool, required_str},
+    element::{Element, required_absolute_path, required_bool, required_host_path},
     error::ConfigError,
     settings::Settings,
 };
-use std::{
-    collections::BTreeMap,
-    path::{Path, PathBuf},
-};
+use std::{collections::BTreeMap, path::PathBuf};
 
 /// Merged configuration of the file gateway.
 #[derive(Clone, Default, PartialEq, Eq, Debug)]
@@ -31,8 +28,7 @@ impl Settings for FileSettings {
     const KEYS: &'static [&'static str] = &["path-host", "path-container", "read-only"];
 
     fn merge(&mut self, element: &Element) -> Result<(), ConfigError> {
-        let text = required_str(element, "path-host")?;
-        let host: PathBuf = Path::new(text).components().collect();
+        let host = required_host_path(element, "path-host")?;
         let container = required_absolute_path(element, "path-container")?;
         let read_only = required_bool(element, "read-only")?;
 
@@ -43,7 +39,11 @@ impl Settings for FileSettings {
             Some(old) if old.host == host => old.read_only &= read_only,
             Some(old) => {
                 let with = format!("{:?} that {} already is", old.host, container.display());
-                return Err(ConfigError::conflict("path-host", &text.into(), with));
+                return Err(ConfigError::conflict(
+                    "path-host",
+                    &host.to_string_lossy().into(),
+                    with,
+                ));
             }
         }
         Ok(())
@@ -56,6 +56,7 @@ mod tests {
     use crate::gateway::tests::merged;
     use proptest::prelude::*;
     use serde_json::{Value, json};
+    use std::path::Path;
 
     fn file(host: &str, container: &str, read_only: bool) -> Value {
         json!({"path-host": host, "path-container": container, "read-only": read_only})

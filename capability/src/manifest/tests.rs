@@ -112,6 +112,41 @@ fn a_structural_error_tells_file_line_column_and_key() {
 }
 
 #[test]
+fn gateways_under_another_name_are_an_error_since_the_capability_would_open_nothing() {
+    assert_eq!(
+        error(
+            "{\"capabilities\": [{\"name\": \"a\",\n \"gateway\": [{\"id\": \"env\", \"config\": []}]}]}"
+        ),
+        "/m/a.json:2:13: capabilities[0].gateway: unknown key; did you mean \"gateways\"?"
+    );
+}
+
+#[test]
+fn a_byte_order_mark_is_no_mistake_and_takes_no_column() {
+    let manifest = read("\u{feff}{\"version\": \"1\", \"capabilities\": []}").unwrap();
+    assert_eq!(manifest.warnings, []);
+    assert_eq!(
+        error("\u{feff}{\"version\": 7}"),
+        "/m/a.json:1:13: version: must be \"1\", but is 7"
+    );
+    assert!(error("\u{feff}oops").starts_with("/m/a.json:1:1: "));
+}
+
+#[test]
+fn a_mistyped_setting_of_the_cgroups_gateway_is_a_warning() {
+    let manifest = read(
+        r#"{"version": "1", "capabilities": [{"name": "a", "gateways": [{"id": "cgroups", "config": [
+            {"setting": "memory.limit_in_byte", "value": "1M"}]}]}]}"#,
+    )
+    .unwrap();
+    assert_eq!(
+        manifest.warnings[0].to_string(),
+        "/m/a.json:2:25: capabilities[0].gateways[0].config[0].setting: \"memory.limit_in_byte\" is no control \
+         file of cgroups that is known; did you mean \"memory.limit_in_bytes\"?"
+    );
+}
+
+#[test]
 fn a_missing_version_is_accepted_with_a_warning() {
     let manifest = read("{\"capabilities\": []}").unwrap();
     assert_eq!(manifest.warnings.len(), 1);
@@ -133,8 +168,8 @@ fn a_misspelt_key_is_a_warning_with_its_place_at_any_depth() {
     assert_eq!(
         warnings,
         [
-            "/m/a.json:1:60: capabilities[0].gateway: unknown key, ignored",
-            "/m/a.json:3:43: capabilities[0].gateways[0].config[0].mod: unknown key, ignored",
+            "/m/a.json:1:60: capabilities[0].gateway: unknown key, ignored; did you mean \"gateways\"?",
+            "/m/a.json:3:43: capabilities[0].gateways[0].config[0].mod: unknown key, ignored; did you mean \"mode\"?",
         ]
     );
 }

@@ -103,7 +103,8 @@ fn defaults_come_first_and_are_neither_listed_nor_found_by_name() {
     let error = select(&store, ["a", "d"]).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "no service manifest defines capability \"d\""
+        "no service manifest defines capability \"d\": it is a default capability, which every container \
+         has without naming it"
     );
 }
 
@@ -203,4 +204,47 @@ fn what_a_gateway_cannot_use_is_a_warning_with_its_place_and_stops_nothing() {
         assert!(warnings.contains(&expected), "{expected}\n{warnings:#?}");
     }
     assert_eq!(warnings.len(), 4, "{warnings:#?}");
+}
+
+#[test]
+fn a_manifest_or_directory_that_everybody_can_write_to_is_refused() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let dir = directory(&[("a.json", &capability("x", "1"))]);
+    let file = dir.path().join("a.json");
+    for path in [&file, dir.path()] {
+        let before = fs::metadata(path).unwrap().permissions();
+        fs::set_permissions(path, fs::Permissions::from_mode(before.mode() | 0o002)).unwrap();
+        let error = load(&dir).unwrap_err().to_string();
+        assert!(
+            error.starts_with(&format!("{}: everybody can write", path.display())),
+            "{error}"
+        );
+        fs::set_permissions(path, before).unwrap();
+        load(&dir).unwrap();
+    }
+}
+
+#[test]
+fn an_unknown_name_comes_with_advice() {
+    let dir = directory(&[("a.json", &capability("com.example.radio", "1"))]);
+    let default = directory(&[("d.json", &capability("com.example.base", "1"))]);
+    let store = Store::load(
+        &ManifestSource::named(dir.path()),
+        &ManifestSource::named(default.path()),
+    )
+    .unwrap();
+    for (name, advice) in [
+        ("com.example.raido", "; did you mean \"com.example.radio\"?"),
+        (
+            "com.example.base",
+            ": it is a default capability, which every container has without naming it",
+        ),
+        ("org.other", ""),
+    ] {
+        let error = select(&store, [name]).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            format!("no service manifest defines capability {name:?}{advice}")
+        );
+    }
 }

@@ -209,6 +209,31 @@ fn what_is_malformed_is_refused_by_name() {
     }
 }
 
+#[test]
+fn a_value_takes_the_place_of_a_default_one_whichever_comes_first_and_is_larger() {
+    let element =
+        |value: &str, default: bool| json!({"setting": LIMIT, "value": value, "default": default});
+    let limit = |elements: Value| {
+        let settings: CgroupsSettings = merged(elements).unwrap();
+        settings.values[LIMIT].clone()
+    };
+    let (small, large) = (element("64M", false), element("512M", true));
+    assert_eq!(limit(json!([large, small])), memory(64 << 20));
+    assert_eq!(limit(json!([small, large])), memory(64 << 20));
+    assert_eq!(limit(json!([large, small, large])), memory(64 << 20));
+    // Among equals the larger one wins, as in 0.19.
+    let (less, more) = (element("1G", false), element("256M", true));
+    assert_eq!(limit(json!([large, more])), memory(512 << 20));
+    assert_eq!(limit(json!([small, less])), memory(1 << 30));
+    let wrong = merged::<CgroupsSettings>(json!([{"setting": LIMIT, "value": "1M", "default": 1}]));
+    assert!(
+        wrong
+            .unwrap_err()
+            .to_string()
+            .contains("default: must be true or false")
+    );
+}
+
 proptest! {
     #[test]
     fn merging_limits_knows_no_order_and_no_repetition(a in any::<u32>(), b in any::<u32>()) {
