@@ -13,8 +13,8 @@ pub trait Settings: Clone + Default + PartialEq + Debug + Send + 'static {
     /// no check.
     const KEYS: &'static [&'static str] = &[];
 
-    /// What is probably a mistake in an element though it can be used: the key that it is about, and
-    /// what is wrong.
+    /// What is probably a mistake in an element though it can be used: the key that it is about,
+    /// and what is wrong.
     fn doubts(_element: &Element) -> Vec<(&'static str, String)> {
         Vec::new()
     }

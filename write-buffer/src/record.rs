@@ -15,12 +15,16 @@
 //! same for all files on disk. The path comes last and takes all that is left, because it may
 //! contain any byte but NUL.
 
-use std::ffi::{CString, OsStr};
-use std::os::unix::ffi::OsStrExt;
-use std::path::{Path, PathBuf};
+use std::{
+    ffi::{CString, OsStr},
+    os::unix::ffi::OsStrExt,
+    path::{Path, PathBuf},
+};
 
-use crate::error::{Failure, RecordError};
-use crate::mapping::Mapping;
+use crate::{
+    error::{Failure, RecordError},
+    mapping::Mapping,
+};
 
 const MAGIC: &str = "softwarecontainer-write-buffer 1";
 

@@ -1,10 +1,10 @@
 //! The containers' network: the bridge and its addresses.
 
-use super::error::ConfigError;
-use super::reader::Reader;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use softwarecontainer_network::BridgeSettings;
+
+use super::{error::ConfigError, reader::Reader};
 
 /// Reads what the file says about the bridge.
 pub(super) fn read(reader: &mut Reader<'_>) -> Result<BridgeSettings, ConfigError> {

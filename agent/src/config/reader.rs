@@ -1,16 +1,18 @@
 //! Typed access to the entries of a key file, with errors that name file, line, group and key.
 
-use super::error::{ConfigError, GROUP};
-use softwarecontainer_capability::nearest::suggestion;
-
-use crate::keyfile::{Entry, Group, KeyFile, unescape};
-use std::fmt::Display;
-use std::ops::RangeInclusive;
-use std::path::{Component, Path, PathBuf};
-use std::str::FromStr;
-use std::time::Duration;
+use std::{
+    fmt::Display,
+    ops::RangeInclusive,
+    path::{Component, Path, PathBuf},
+    str::FromStr,
+    time::Duration,
+};
 
 use nix::unistd::User;
+use softwarecontainer_capability::nearest::suggestion;
+
+use super::error::{ConfigError, GROUP};
+use crate::keyfile::{Entry, Group, KeyFile, unescape};
 
 /// Hands out values by key and remembers which keys were asked for; the others are unknown.
 pub(super) struct Reader<'a> {

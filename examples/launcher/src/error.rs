@@ -56,6 +56,12 @@ pub fn chain(error: &Error) -> String {
     while let Some(error) = cause {
         text += ": ";
         text += &match error.downcast_ref() {
+            // The bus's words name a policy; what to do is this.
+            Some(zbus::Error::MethodError(name, Some(message), _))
+                if *name == "org.freedesktop.DBus.Error.AccessDenied" =>
+            {
+                format!("{message} (is this user in the group softwarecontainer?)")
+            }
             // The agent's own words; zbus would put the error's name before them.
             Some(zbus::Error::MethodError(_, Some(message), _)) => message.clone(),
             _ => error.to_string(),

@@ -1,5 +1,5 @@
-//! The control files that manifests may name, as far as they are known: what is in no list is passed
-//! on, but most likely mistyped.
+//! The control files that manifests may name, as far as they are known: what is not in the list is
+//! passed on, but most likely mistyped.
 
 use crate::{nearest::suggestion, size};
 
