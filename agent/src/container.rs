@@ -41,7 +41,7 @@ pub use state::State;
 use crate::{
     gateway::{Gateways, Target},
     host::{cgroup::Freezer, container_path::Owner, lxc_calls::LxcCalls, namespace::Namespaces},
-    mounts::{Mounts, buffers::Buffers},
+    mounts::{Mounts, buffers::Buffers, submounts::Submounts},
 };
 use confinement::Baseline;
 use host_ipc::HostIpc;
@@ -68,6 +68,7 @@ pub struct Container {
     namespaces: Option<Namespaces>,
     rootfs: Rootfs,
     buffers: Option<Buffers>,
+    submounts: Submounts,
     owner: Owner,
     state: State,
     settings: GatewaySettings,
@@ -88,6 +89,8 @@ impl Container {
             owner: self.owner,
             buffers: self.buffers.as_ref(),
             paths: &self.shared.paths,
+            submounts: &self.submounts,
+            watch: &self.shared.watch,
         })
     }
 

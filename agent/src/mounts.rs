@@ -5,6 +5,7 @@ pub mod bind;
 pub mod buffers;
 pub mod error;
 pub mod host_source;
+pub mod submounts;
 pub mod unwritten;
 
 pub use bind::Mounts;

@@ -28,7 +28,7 @@ use crate::{
         mount,
         namespace::Namespaces,
     },
-    mounts::buffers::Buffers,
+    mounts::{buffers::Buffers, submounts::Submounts},
 };
 
 /// The init's socket in the container's gateways directory; there only until the init has
@@ -183,6 +183,7 @@ impl Container {
             namespaces: Some(namespaces),
             rootfs,
             buffers,
+            submounts: Submounts::default(),
             owner,
             state: State::Ready,
             settings: GatewaySettings::default(),

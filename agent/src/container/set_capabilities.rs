@@ -46,6 +46,12 @@ impl Container {
 
     /// Lets the gateways follow what has changed on the host, in a container that is ready.
     pub fn refresh_gateways(&mut self) {
+        // Also while it is suspended: what is unmounted on the host must not stay in use.
+        if self.state != State::Invalid
+            && let Ok(mounts) = self.mounts()
+        {
+            mounts.follow();
+        }
         if self.state != State::Ready {
             return;
         }

@@ -80,7 +80,7 @@ pub(super) fn prepare(
     if let Err(error) = network.get() {
         log::error!("no container can be created yet: {}", Chain(&error));
     }
-    let watch = HostWatch::new().map_err(PrepareError::Watch)?;
+    let watch = HostWatch::new(own.clone()).map_err(PrepareError::Watch)?;
     let random = random::bytes().map_err(PrepareError::Random)?;
     Ok(Shared {
         watch: Arc::new(watch),

@@ -12,7 +12,7 @@ use std::{
 };
 
 use rustix::{
-    fs::{AtFlags, FileType, Mode, OFlags, StatxAttributes, StatxFlags},
+    fs::{AtFlags, FileType, Mode, OFlags, ResolveFlags, StatxAttributes, StatxFlags},
     io::Errno,
     mount::MoveMountFlags,
 };
@@ -238,6 +238,42 @@ fn attach_at(
     rustix::mount::move_mount(mount.as_fd(), c"", target.as_fd(), c"", flags)
         .map_err(failed("mount on", path))?;
     Ok(id)
+}
+
+/// Attaches a mount in what is attached as `top`, at a path in it, which is resolved without
+/// leaving it and through no symbolic link.
+///
+/// # Errors
+/// [`ContainerPathError`].
+pub fn attach_below(
+    inside: &Inside,
+    top: &Attached,
+    path: &Path,
+    mount: &DetachedMount,
+) -> Result<Attached, ContainerPathError> {
+    let full = top.path.join(path);
+    let root = open_root(inside.root()).map_err(failed("open", Path::new("/")))?;
+    let list = inside.mountinfo().unwrap_or_default();
+    let point = mountinfo::point_of(&list, top.mount.id);
+    let point = point.ok_or_else(|| failed("find", &top.path)(Errno::NOENT))?;
+    let directory = open_in_root(root.as_fd(), &point, OFlags::PATH | OFlags::NOFOLLOW)
+        .map_err(failed("open", &top.path))?;
+    if MountId::of(directory.as_fd()).ok() != Some(top.mount) {
+        return Err(failed("find", &top.path)(Errno::STALE));
+    }
+    let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
+    let flags = OFlags::PATH | OFlags::CLOEXEC;
+    let target = rustix::fs::openat2(&directory, path, flags, Mode::empty(), resolve)
+        .map_err(failed("open", &full))?;
+    let id = MountId::of(mount.as_fd()).map_err(failed("examine the mount for", &full))?;
+    let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH;
+    rustix::mount::move_mount(mount.as_fd(), c"", target.as_fd(), c"", flags)
+        .map_err(failed("mount on", &full))?;
+    Ok(Attached {
+        mount: id,
+        path: full,
+        made: Vec::new(),
+    })
 }
 
 /// Detaches what [`attach`] has attached, wherever an app may have moved it by now, and removes what

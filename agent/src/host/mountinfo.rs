@@ -9,6 +9,39 @@ use std::{
 /// The file with the list.
 pub const LIST: &str = "/proc/self/mountinfo";
 
+/// A mount of this process's mount namespace.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mount {
+    /// Its number.
+    pub id: u64,
+    /// Where it is mounted.
+    pub point: PathBuf,
+    /// The type of its file system.
+    pub kind: String,
+}
+
+/// All mounts, in the order in which they were mounted.
+///
+/// # Errors
+/// [`LIST`] cannot be read.
+pub fn all() -> io::Result<Vec<Mount>> {
+    let list = fs::read(LIST)?;
+    Ok(list
+        .split(|&byte| byte == b'\n')
+        .filter_map(parse)
+        .collect())
+}
+
+fn parse(line: &[u8]) -> Option<Mount> {
+    let mut fields = line.split(|&byte| byte == b' ');
+    let id = std::str::from_utf8(fields.next()?).ok()?.parse().ok()?;
+    let point = unescaped(fields.nth(3)?);
+    // A number of optional fields comes before the dash.
+    fields.find(|field| *field == b"-")?;
+    let kind = String::from_utf8_lossy(fields.next()?).into_owned();
+    Some(Mount { id, point, kind })
+}
+
 /// The mount points at and under `directories`, in the order in which they were mounted.
 ///
 /// # Errors
@@ -82,6 +115,21 @@ mod tests {
         assert_eq!(point_of(list, 2), None);
         assert_eq!(count_at(list, Path::new("/a b")), 1);
         assert_eq!(count_at(list, Path::new("/b")), 0);
+    }
+
+    #[test]
+    fn fields_are_found_whatever_options_come_between() {
+        for options in ["", "shared:1 ", "shared:1 master:2 propagate_from:3 "] {
+            let line = format!("36 35 98:0 /mnt1 /a\\040b rw,noatime {options}- ext3 /dev/root rw");
+            let mount = Mount {
+                id: 36,
+                point: "/a b".into(),
+                kind: "ext3".to_owned(),
+            };
+            assert_eq!(parse(line.as_bytes()), Some(mount));
+        }
+        assert_eq!(parse(b""), None);
+        assert!(all().unwrap().iter().any(|mount| mount.kind == "proc"));
     }
 
     #[test]

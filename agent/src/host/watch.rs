@@ -3,21 +3,29 @@
 use std::{
     collections::BTreeSet,
     ffi::{OsStr, OsString},
+    fs::File,
     io,
     mem::MaybeUninit,
     os::{
         fd::{AsFd as _, OwnedFd},
         unix::ffi::OsStrExt as _,
     },
-    path::Path,
-    sync::{Mutex, PoisonError},
+    path::{Path, PathBuf},
+    sync::{Mutex, OnceLock, PoisonError},
+    thread,
 };
 
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use rustix::{
     fs::inotify::{self, CreateFlags, Reader, WatchFlags},
     io::Errno,
 };
-use smol::Async;
+use smol::{
+    Async,
+    channel::{Receiver, Sender, bounded},
+};
+
+use super::mountinfo;
 
 /// Watches the directories of files, sockets and devices that containers have (inotify(7)); those
 /// that nobody uses are not watched.
@@ -25,19 +33,67 @@ use smol::Async;
 pub struct HostWatch {
     inotify: Async<OwnedFd>,
     names: Mutex<BTreeSet<OsString>>,
+    /// Where the agent itself mounts, which is not of interest.
+    own: Vec<PathBuf>,
+    mounts: OnceLock<()>,
+    told: (Sender<()>, Receiver<()>),
 }
 
 impl HostWatch {
-    /// A watch on nothing yet.
+    /// A watch on nothing yet. What is mounted in the directories `own` is never of interest.
     ///
     /// # Errors
     /// From inotify_init1(2).
-    pub fn new() -> io::Result<Self> {
+    pub fn new(own: Vec<PathBuf>) -> io::Result<Self> {
         let inotify = inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK)?;
         Ok(Self {
             inotify: Async::new_nonblocking(inotify)?,
             names: Mutex::default(),
+            own,
+            mounts: OnceLock::new(),
+            told: bounded(1),
         })
+    }
+
+    /// Watches from now on for mounts; a repeat changes nothing.
+    ///
+    /// The list of mounts tells of changes by poll(2) only (proc_pid_mountinfo(5)), in a way that
+    /// an event loop can miss, so a thread waits for them.
+    ///
+    /// # Errors
+    /// No thread can be started.
+    pub fn follow_mounts(&self) -> io::Result<()> {
+        if self.mounts.set(()).is_err() {
+            return Ok(());
+        }
+        let list = File::open(mountinfo::LIST)?;
+        let (own, tell) = (self.own.clone(), self.told.0.clone());
+        let foreign = move || {
+            let mut all = mountinfo::all().unwrap_or_default();
+            all.retain(|mount| !own.iter().any(|own| mount.point.starts_with(own)));
+            all
+        };
+        let mut known = foreign();
+        let wait = move || {
+            loop {
+                let mut wanted = [PollFd::new(list.as_fd(), PollFlags::POLLPRI)];
+                match poll(&mut wanted, PollTimeout::NONE) {
+                    Ok(_) | Err(nix::Error::EINTR) => {}
+                    Err(error) => return log::error!("cannot watch for mounts: {error}"),
+                }
+                let now = foreign();
+                if now != known {
+                    known = now;
+                    // Full: it is told already.
+                    let _ = tell.try_send(());
+                }
+            }
+        };
+        thread::Builder::new()
+            .name("mounts".to_owned())
+            .stack_size(128 << 10)
+            .spawn(wait)
+            .map(drop)
     }
 
     /// Watches from now on for what comes to `path` or goes from there; a repeat changes nothing.
@@ -74,6 +130,15 @@ impl HostWatch {
     /// # Errors
     /// From read(2).
     pub async fn changed(&self) -> io::Result<()> {
+        let mounts = async {
+            // The other end is here as well.
+            let _ = self.told.1.recv().await;
+            Ok(())
+        };
+        smol::future::or(mounts, self.names_changed()).await
+    }
+
+    async fn names_changed(&self) -> io::Result<()> {
         loop {
             self.inotify.readable().await?;
             if self.drain()? {

@@ -2,10 +2,13 @@
 
 use std::{os::fd::AsFd as _, path::Path};
 
+use rustix::fs::FileType;
+
 use super::{
     buffers::Buffers,
     error::BindError,
     host_source::{HostPaths, HostSource},
+    submounts::Submounts,
 };
 use crate::{
     error_chain::Chain,
@@ -14,6 +17,7 @@ use crate::{
         mount::{DetachedMount, MountError},
         namespace::Namespaces,
         user_namespace,
+        watch::HostWatch,
     },
 };
 
@@ -43,6 +47,10 @@ pub struct Mounts<'a> {
     pub buffers: Option<&'a Buffers>,
     /// What decides on host paths.
     pub paths: &'a HostPaths,
+    /// Its directories whose mounts are followed.
+    pub submounts: &'a Submounts,
+    /// Tells when something is mounted on the host.
+    pub watch: &'a HostWatch,
 }
 
 impl Mounts<'_> {
@@ -68,29 +76,61 @@ impl Mounts<'_> {
         read_only: bool,
     ) -> Result<Bound, BindError> {
         let mount = DetachedMount::of_file(source.as_fd(), source.name())?;
-        let is_writable_directory = !read_only && mount.is_directory();
-        if is_writable_directory {
-            self.paths.writable.add(source.name());
-        }
         if read_only {
             mount.make_read_only()?;
         }
-        let mapped = self.map_owners(&mount, source);
-        let buffers = self
-            .buffers
-            .filter(|_| is_writable_directory && !is_shared_memory(source.name()));
-        let Some(buffers) = buffers else {
-            let attached = self.attach(&mount, at)?;
-            return Ok(Bound { attached, mapped });
+        let unmapped = self.map_owners(&mount, source).err();
+        let mapped = unmapped.is_none();
+        let has_contents = matches!(source.kind(), FileType::Directory | FileType::RegularFile);
+        if let Some(error) = unmapped
+            && !read_only
+            && has_contents
+            && !source.is_open_to_all().unwrap_or(false)
+        {
+            if !source.is_listed(self.paths) {
+                return Err(BindError::NotWritable {
+                    host: source.name().to_owned(),
+                    source: error.source,
+                });
+            }
+            log::info!(
+                "{} is mounted read-only: {}",
+                source.name().display(),
+                Chain(&error)
+            );
+            return self.bind(source, at, true);
+        }
+        let is_directory = mount.is_directory();
+        let attached = self.place(source, mount, read_only, |mount| self.attach(mount, at))?;
+        if is_directory {
+            if let Err(error) = self.watch.follow_mounts() {
+                log::warn!("cannot watch for mounts: {error}");
+            }
+            self.submounts.add(self, source, &attached, read_only);
+        }
+        Ok(Bound { attached, mapped })
+    }
+
+    /// Attaches a mount of `source`, with a write buffer if it is to have one.
+    pub(super) fn place(
+        &self,
+        source: &HostSource,
+        mount: DetachedMount,
+        read_only: bool,
+        attach: impl FnOnce(&DetachedMount) -> Result<Attached, BindError>,
+    ) -> Result<Attached, BindError> {
+        if read_only || !mount.is_directory() {
+            return attach(&mount);
+        }
+        self.paths.writable.add(source.name());
+        let Some(buffers) = self.buffers.filter(|_| !is_shared_memory(source.name())) else {
+            return attach(&mount);
         };
         let covered = buffers.cover(source, mount)?;
-        match self.attach(&covered.mount, at) {
+        match attach(&covered.mount) {
             Ok(attached) => {
                 buffers.keep(covered);
-                Ok(Bound {
-                    attached,
-                    mapped: true,
-                })
+                Ok(attached)
             }
             Err(error) => {
                 covered.discard();
@@ -99,9 +139,15 @@ impl Mounts<'_> {
         }
     }
 
-    fn map_owners(&self, mount: &DetachedMount, source: &HostSource) -> bool {
+    /// Shows files with the owners that they have for the container; where that cannot be, which is
+    /// logged, they belong to nobody there, and only what others may do is allowed.
+    pub(super) fn map_owners(
+        &self,
+        mount: &DetachedMount,
+        source: &HostSource,
+    ) -> Result<(), MountError> {
         let Some(namespace) = self.namespaces.user() else {
-            return true;
+            return Ok(());
         };
         let mapped = match source.owner() {
             None => mount.map_owners(namespace),
@@ -110,19 +156,19 @@ impl Mounts<'_> {
                 .map_err(|e| MountError::new("map the owners of", source.name(), e))
                 .and_then(|namespace| mount.map_owners(namespace.as_fd())),
         };
-        match mapped {
-            Ok(()) => true,
-            Err(error) => {
-                // Documented: such files belong to nobody in the container, and only what others
-                // may do is allowed.
-                log::warn!(
-                    "container {}: {}; files there show no owner",
-                    self.id,
-                    Chain(&error)
-                );
-                false
-            }
+        if let Err(error) = &mapped {
+            log::warn!(
+                "container {}: {}; files there show no owner",
+                self.id,
+                Chain(error)
+            );
         }
+        mapped
+    }
+
+    /// Follows what is mounted on the host in directories that the container has.
+    pub fn follow(&self) {
+        self.submounts.follow(self);
     }
 
     /// Attaches a mount at an absolute path in the container.
@@ -142,6 +188,11 @@ impl Mounts<'_> {
     /// # Errors
     /// [`BindError`] naming the container path.
     pub fn detach(&self, attached: &Attached) -> Result<(), BindError> {
+        self.submounts.remove(attached);
+        self.detach_one(attached)
+    }
+
+    pub(super) fn detach_one(&self, attached: &Attached) -> Result<(), BindError> {
         let owner = self.owner;
         self.namespaces
             .inside_mounts(|inside| container_path::detach(inside, attached, owner))??;

@@ -1,6 +1,6 @@
 //! What can go wrong when something is mounted in a container.
 
-use std::path::PathBuf;
+use std::{io, path::PathBuf};
 
 use softwarecontainer_write_buffer::Failure;
 use thiserror::Error;
@@ -29,6 +29,18 @@ pub enum BindError {
     /// A directory could not get a write buffer.
     #[error(transparent)]
     Buffer(#[from] Failure),
+    /// The app could not write to it.
+    #[error(
+        "apps cannot write to {}: its file system has no ID-mapped mounts; mount it read-only, keep \
+         it on another file system, or let everybody write to it",
+        host.display()
+    )]
+    NotWritable {
+        /// The file or directory.
+        host: PathBuf,
+        /// Why its owners cannot be mapped.
+        source: io::Error,
+    },
     /// An earlier write buffer of the directory is not written to the host yet.
     #[error(
         "{} gets no write buffer as long as an earlier one, in {}, could not be written there: \

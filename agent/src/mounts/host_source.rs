@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use rustix::fs::{Access, AtFlags, FileType, StatxFlags};
+use rustix::fs::{Access, AtFlags, FileType, Mode, OFlags, StatxFlags};
 use thiserror::Error;
 
 use crate::host::{
@@ -252,6 +252,42 @@ impl HostSource {
             writable: false,
             owner: None,
         })
+    }
+
+    /// What is mounted at `point`, in a directory that an app has from `owner`.
+    ///
+    /// # Errors
+    /// [`HostSourceError`].
+    pub fn of_mount(point: &Path, owner: Option<(u32, u32)>) -> Result<Self, HostSourceError> {
+        let failed = |errno: rustix::io::Errno| HostSourceError::Open {
+            path: point.to_owned(),
+            source: errno.into(),
+        };
+        let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let file = rustix::fs::open(point, flags, Mode::empty()).map_err(failed)?;
+        let status = rustix::fs::fstat(&file).map_err(failed)?;
+        Ok(Self {
+            file,
+            name: point.to_owned(),
+            kind: FileType::from_raw_mode(status.st_mode),
+            writable: true,
+            owner,
+        })
+    }
+
+    /// Whether users without any right to it may write to it.
+    ///
+    /// # Errors
+    /// From fstat(2).
+    pub fn is_open_to_all(&self) -> rustix::io::Result<bool> {
+        let mode = rustix::fs::fstat(&self.file)?.st_mode;
+        let wanted = if self.kind.is_dir() { 0o003 } else { 0o002 };
+        Ok(mode & wanted == wanted)
+    }
+
+    /// Whether it is listed for launchers.
+    pub fn is_listed(&self, paths: &HostPaths) -> bool {
+        self.is_under(&paths.launcher_read) || self.is_under(&paths.launcher_write)
     }
 
     /// Checks what the calling thread's user may do with it.

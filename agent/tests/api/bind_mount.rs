@@ -11,7 +11,10 @@ use std::{
     sync::Barrier,
 };
 
-use crate::{fails_with, support::TestAgent};
+use crate::{
+    fails_with,
+    support::{TestAgent, wait_until},
+};
 
 /// A new host directory with a file in it.
 fn directory(agent: &TestAgent, name: &str) -> PathBuf {
@@ -367,4 +370,129 @@ fn the_runtime_directory_is_the_apps_own_and_bounded() {
     assert!(text.contains("No space left"), "{text}");
     let many = "cd $XDG_RUNTIME_DIR; rm -f big; i=0; while [ $i -lt 5000 ] && : > f$i; do i=$((i+1)); done 2>&1";
     assert!(agent.shell(id, many).1.contains("No space left"));
+}
+
+/// A tmpfs that goes with the test.
+struct Stick(PathBuf);
+
+impl Stick {
+    fn plug(at: &std::path::Path, file: &str) -> Self {
+        fs::create_dir_all(at).unwrap();
+        let mounted = Command::new("mount")
+            .args(["-t", "tmpfs", "stick"])
+            .arg(at)
+            .status();
+        assert!(mounted.unwrap().success());
+        fs::write(at.join(file), file).unwrap();
+        Self(at.to_owned())
+    }
+}
+
+impl Drop for Stick {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("-l").arg(&self.0).status();
+    }
+}
+
+#[test]
+fn what_is_mounted_in_a_directory_is_seen_then_and_later() {
+    let agent = TestAgent::start();
+    let id = agent.create();
+    let media = directory(&agent, "media");
+    let stick = Stick::plug(&media.join("stick"), "a.mp3");
+    mount(&agent, id, &media, "/media", false);
+    mount(&agent, id, &media, "/bm", true);
+    assert_eq!(
+        agent.shell_ok(id, "cat /media/stick/a.mp3 /bm/stick/a.mp3"),
+        "a.mp3a.mp3"
+    );
+    agent.shell_ok(id, "echo song > /media/stick/playlist");
+    assert!(media.join("stick/playlist").exists());
+    let owner = fs::metadata(media.join("stick/playlist")).unwrap().uid();
+    assert_eq!(owner, 0, "owners are mapped on the stick as well");
+    let (status, text) = agent.shell(id, "echo x > /bm/stick/new");
+    assert_ne!(status, 0);
+    assert!(text.contains("Read-only"), "{text}");
+
+    let later = Stick::plug(&media.join("later"), "b.mp3");
+    wait_until("the later mount is seen", || {
+        agent.shell(id, "cat /media/later/b.mp3 /bm/later/b.mp3").1 == "b.mp3b.mp3"
+    });
+    agent.shell_ok(id, "echo x > /media/later/new");
+    assert!(media.join("later/new").exists());
+    assert!(
+        agent
+            .shell(id, "echo x > /bm/later/new")
+            .1
+            .contains("Read-only")
+    );
+
+    // What is unmounted on the host is not kept in use.
+    drop(later);
+    wait_until("the later mount is gone", || {
+        agent
+            .shell_ok(id, "ls /media/later /bm/later; cat /proc/self/mountinfo")
+            .lines()
+            .all(|line| !line.contains("later ") && !line.contains("b.mp3"))
+    });
+    drop(stick);
+    agent.client().destroy(id).unwrap();
+}
+
+#[test]
+fn a_mount_in_a_buffered_directory_has_a_buffer_of_its_own() {
+    let agent = TestAgent::start();
+    let options = r#"[{"writeBufferEnabled": true}]"#;
+    let id = agent.client().create(options).unwrap();
+    let media = directory(&agent, "media");
+    let _stick = Stick::plug(&media.join("stick"), "a.mp3");
+    mount(&agent, id, &media, "/media", false);
+    agent.shell_ok(
+        id,
+        "cat /media/stick/a.mp3; echo song > /media/stick/playlist; echo > /media/new",
+    );
+    assert!(!media.join("stick/playlist").exists());
+    agent.client().destroy(id).unwrap();
+    assert_eq!(
+        fs::read_to_string(media.join("stick/playlist")).unwrap(),
+        "song\n"
+    );
+    assert!(media.join("new").exists());
+}
+
+#[test]
+fn a_writable_mount_that_the_app_could_not_write_is_an_error() {
+    let agent = TestAgent::start();
+    for name in ["lower/app", "upper", "work", "merged"] {
+        fs::create_dir_all(agent.path(name)).unwrap();
+    }
+    fs::write(agent.path("lower/app/settings.ini"), "old").unwrap();
+    let merged = agent.path("merged");
+    let layers = format!(
+        "lowerdir={},upperdir={},workdir={}",
+        agent.path("lower").display(),
+        agent.path("upper").display(),
+        agent.path("work").display()
+    );
+    let mounted = Command::new("mount")
+        .args(["-t", "overlay", "overlay", "-o", &layers])
+        .arg(&merged)
+        .status();
+    assert!(mounted.unwrap().success());
+    let _overlay = Stick(merged.clone());
+    let home = merged.join("app");
+    for buffered in [false, true] {
+        let options = format!(r#"[{{"writeBufferEnabled": {buffered}}}]"#);
+        let id = agent.client().create(&options).unwrap();
+        fails_with(
+            agent
+                .client()
+                .bind_mount(id, home.to_str().unwrap(), "/home/app", false),
+            &["container", home.to_str().unwrap(), "ID-mapped"],
+        );
+        assert_ne!(agent.shell(id, "test -e /home/app").0, 0);
+        mount(&agent, id, &home, "/home/ro", true);
+        assert_eq!(agent.shell_ok(id, "cat /home/ro/settings.ini"), "old");
+        agent.client().destroy(id).unwrap();
+    }
 }

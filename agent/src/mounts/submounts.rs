@@ -1,0 +1,196 @@
+//! What is mounted in directories of the host that a container has: a USB stick below `/run/media`,
+//! for example, plugged in before or after.
+//!
+//! The mounts are cloned one by one, so that each has the restrictions of the directory that it is
+//! in. The kernel's own propagation (mount_namespaces(7)) would bring later ones without: writable
+//! in a directory that was given read-only, with owners that mean nothing in the container.
+
+use std::{
+    collections::BTreeMap,
+    os::fd::AsFd as _,
+    path::{Path, PathBuf},
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use super::{bind::Mounts, error::BindError, host_source::HostSource};
+use crate::{
+    error_chain::Chain,
+    host::{
+        container_path::{self, Attached},
+        mount::{DetachedMount, MountId},
+        mountinfo::{self, Mount},
+    },
+};
+
+/// Kernel interfaces: what a container may see of these is in its own `/proc` and `/sys`.
+const KERNEL_INTERFACES: [&str; 21] = [
+    "autofs",
+    "binfmt_misc",
+    "bpf",
+    "cgroup",
+    "cgroup2",
+    "configfs",
+    "debugfs",
+    "devpts",
+    "devtmpfs",
+    "efivarfs",
+    "fusectl",
+    "hugetlbfs",
+    "mqueue",
+    "nfsd",
+    "nsfs",
+    "proc",
+    "pstore",
+    "rpc_pipefs",
+    "securityfs",
+    "sysfs",
+    "tracefs",
+];
+
+/// The directories of one container whose mounts are followed.
+#[derive(Debug, Default)]
+pub struct Submounts(Mutex<Vec<Tree>>);
+
+#[derive(Debug)]
+struct Tree {
+    source: PathBuf,
+    read_only: bool,
+    owner: Option<(u32, u32)>,
+    top: Attached,
+    /// By the path below the source.
+    below: BTreeMap<PathBuf, Below>,
+}
+
+#[derive(Debug)]
+struct Below {
+    on_host: MountId,
+    /// `None` for what could not be shown, which is not tried again.
+    attached: Option<Attached>,
+}
+
+impl Submounts {
+    fn all(&self) -> MutexGuard<'_, Vec<Tree>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Shows what is mounted in a directory that was just mounted, and follows it from now on.
+    pub(super) fn add(
+        &self,
+        mounts: &Mounts<'_>,
+        source: &HostSource,
+        top: &Attached,
+        read_only: bool,
+    ) {
+        let mut tree = Tree {
+            source: source.name().to_owned(),
+            read_only,
+            owner: source.owner(),
+            top: top.clone(),
+            below: BTreeMap::new(),
+        };
+        let listed = mountinfo::all();
+        tree.follow(mounts, listed.as_deref().unwrap_or_default());
+        self.all().push(tree);
+    }
+
+    /// A directory is no longer mounted.
+    pub(super) fn remove(&self, top: &Attached) {
+        self.all().retain(|tree| tree.top != *top);
+    }
+
+    /// Shows what was mounted in the directories since, and takes away what is no longer.
+    pub(super) fn follow(&self, mounts: &Mounts<'_>) {
+        let mut all = self.all();
+        if all.is_empty() {
+            return;
+        }
+        match mountinfo::all() {
+            Ok(listed) => all.iter_mut().for_each(|tree| tree.follow(mounts, &listed)),
+            Err(error) => log::warn!("container {}: cannot list mounts: {error}", mounts.id),
+        }
+    }
+}
+
+impl Tree {
+    fn follow(&mut self, mounts: &Mounts<'_>, listed: &[Mount]) {
+        let wanted = self.wanted(mounts, listed);
+        let gone: Vec<_> = self
+            .below
+            .iter()
+            .filter(|(path, below)| wanted.get(*path).is_none_or(|(id, _)| *id != below.on_host))
+            .map(|(path, _)| path.clone())
+            .collect();
+        // What is below others comes after them, and goes before.
+        for path in gone.into_iter().rev() {
+            let attached = self.below.remove(&path).and_then(|below| below.attached);
+            if let Some(Err(error)) = attached.map(|it| mounts.detach_one(&it)) {
+                log::warn!("container {}: {}", mounts.id, Chain(&error));
+            }
+        }
+        for (path, (on_host, source)) in wanted {
+            if self.below.contains_key(&path) {
+                continue;
+            }
+            let shown = self.show(mounts, &source, &path);
+            if let Err(error) = &shown {
+                log::warn!(
+                    "container {}: {} is not shown: {}",
+                    mounts.id,
+                    source.name().display(),
+                    Chain(error)
+                );
+            }
+            let attached = shown.ok();
+            self.below.insert(path, Below { on_host, attached });
+        }
+    }
+
+    /// What is mounted in the directory on the host, the upper one where one covers another.
+    fn wanted(
+        &self,
+        mounts: &Mounts<'_>,
+        listed: &[Mount],
+    ) -> BTreeMap<PathBuf, (MountId, HostSource)> {
+        let mut wanted = BTreeMap::new();
+        for mount in listed {
+            let Ok(path) = mount.point.strip_prefix(&self.source) else {
+                continue;
+            };
+            let is_own = |own: &PathBuf| mount.point.starts_with(own);
+            if path.as_os_str().is_empty()
+                || KERNEL_INTERFACES.contains(&mount.kind.as_str())
+                || mounts.paths.own.iter().any(is_own)
+            {
+                continue;
+            }
+            // Covered by another one, or gone since.
+            if let Ok(source) = HostSource::of_mount(&mount.point, self.owner)
+                && let Ok(id) = MountId::of(source.as_fd())
+                && id.id == mount.id
+            {
+                wanted.insert(path.to_owned(), (id, source));
+            }
+        }
+        wanted
+    }
+
+    fn show(
+        &self,
+        mounts: &Mounts<'_>,
+        source: &HostSource,
+        path: &Path,
+    ) -> Result<Attached, BindError> {
+        let mount = DetachedMount::of_file(source.as_fd(), source.name())?;
+        if self.read_only {
+            mount.make_read_only()?;
+        }
+        // Shown all the same where they cannot be mapped, which is logged.
+        let _ = mounts.map_owners(&mount, source);
+        mounts.place(source, mount, self.read_only, |mount| {
+            let attached = mounts.namespaces.inside_mounts(|inside| {
+                container_path::attach_below(inside, &self.top, path, mount)
+            })?;
+            Ok(attached?)
+        })
+    }
+}
