@@ -16,6 +16,7 @@ MANDIR = $(DESTDIR)$(PREFIX)/share/man
 UNITDIR ?= $(PREFIX)/lib/systemd/system
 PRESETDIR ?= $(PREFIX)/lib/systemd/system-preset
 SYSUSERSDIR ?= $(PREFIX)/lib/sysusers.d
+MODULESLOADDIR ?= $(PREFIX)/lib/modules-load.d
 ACTIVATIONDIR ?= $(PREFIX)/share/dbus-1/system-services
 INTERFACEDIR ?= $(PREFIX)/share/dbus-1/interfaces
 # dbus-daemon reads policies below /usr and /etc only.
@@ -93,6 +94,7 @@ install-systemd:
 	$(call place,644,systemd/softwarecontainer-agent.service,$(UNITDIR)/softwarecontainer-agent.service)
 	$(call place,644,systemd/90-softwarecontainer.preset,$(PRESETDIR)/90-softwarecontainer.preset)
 	$(call place,644,systemd/softwarecontainer.sysusers,$(SYSUSERSDIR)/softwarecontainer.conf)
+	$(call place,644,systemd/softwarecontainer.modules,$(MODULESLOADDIR)/softwarecontainer.conf)
 	$(call place,644,systemd/com.pelagicore.SoftwareContainerAgent.conf,$(POLICYDIR)/com.pelagicore.SoftwareContainerAgent.conf)
 	$(call place,644,systemd/com.pelagicore.SoftwareContainerAgent.service,$(ACTIVATIONDIR)/com.pelagicore.SoftwareContainerAgent.service)
 	$(INSTALL) -d $(DATADIR)/networkd

@@ -14,6 +14,8 @@ pub(super) fn read(
     reader.number("max-containers", &mut agent.containers, 1..=32000)?;
     // The init, an app and a thread of its own: less makes no useful container.
     reader.number("max-processes", &mut limits.processes, 3..=4_194_304)?;
+    reader.number("max-memory-share", &mut limits.memory_share, 0..=100)?;
+    reader.number("oom-score-adjust", &mut limits.oom_score_adjust, 0..=1000)?;
     reader.number("max-open-files", &mut limits.open_files, 64..=1_048_576)?;
     // What the kernel takes in one execve(2) is the upper end of both.
     let arguments = 2 << 20;

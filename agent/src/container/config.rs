@@ -6,10 +6,15 @@ use super::host_files;
 use crate::{gateway::GatewaysConfig, host::user_namespace::UserNamespace};
 
 /// What tells of the host or changes it. (`/proc/sys` and `/proc/sysrq-trigger` are read-only.)
-const MASKED_PATHS: [&str; 13] = [
+const MASKED_PATHS: [&str; 19] = [
     "/proc/acpi",
     "/proc/bus",
+    "/proc/cmdline",
+    "/proc/config.gz",
+    "/proc/diskstats",
     "/proc/fs",
+    "/proc/interrupts",
+    "/proc/iomem",
     "/proc/irq",
     "/proc/kcore",
     "/proc/key-users",
@@ -19,6 +24,7 @@ const MASKED_PATHS: [&str; 13] = [
     "/proc/sched_debug",
     "/proc/scsi",
     "/proc/timer_list",
+    "/sys/class/block",
     "/sys/firmware",
 ];
 
@@ -52,6 +58,11 @@ pub struct ContainerConfig {
 pub struct ContainerLimits {
     /// Processes and threads in a container, its init included.
     pub processes: u32,
+    /// Percent of the machine's memory that a container may have where no manifest says otherwise;
+    /// 0 for no bound.
+    pub memory_share: u32,
+    /// What is added to the badness of its processes when memory is short (proc_pid_oom_score_adj(5)).
+    pub oom_score_adjust: u32,
     /// File descriptors of one process in a container.
     pub open_files: u32,
     /// Bytes of all variables of one `Execute`, those of gateways included.
@@ -86,6 +97,8 @@ impl Default for ContainerLimits {
     fn default() -> Self {
         Self {
             processes: 1024,
+            memory_share: 50,
+            oom_score_adjust: 500,
             open_files: 4096,
             environment_size: 256 << 10,
             command_length: 64 << 10,

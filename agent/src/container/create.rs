@@ -22,7 +22,7 @@ use crate::{
     error_chain::Chain,
     gateway::Gateways,
     host::{
-        cgroup::{Cgroups, Freezer, members::pidfd},
+        cgroup::{Cgroups, Freezer, members::pidfd, memory},
         container_path::Owner,
         lxc_calls::LxcCalls,
         mount,
@@ -157,7 +157,10 @@ impl Container {
         let (connection, init) = listener.accept(INIT_LIMIT).map_err(init_failed)?;
         let init_pidfd = pidfd(init).map_err(init_failed)?;
         let monitor = Monitor::of_init(init).map_err(init_failed)?;
-        let freezer = Freezer::of(&Cgroups::of_process(init)?)?;
+        let cgroups = Cgroups::of_process(init)?;
+        memory::bound(&cgroups, shared.config.limits.memory_share)?;
+        memory::prefer_for_killing(init, shared.config.limits.oom_score_adjust)?;
+        let freezer = Freezer::of(&cgroups)?;
         let namespaces = Namespaces::of_process(init, id_base.is_some())?;
         // liblxc limits its size only; what is in it outlives every process that the kernel could
         // kill for memory.

@@ -4,6 +4,7 @@
 mod freezer;
 mod layout;
 pub mod members;
+pub mod memory;
 mod own;
 
 use std::{

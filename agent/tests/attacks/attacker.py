@@ -666,6 +666,22 @@ for hidden in ("keys", "timer_list", "bus", "irq", "fs", "acpi", "scsi"):
 sys_firmware = masked("/sys/firmware")
 
 
+def hardware():
+    # What the machine was started with, and what it is made of.
+    hidden = ["/proc/" + name for name in ("cmdline", "config.gz", "diskstats", "interrupts", "iomem")]
+    for path in hidden + ["/sys/class/block"]:
+        if os.path.isdir(path):
+            content = os.listdir(path)
+        elif os.path.exists(path):
+            content = open(path, "rb").read(64)
+        else:
+            continue
+        if content:
+            print("done: read", path)
+            return
+    raise OSError(errno.ENODATA, "empty")
+
+
 def attempt(name):
     try:
         globals()[name]()

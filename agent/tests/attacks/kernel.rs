@@ -93,6 +93,11 @@ fn file_systems_insides_are_hidden() {
 }
 
 #[test]
+fn hardware_and_command_line_of_the_machine_are_hidden() {
+    refused("hardware", &["ENODATA"]);
+}
+
+#[test]
 fn firmware_tables_are_hidden() {
     refused("sys_firmware", &["ENODATA", "ENOENT"]);
 }

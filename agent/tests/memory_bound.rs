@@ -1,0 +1,87 @@
+//! What a container's memory is bounded by when nobody asked for a bound.
+
+#![cfg(feature = "gateway-cgroups")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod support;
+
+use std::fs;
+
+use softwarecontainer_agent::host::cgroup::{Cgroups, Version, read};
+use support::{Setup, TestAgent};
+
+fn manifest() -> String {
+    let capability = |name: &str, limit: &str| {
+        format!(
+            r#"{{"name": "{name}", "gateways": [{{"id": "cgroups", "config":
+            [{{"setting": "memory.limit_in_bytes", "value": "{limit}"}}]}}]}}"#
+        )
+    };
+    let (small, large) = (capability("small", "64M"), capability("large", "1048576G"));
+    format!(r#"{{"version": "1", "capabilities": [{small}, {large}]}}"#)
+}
+
+/// The limit of the container that `shell` runs in, by the process ID that the host sees.
+fn limit(agent: &TestAgent, id: i32) -> u64 {
+    let pid = agent
+        .client()
+        .execute(id, "/bin/sleep 100", "", "", &[])
+        .unwrap();
+    let cgroups = Cgroups::of_process(pid).unwrap();
+    let file = match cgroups.version("memory").expect("a memory controller") {
+        Version::V1 => "memory.limit_in_bytes",
+        Version::V2 => "memory.max",
+    };
+    let text = read(&cgroups.directory("memory").unwrap().join(file)).unwrap();
+    text.parse().unwrap()
+}
+
+/// Whether the agent, which has what the test has, may bind apps to what it writes.
+fn has_sys_resource() -> bool {
+    let status = fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("CapEff:"));
+    u64::from_str_radix(line.unwrap().trim(), 16).unwrap() & 1 << 24 != 0
+}
+
+fn total() -> u64 {
+    let text = fs::read_to_string("/proc/meminfo").unwrap();
+    let line = text
+        .lines()
+        .find(|line| line.starts_with("MemTotal:"))
+        .unwrap();
+    line.split_whitespace()
+        .nth(1)
+        .unwrap()
+        .parse::<u64>()
+        .unwrap()
+        * 1024
+}
+
+#[test]
+fn a_container_has_a_share_of_the_memory_unless_a_capability_says_otherwise() {
+    let agent = TestAgent::with(&Setup {
+        config: "max-memory-share = 25\noom-score-adjust = 321\n".to_owned(),
+        ..Setup::manifest(&manifest())
+    });
+    let id = agent.create();
+    let quarter = limit(&agent, id);
+    assert!(
+        quarter.abs_diff(total() / 4) < total() / 50,
+        "{quarter} of {}",
+        total()
+    );
+    agent.client().set_capabilities(id, &["small"]).unwrap();
+    assert_eq!(limit(&agent, id), 64 << 20);
+    let other = agent.create();
+    agent.client().set_capabilities(other, &["large"]).unwrap();
+    assert!(limit(&agent, other) > total());
+    // Whom the kernel takes first, and an app has no say in that.
+    assert_eq!(
+        agent.shell_ok(id, "cat /proc/self/oom_score_adj").trim(),
+        "321"
+    );
+    if has_sys_resource() {
+        let (status, _) = agent.shell(id, "echo 0 > /proc/self/oom_score_adj");
+        assert_ne!(status, 0);
+    }
+}
