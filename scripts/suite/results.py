@@ -10,8 +10,8 @@ SECTION = re.compile(r"^ +(?:Running (?P<file>\S.*)|Doc-tests (?P<documentation>
 TEST = re.compile(r"^test (?P<name>.+?) \.\.\. (?P<result>ok|FAILED|ignored(?:, (?P<reason>.*))?)$")
 # In the list of targets that failed, at the end of cargo's output.
 TARGET = re.compile(r"^ +`(?P<arguments>-p .*|--.*)`$")
-# Output of a test that runs without capture may stand before its result.
-LATE = re.compile(r"(?:^|[^\w])(?P<result>ok|FAILED)$")
+# In the list of failures before a program's result.
+FAILURE = re.compile(r"^    (?P<name>\S.*)$")
 
 
 @dataclass
@@ -28,9 +28,15 @@ class Section:
 
 def read(lines):
     """The sections of a run, and the arguments with which cargo runs each failed target again."""
-    sections, targets = [], []
+    sections, targets, listed = [], [], []
     for line in lines:
         line = line.rstrip("\n")
+        # What a test's programs print can stand in the middle of its line, so the list of failures,
+        # the last one of that title, counts, too.
+        if line == "failures:":
+            listed = []
+        elif match := FAILURE.match(line):
+            listed.append(match["name"])
         if match := SECTION.match(line):
             sections.append(Section(match["file"] or f"documentation of {match['documentation']}"))
         elif match := TARGET.match(line):
@@ -44,8 +50,12 @@ def read(lines):
             else:
                 section.ignored.append((match["name"], match["reason"] or "no reason given"))
         elif sections and line.startswith("test result: "):
-            sections[-1].finished = True
-            sections[-1].broken = "FAILED" in line
+            section = sections[-1]
+            section.finished = True
+            section.broken = "FAILED" in line
+            if section.broken:
+                section.failed += [name for name in listed if name not in section.failed]
+            listed = []
     for section in sections:
         section.broken = section.broken or bool(section.failed) or not section.finished
     return sections, list(dict.fromkeys(targets))

@@ -11,6 +11,17 @@ running 3 tests
 test config::reads ... ok
 test slow ... ignored, a measurement
 test config::writes ... FAILED
+test mixed ... a program says something
+FAILED
+
+failures:
+
+---- mixed stdout ----
+    some text
+
+failures:
+    config::writes
+    mixed
 
 test result: FAILED. 1 passed; 1 failed; 1 ignored; 0 measured; 0 filtered out; finished in 0.1s
 
@@ -38,7 +49,7 @@ class Results(unittest.TestCase):
     def test_what_failed_runs_again(self):
         self.assertEqual(
             results.again(self.sections, self.targets),
-            [("-p a --lib", ["config::writes"]), ("-p a --test died", [])],
+            [("-p a --lib", ["config::writes", "mixed"]), ("-p a --test died", [])],
         )
 
     def test_everything_runs_again_where_targets_cannot_be_told_apart(self):
