@@ -6,6 +6,7 @@
 mod config;
 mod error;
 mod stop;
+mod stop_signal;
 
 use std::{
     collections::BTreeMap,
@@ -22,7 +23,7 @@ use softwarecontainer_capability::Store;
 
 pub use config::AgentConfig;
 pub use error::{AgentError, PrepareError};
-use stop::Stop;
+use stop_signal::Stop;
 
 use crate::{
     container::{

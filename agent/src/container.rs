@@ -22,6 +22,7 @@ pub mod recover;
 pub mod rootfs;
 mod set_capabilities;
 mod shared;
+mod shared_memory;
 mod state;
 mod suspend;
 
@@ -41,7 +42,7 @@ pub use state::State;
 use crate::{
     gateway::{Gateways, Target},
     host::{cgroup::Freezer, container_path::Owner, lxc_calls::LxcCalls, namespace::Namespaces},
-    mounts::{Mounts, buffers::Buffers, submounts::Submounts},
+    mounts::{Mounts, Submounts, buffers::Buffers},
 };
 use confinement::Baseline;
 use host_ipc::HostIpc;

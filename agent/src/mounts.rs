@@ -4,10 +4,12 @@
 pub mod bind;
 pub mod buffers;
 pub mod error;
+mod followed;
 pub mod host_source;
-pub mod submounts;
+mod submounts;
 pub mod unwritten;
 
 pub use bind::Mounts;
 pub use error::BindError;
+pub use followed::Submounts;
 pub use host_source::{HostPaths, HostSource};

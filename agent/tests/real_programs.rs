@@ -53,6 +53,25 @@ fn scripts_of_bash_and_python_start_by_their_first_line() {
     assert_eq!(agent.shell_ok(id, "/app/python a 'b c'"), r#"["a", "b c"]"#);
 }
 
+#[test]
+fn multiprocessing_of_python_has_locks_and_shared_memory() {
+    let agent = TestAgent::start();
+    let id = agent.create();
+    let app = directory(&agent, id, "app", "/app");
+    let program = "import multiprocessing as m\n\
+                   from multiprocessing.shared_memory import SharedMemory\n\
+                   def work(lock, name):\n    with lock:\n        \
+                   memory = SharedMemory(name)\n        memory.buf[0] += 1\n        \
+                   memory.close()\n\
+                   if __name__ == '__main__':\n    lock = m.Lock()\n    \
+                   memory = SharedMemory(create=True, size=4 << 20)\n    \
+                   all = [m.Process(target=work, args=(lock, memory.name)) for _ in range(4)]\n    \
+                   [each.start() for each in all]\n    [each.join() for each in all]\n    \
+                   print(memory.buf[0])\n    memory.close()\n    memory.unlink()\n";
+    fs::write(app.join("work.py"), program).unwrap();
+    assert_eq!(agent.shell_ok(id, "python3 /app/work.py"), "4");
+}
+
 /// A certification authority of the test's own and a server's key and certificate, in a directory.
 fn certificates(directory: &Path) {
     let script = format!(

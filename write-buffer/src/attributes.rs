@@ -1,19 +1,26 @@
 //! Owner, mode, times and extended attributes of a file: read in the buffer, applied on the host.
 
-use std::ffi::{CStr, CString};
-use std::os::fd::{AsFd, AsRawFd};
-use std::path::Path;
-
-use rustix::fs::{
-    AtFlags, CWD, FileType, Gid, Mode, Statx, StatxTimestamp, Timespec, Timestamps, Uid, XattrFlags,
+use std::{
+    ffi::{CStr, CString},
+    os::fd::{AsFd, AsRawFd},
+    path::Path,
 };
-use rustix::io::Errno;
 
-use crate::error::Failure;
-use crate::ids::map_ids;
-use crate::mapping::Mapping;
-use crate::tree::file_type;
-use crate::whiteouts::{Xattrs, host_xattr_name};
+use rustix::{
+    fs::{
+        AtFlags, CWD, FileType, Gid, Mode, Statx, StatxTimestamp, Timespec, Timestamps, Uid,
+        XattrFlags,
+    },
+    io::Errno,
+};
+
+use crate::{
+    error::Failure,
+    ids::map_ids,
+    mapping::Mapping,
+    tree::file_type,
+    whiteouts::{Xattrs, host_xattr_name},
+};
 
 /// What a file on the host is to have besides its contents.
 pub struct Attributes {

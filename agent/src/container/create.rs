@@ -28,7 +28,7 @@ use crate::{
         mount,
         namespace::Namespaces,
     },
-    mounts::{buffers::Buffers, submounts::Submounts},
+    mounts::{Submounts, buffers::Buffers},
 };
 
 /// The init's socket in the container's gateways directory; there only until the init has

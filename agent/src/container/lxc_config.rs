@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use softwarecontainer_init::INIT_PATH;
 
-use super::{confinement, host_files, rootfs::SystemMount};
+use super::{confinement, host_files, rootfs::SystemMount, shared_memory};
 use crate::host::{process_limits::AppLimit, user_namespace::ID_RANGE};
 
 /// Devices that every container has: null, zero, full, random, urandom, tty, ptmx and pseudo
@@ -19,8 +19,6 @@ const DEVICES: [&str; 8] = [
     "c 5:2 rwm",
     "c 136:* rwm",
 ];
-/// A shared memory file is a page at least.
-const BYTES_PER_SHM_FILE: u64 = 4096;
 
 /// What the configuration depends on.
 #[derive(Debug)]
@@ -125,7 +123,7 @@ fn mounts(inputs: &Inputs<'_>, items: &mut Vec<(&'static str, String)>) {
         Path::new(host_files::INSIDE.trim_start_matches('/')),
         "bind,ro,nosuid,nodev,noexec",
     ));
-    items.push(shared_memory(inputs.shm_size));
+    items.push(shared_memory::item(inputs.shm_size));
     for path in inputs.masked_paths {
         let target = path.strip_prefix("/").unwrap_or(path);
         // The host has the same files there.
@@ -137,14 +135,6 @@ fn mounts(inputs: &Inputs<'_>, items: &mut Vec<(&'static str, String)>) {
             items.push(entry(Path::new("/dev/null"), target, "bind,optional"));
         }
     }
-}
-
-/// The container's own `/dev/shm` (shm_overview(7)): as on any host, but bounded.
-fn shared_memory(size: u64) -> (&'static str, String) {
-    let files = (size / BYTES_PER_SHM_FILE).max(64);
-    let options = format!("rw,nosuid,nodev,mode=1777,size={size},nr_inodes={files},create=dir");
-    let text = format!("tmpfs dev/shm tmpfs {options} 0 0");
-    ("lxc.mount.entry", text)
 }
 
 fn entry(source: &Path, target: &Path, options: &str) -> (&'static str, String) {

@@ -7,8 +7,8 @@ use rustix::fs::FileType;
 use super::{
     buffers::Buffers,
     error::BindError,
+    followed::Submounts,
     host_source::{HostPaths, HostSource},
-    submounts::Submounts,
 };
 use crate::{
     error_chain::Chain,
@@ -106,7 +106,7 @@ impl Mounts<'_> {
             if let Err(error) = self.watch.follow_mounts() {
                 log::warn!("cannot watch for mounts: {error}");
             }
-            self.submounts.add(self, source, &attached, read_only);
+            self.follow_mounts_in(source, &attached, read_only);
         }
         Ok(Bound { attached, mapped })
     }
@@ -164,11 +164,6 @@ impl Mounts<'_> {
             );
         }
         mapped
-    }
-
-    /// Follows what is mounted on the host in directories that the container has.
-    pub fn follow(&self) {
-        self.submounts.follow(self);
     }
 
     /// Attaches a mount at an absolute path in the container.

@@ -9,10 +9,14 @@ use std::{
     collections::BTreeMap,
     os::fd::AsFd as _,
     path::{Path, PathBuf},
-    sync::{Mutex, MutexGuard, PoisonError},
 };
 
-use super::{bind::Mounts, error::BindError, host_source::HostSource};
+use super::{
+    bind::Mounts,
+    error::BindError,
+    followed::{Below, Tree},
+    host_source::HostSource,
+};
 use crate::{
     error_chain::Chain,
     host::{
@@ -47,40 +51,9 @@ const KERNEL_INTERFACES: [&str; 21] = [
     "tracefs",
 ];
 
-/// The directories of one container whose mounts are followed.
-#[derive(Debug, Default)]
-pub struct Submounts(Mutex<Vec<Tree>>);
-
-#[derive(Debug)]
-struct Tree {
-    source: PathBuf,
-    read_only: bool,
-    owner: Option<(u32, u32)>,
-    top: Attached,
-    /// By the path below the source.
-    below: BTreeMap<PathBuf, Below>,
-}
-
-#[derive(Debug)]
-struct Below {
-    on_host: MountId,
-    /// `None` for what could not be shown, which is not tried again.
-    attached: Option<Attached>,
-}
-
-impl Submounts {
-    fn all(&self) -> MutexGuard<'_, Vec<Tree>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
+impl Mounts<'_> {
     /// Shows what is mounted in a directory that was just mounted, and follows it from now on.
-    pub(super) fn add(
-        &self,
-        mounts: &Mounts<'_>,
-        source: &HostSource,
-        top: &Attached,
-        read_only: bool,
-    ) {
+    pub(super) fn follow_mounts_in(&self, source: &HostSource, top: &Attached, read_only: bool) {
         let mut tree = Tree {
             source: source.name().to_owned(),
             read_only,
@@ -89,24 +62,20 @@ impl Submounts {
             below: BTreeMap::new(),
         };
         let listed = mountinfo::all();
-        tree.follow(mounts, listed.as_deref().unwrap_or_default());
-        self.all().push(tree);
+        tree.follow(self, listed.as_deref().unwrap_or_default());
+        self.submounts.all().push(tree);
     }
 
-    /// A directory is no longer mounted.
-    pub(super) fn remove(&self, top: &Attached) {
-        self.all().retain(|tree| tree.top != *top);
-    }
-
-    /// Shows what was mounted in the directories since, and takes away what is no longer.
-    pub(super) fn follow(&self, mounts: &Mounts<'_>) {
-        let mut all = self.all();
+    /// Shows what was mounted on the host since in directories that the container has, and takes
+    /// away what is no longer.
+    pub fn follow(&self) {
+        let mut all = self.submounts.all();
         if all.is_empty() {
             return;
         }
         match mountinfo::all() {
-            Ok(listed) => all.iter_mut().for_each(|tree| tree.follow(mounts, &listed)),
-            Err(error) => log::warn!("container {}: cannot list mounts: {error}", mounts.id),
+            Ok(listed) => all.iter_mut().for_each(|tree| tree.follow(self, &listed)),
+            Err(error) => log::warn!("container {}: cannot list mounts: {error}", self.id),
         }
     }
 }

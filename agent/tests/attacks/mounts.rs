@@ -57,8 +57,8 @@ fn a_file_cannot_be_opened_by_handle() {
     refused("open_by_handle", &["EPERM"]);
 }
 
-/// Where liblxc puts a root tree together, proc and sysfs are mounted before anything hides parts of
-/// them.
+/// Where liblxc puts a root tree together, proc and sysfs are mounted before anything hides parts
+/// of them.
 #[test]
 fn no_mount_shows_proc_or_sys_once_more() {
     let attack = Attack::new();

@@ -5,8 +5,9 @@
 //! of others. The rules here close all of it again for processes that have the capability for ICMP
 //! only. io_uring makes sockets without system calls, so where that is open this must not be.
 
-use libseccomp::error::SeccompError;
-use libseccomp::{ScmpAction, ScmpArgCompare, ScmpCompareOp, ScmpFilterContext, ScmpSyscall};
+use libseccomp::{
+    ScmpAction, ScmpArgCompare, ScmpCompareOp, ScmpFilterContext, ScmpSyscall, error::SeccompError,
+};
 
 /// The kernel looks at the low half of an `int`, so its other half must not count here either.
 const INT: u64 = 0xffff_ffff;
