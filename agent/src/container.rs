@@ -41,7 +41,10 @@ pub use state::State;
 
 use crate::{
     gateway::{Gateways, Target},
-    host::{cgroup::Freezer, container_path::Owner, lxc_calls::LxcCalls, namespace::Namespaces},
+    host::{
+        app_user::AppUser, cgroup::Freezer, container_path::Owner, lxc_calls::LxcCalls,
+        namespace::Namespaces,
+    },
     mounts::{Mounts, Submounts, buffers::Buffers},
 };
 use confinement::Baseline;
@@ -71,6 +74,7 @@ pub struct Container {
     buffers: Option<Buffers>,
     submounts: Submounts,
     owner: Owner,
+    user: AppUser,
     state: State,
     settings: GatewaySettings,
     baseline: Baseline,
@@ -88,6 +92,7 @@ impl Container {
             id: self.id,
             namespaces,
             owner: self.owner,
+            user: self.user,
             buffers: self.buffers.as_ref(),
             paths: &self.shared.paths,
             submounts: &self.submounts,
@@ -105,7 +110,7 @@ impl Container {
             mounts,
             gateways: self.rootfs.gateways(),
             devices: self.rootfs.devices(),
-            owner: self.owner,
+            user: self.user,
             lxc: &self.lxc,
             network: &self.network,
             watch: &self.shared.watch,

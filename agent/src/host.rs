@@ -1,6 +1,7 @@
 //! The thin layer that touches the kernel: mounts, cgroups, namespaces.
 
 pub mod app_directory;
+pub mod app_user;
 pub mod apparmor;
 pub mod cgroup;
 pub mod container_path;

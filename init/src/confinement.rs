@@ -7,7 +7,11 @@
 /// What is taken from a new process before it becomes a program. The default takes nothing.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Confinement {
-    /// Kernel capabilities that it loses for good, as bits (capabilities(7)).
+    /// The user and group that it becomes, without any further groups; 0 to stay root.
+    pub user: u32,
+    /// Kernel capabilities that it has though it is not root, as bits (capabilities(7)).
+    pub keep: u64,
+    /// Kernel capabilities that it loses for good, as bits.
     pub drop: u64,
     /// Its limits, where they are not the init's.
     pub limits: Vec<Limit>,
@@ -30,6 +34,8 @@ pub struct Limit {
 impl Confinement {
     pub(crate) fn encode(&self, bytes: &mut Vec<u8>) {
         let length = |items: usize| u32::try_from(items).unwrap_or(u32::MAX).to_ne_bytes();
+        bytes.extend_from_slice(&self.user.to_ne_bytes());
+        bytes.extend_from_slice(&self.keep.to_ne_bytes());
         bytes.extend_from_slice(&self.drop.to_ne_bytes());
         bytes.extend_from_slice(&length(self.limits.len()));
         for limit in &self.limits {
@@ -42,6 +48,8 @@ impl Confinement {
     }
 
     pub(crate) fn decode(rest: &mut &[u8]) -> Option<Self> {
+        let user = word(rest)?;
+        let keep = long(rest)?;
         let drop = long(rest)?;
         let count = word(rest)?;
         let limits = (0..count).map(|_| {
@@ -56,6 +64,8 @@ impl Confinement {
         let (filter, tail) = rest.split_at_checked(length)?;
         *rest = tail;
         Some(Self {
+            user,
+            keep,
             drop,
             limits,
             filter: filter.to_vec(),
@@ -82,6 +92,8 @@ mod tests {
     #[test]
     fn it_survives_the_wire_and_a_cut_one_is_refused() {
         let confinement = Confinement {
+            user: 1000,
+            keep: 1 << 13,
             drop: 1 << 40 | 7,
             limits: vec![
                 Limit {
@@ -99,7 +111,7 @@ mod tests {
         };
         let mut bytes = Vec::new();
         confinement.encode(&mut bytes);
-        assert_eq!(bytes.len(), 8 + 4 + 2 * 20 + 4 + 8);
+        assert_eq!(bytes.len(), 4 + 8 + 8 + 4 + 2 * 20 + 4 + 8);
         assert_eq!(Confinement::decode(&mut &bytes[..]), Some(confinement));
         for end in 0..bytes.len() {
             assert_eq!(Confinement::decode(&mut &bytes[..end]), None, "{end} bytes");

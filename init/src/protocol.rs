@@ -223,6 +223,6 @@ mod tests {
             assert_eq!(Command::decode(&bytes[..end]), None, "{end} bytes");
         }
         // No confinement, no directory, no remark, no program.
-        assert_eq!(Command::decode(&[0; 16 + 4]), None);
+        assert_eq!(Command::decode(&[0; 28 + 4]), None);
     }
 }

@@ -10,6 +10,8 @@ pub struct Mapping {
     count: u32,
     /// The user and the group on disk that all of the container's ids stand for.
     single: Option<(u32, u32)>,
+    /// Whom the container takes a single owner for.
+    seen_as: u32,
 }
 
 impl Mapping {
@@ -18,6 +20,7 @@ impl Mapping {
         first: 0,
         count: 0,
         single: None,
+        seen_as: 0,
     };
 
     /// Ids `first..first + count` as the kernel sees them stand for `0..count` on disk.
@@ -26,6 +29,7 @@ impl Mapping {
             first,
             count,
             single: None,
+            seen_as: 0,
         }
     }
 
@@ -44,6 +48,16 @@ impl Mapping {
     pub fn of_single_owner(self, user: u32, group: u32) -> Mapping {
         Mapping {
             single: Some((user, group)),
+            ..self
+        }
+    }
+
+    /// The same, with a single owner's files belonging to user and group `id` of the container
+    /// instead of to its root.
+    #[must_use]
+    pub fn seen_as(self, id: u32) -> Mapping {
+        Mapping {
+            seen_as: id,
             ..self
         }
     }
@@ -87,7 +101,7 @@ impl Mapping {
 
     fn in_buffer(self, id: u32, single: Option<u32>) -> u32 {
         match single {
-            Some(owner) if id == owner && self.count > 0 => self.first,
+            Some(owner) if id == owner && self.count > 0 => self.first.saturating_add(self.seen_as),
             None if id < self.count => self.first.saturating_add(id),
             _ => id,
         }
@@ -133,6 +147,12 @@ mod tests {
             (mapping.user_in_buffer(1000), mapping.group_in_buffer(100)),
             (524_288, 524_288)
         );
+        let seen = mapping.seen_as(500);
+        assert_eq!(
+            (seen.user_in_buffer(1000), seen.group_in_buffer(100)),
+            (524_788, 524_788)
+        );
+        assert_eq!(seen.user_on_disk(524_788), 1000);
         // Others' files are nobody's in the container.
         assert_eq!(
             (mapping.user_in_buffer(0), mapping.group_in_buffer(1000)),

@@ -7,7 +7,10 @@ use softwarecontainer_capability::privilege::{Capability, Privileges, UNLIMITED}
 use softwarecontainer_init::{Confinement, Limit};
 use softwarecontainer_lxc as lxc;
 
-use crate::host::process_limits::{self, AppLimit};
+use crate::host::{
+    app_user::AppUser,
+    process_limits::{self, AppLimit},
+};
 
 /// The kernel capabilities (capabilities(7)) that apps have in their user namespace. What could
 /// undo the sandbox is not among them.
@@ -125,7 +128,7 @@ impl Baseline {
 
     /// What a new process is to be without, given what the container's manifests give and the
     /// `filter` that goes with that.
-    pub fn confinement(&self, given: &Privileges, filter: &[u8]) -> Confinement {
+    pub fn confinement(&self, user: AppUser, given: &Privileges, filter: &[u8]) -> Confinement {
         let kept = given
             .capabilities
             .iter()
@@ -148,6 +151,8 @@ impl Baseline {
             hard,
         });
         Confinement {
+            user: user.inside,
+            keep: kept,
             drop: self.drop & !kept,
             limits: limits.collect(),
             filter: filter.to_vec(),
@@ -158,6 +163,12 @@ impl Baseline {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const ROOT: AppUser = AppUser {
+        inside: 0,
+        on_host: 0,
+    };
+
     use softwarecontainer_capability::privilege::Resource;
 
     fn limits() -> Vec<AppLimit> {
@@ -194,7 +205,7 @@ mod tests {
                 "{dangerous}"
             );
         }
-        let default = Baseline::new(&limits()).confinement(&Privileges::default(), &[]);
+        let default = Baseline::new(&limits()).confinement(ROOT, &Privileges::default(), &[]);
         assert!(extra().iter().all(|one| is_dropped(&default, *one)));
     }
 
@@ -228,7 +239,7 @@ mod tests {
         let mut given = Privileges::default();
         given.capabilities.insert(Capability::NetRaw);
         given.limits.insert(Resource::Nofile, 8192);
-        let confinement = Baseline::new(&limits()).confinement(&given, &[1; 8]);
+        let confinement = Baseline::new(&limits()).confinement(ROOT, &given, &[1; 8]);
         assert!(!is_dropped(&confinement, Capability::NetRaw));
         assert_eq!(confinement.filter, [1; 8]);
         let limit = |index: usize| {
@@ -246,7 +257,7 @@ mod tests {
         let mut given = Privileges::default();
         given.limits.insert(Resource::Nofile, 2000);
         given.limits.insert(Resource::Memlock, 1);
-        let confinement = Baseline::new(&limits()).confinement(&given, &[]);
+        let confinement = Baseline::new(&limits()).confinement(ROOT, &given, &[]);
         let all: Vec<_> = confinement
             .limits
             .iter()

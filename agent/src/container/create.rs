@@ -22,6 +22,7 @@ use crate::{
     error_chain::Chain,
     gateway::Gateways,
     host::{
+        app_user::AppUser,
         cgroup::{Cgroups, Freezer, members::pidfd, memory},
         container_path::Owner,
         lxc_calls::LxcCalls,
@@ -65,12 +66,14 @@ impl Container {
         let owner = Owner(id_base.unwrap_or(0));
         let directory = shared.config.shared_mounts_dir.join(&name);
         let size = options.size.unwrap_or(shared.config.limits.root_tree_size);
-        let rootfs = Rootfs::mount(&directory, &shared.template, size, owner)?;
+        let user = AppUser::new(owner.0, options.user);
+        let rootfs = Rootfs::mount(&directory, &shared.template, size, owner, user)?;
         let buffers = options
             .write_buffer
-            .then(|| Buffers::new(&directory, owner, shared.unwritten.clone()));
+            .then(|| Buffers::new(&directory, owner, user, shared.unwritten.clone()));
         let parts = Parts {
             rootfs,
+            user,
             buffers,
             network: network.clone(),
             network_items: items,
@@ -104,6 +107,7 @@ impl Container {
     ) -> Result<Self, ContainerError> {
         let Parts {
             rootfs,
+            user,
             buffers,
             network,
             network_items,
@@ -188,6 +192,7 @@ impl Container {
             buffers,
             submounts: Submounts::default(),
             owner,
+            user,
             state: State::Ready,
             settings: GatewaySettings::default(),
             baseline,
@@ -201,6 +206,7 @@ impl Container {
 /// What a container is started with.
 struct Parts {
     rootfs: Rootfs,
+    user: AppUser,
     buffers: Option<Buffers>,
     network: Arc<Network>,
     /// How it is connected, as LXC's configuration says it.

@@ -13,6 +13,7 @@ use super::{
     host_ipc::HostIpc,
     init_link::InitLink,
     processes::{Number, Processes},
+    rootfs::HOME,
 };
 use crate::{
     command_line,
@@ -71,6 +72,9 @@ impl Container {
             ("PATH".to_owned(), DEFAULT_PATH.to_owned()),
             ("XDG_RUNTIME_DIR".to_owned(), RUNTIME_DIRECTORY.to_owned()),
         ]);
+        if !self.user.is_root() {
+            environment.insert("HOME".to_owned(), HOME.to_owned());
+        }
         let grants = self.gateways.grants(&self.target()?, &self.settings);
         environment.extend(grants.environment.clone());
         for (name, value) in &execution.environment {
@@ -139,7 +143,7 @@ impl Container {
         if allowed.raw_icmp {
             privileges.capabilities.insert(Capability::NetRaw);
         }
-        Ok(self.baseline.confinement(&privileges, &filter))
+        Ok(self.baseline.confinement(self.user, &privileges, &filter))
     }
 
     /// The connection to what starts new processes: the init, or the second one in the host's IPC

@@ -12,11 +12,16 @@ pub struct ContainerOptions {
     pub write_buffer: bool,
     /// Size of the tmpfs that holds the root tree and the buffer, in bytes, if the launcher says.
     pub size: Option<u64>,
+    /// The user of the container that apps are; 0 is its root.
+    pub user: u32,
 }
 
 const ENABLED: &str = "writeBufferEnabled";
 const SIZE_ENABLED: &str = "temporaryFileSystemWriteBufferEnabled";
 const SIZE: &str = "temporaryFileSystemSize";
+const USER: &str = "userID";
+/// The last user that a container can have: the next one is nobody.
+const LAST_USER: u32 = 65533;
 
 /// An argument of `Create` that cannot be used.
 #[derive(Debug, Error)]
@@ -85,6 +90,7 @@ pub fn parse(text: &str) -> Result<(ContainerOptions, Vec<String>), OptionsError
     let mut write_buffer = None;
     let mut size_enabled = None;
     let mut size = None;
+    let mut user = None;
     let mut unknown = Vec::new();
     for (element, value) in elements.iter().enumerate() {
         let Value::Object(object) = value else {
@@ -100,16 +106,18 @@ pub fn parse(text: &str) -> Result<(ContainerOptions, Vec<String>), OptionsError
         })?);
         size_enabled = boolean(object, element, SIZE_ENABLED)?.or(size_enabled);
         size = bytes(object, element, SIZE)?.or(size);
+        user = user_id(object, element)?.or(user);
         unknown.extend(
             object
                 .keys()
-                .filter(|key| ![ENABLED, SIZE_ENABLED, SIZE].contains(&key.as_str()))
+                .filter(|key| ![ENABLED, SIZE_ENABLED, SIZE, USER].contains(&key.as_str()))
                 .cloned(),
         );
     }
     let options = ContainerOptions {
         write_buffer: write_buffer.unwrap_or_default(),
         size: size.filter(|_| size_enabled == Some(true)),
+        user: user.unwrap_or_default(),
     };
     Ok((options, unknown))
 }
@@ -127,6 +135,22 @@ fn boolean(
             key,
             expected: "true or false",
             found: shown(other),
+        }),
+    }
+}
+
+fn user_id(object: &Map<String, Value>, element: usize) -> Result<Option<u32>, OptionsError> {
+    let Some(value) = object.get(USER) else {
+        return Ok(None);
+    };
+    let id = value.as_u64().and_then(|id| u32::try_from(id).ok());
+    match id.filter(|id| *id <= LAST_USER) {
+        Some(id) => Ok(Some(id)),
+        None => Err(OptionsError::Value {
+            element,
+            key: USER,
+            expected: "a whole number from 0 to 65533",
+            found: shown(value),
         }),
     }
 }
@@ -170,7 +194,8 @@ mod tests {
             options("[]"),
             ContainerOptions {
                 write_buffer: false,
-                size: None
+                size: None,
+                user: 0
             }
         );
     }
@@ -185,6 +210,28 @@ mod tests {
             options(r#"[{"writeBufferEnabled": false}, {"writeBufferEnabled": true}]"#)
                 .write_buffer
         );
+    }
+
+    #[test]
+    fn the_user_is_one_that_a_container_has() {
+        let user = |id: &str| {
+            parse(&format!(
+                r#"[{{"writeBufferEnabled": true, "userID": {id}}}]"#
+            ))
+        };
+        assert_eq!(user("1000").unwrap().0.user, 1000);
+        assert_eq!(user("0").unwrap().0.user, 0);
+        for wrong in [
+            "-1",
+            "65534",
+            "4294967296",
+            "1.5",
+            "\"1000\"",
+            "true",
+            "null",
+        ] {
+            assert!(user(wrong).is_err(), "{wrong}");
+        }
     }
 
     #[test]

@@ -19,6 +19,7 @@ use nix::mount::MsFlags;
 use crate::{
     error_chain::Chain,
     host::{
+        app_user::AppUser,
         container_path::Owner,
         mount::{MountError, mount_new, remove_with_mounts},
         random,
@@ -56,6 +57,8 @@ const PASSWD: &str = "root:x:0:0:root:/root:/bin/sh\n\
                       nobody:x:65534:65534:nobody:/nonexistent:/bin/false\n";
 /// The groups of a container (group(5)); 5 is that of pseudo terminals.
 const GROUP: &str = "root:x:0:\ntty:x:5:\nnogroup:x:65534:\n";
+/// The home of an app that is not the container's root.
+pub const HOME: &str = "/home/app";
 /// File systems with fewer inodes per byte than this could be filled with empty files.
 const BYTES_PER_INODE: u64 = 4096;
 
@@ -65,6 +68,7 @@ const BYTES_PER_INODE: u64 = 4096;
 pub struct Rootfs {
     directory: PathBuf,
     owner: Owner,
+    user: AppUser,
 }
 
 impl Rootfs {
@@ -78,6 +82,7 @@ impl Rootfs {
         template: &Template,
         size: u64,
         owner: Owner,
+        user: AppUser,
     ) -> Result<Self, MountError> {
         fs::create_dir_all(directory).map_err(|e| MountError::new("make", directory, e))?;
         // For the container's root and nobody else on the host: device nodes and sockets in it are
@@ -94,6 +99,7 @@ impl Rootfs {
         let rootfs = Self {
             directory: directory.to_owned(),
             owner,
+            user,
         };
         match rootfs.fill(template) {
             Ok(()) => Ok(rootfs),
@@ -139,7 +145,11 @@ impl Rootfs {
                 .and_then(|()| self.give(&path))
                 .map_err(at(&path))?;
         }
-        for (name, content) in own_files().map_err(at(Path::new("/dev/urandom")))? {
+        if !self.user.is_root() {
+            let home = upper.join(HOME.trim_start_matches('/'));
+            self.make_home(&home).map_err(at(&home))?;
+        }
+        for (name, content) in own_files(self.user).map_err(at(Path::new("/dev/urandom")))? {
             let path = upper.join(name);
             self.write(&path, &content).map_err(at(&path))?;
         }
@@ -172,7 +182,17 @@ impl Rootfs {
     /// gets in.
     fn give_as_runtime_directory(&self, path: &Path) -> io::Result<()> {
         fs::set_permissions(path, Permissions::from_mode(0o700))?;
-        self.give(path)
+        self.give_to_apps(path)
+    }
+
+    fn make_home(&self, path: &Path) -> io::Result<()> {
+        fs::create_dir(path)?;
+        fs::set_permissions(path, Permissions::from_mode(0o700))?;
+        self.give_to_apps(path)
+    }
+
+    fn give_to_apps(&self, path: &Path) -> io::Result<()> {
+        lchown(path, Some(self.user.on_host), Some(self.user.on_host))
     }
 
     fn give(&self, path: &Path) -> io::Result<()> {
@@ -206,10 +226,16 @@ impl Rootfs {
 }
 
 /// The files that each container has of its own.
-fn own_files() -> io::Result<Vec<(&'static str, Vec<u8>)>> {
+fn own_files(user: AppUser) -> io::Result<Vec<(&'static str, Vec<u8>)>> {
+    let (mut passwd, mut group) = (PASSWD.to_owned(), GROUP.to_owned());
+    if !user.is_root() {
+        let id = user.inside;
+        passwd += &format!("app:x:{id}:{id}:app:{HOME}:/bin/sh\n");
+        group += &format!("app:x:{id}:\n");
+    }
     let files = vec![
-        ("etc/passwd", PASSWD.into()),
-        ("etc/group", GROUP.into()),
+        ("etc/passwd", passwd.into_bytes()),
+        ("etc/group", group.into_bytes()),
         ("etc/machine-id", machine_id()?),
         ("etc/pulse/client.conf", b"enable-shm = no\n".to_vec()),
     ];

@@ -121,10 +121,10 @@ impl<S: Server> HostSocket<S> {
             .mounts
             .bind(&source, &Path::new(GATEWAYS).join(name), false)?;
         if !bound.mapped {
-            match SocketAccess::grant(host, target.owner.0) {
+            match SocketAccess::grant(host, target.user.on_host) {
                 Ok(access) => self.access = Some(access),
                 Err(error) => log::warn!(
-                    "container {}: cannot let its root use {}: {error}; it can if everybody can",
+                    "container {}: cannot let its apps use {}: {error}; it can if everybody can",
                     target.id,
                     host.display()
                 ),

@@ -7,7 +7,7 @@ use softwarecontainer_network::Network;
 use super::config::GatewaysConfig;
 use crate::{
     host::{
-        cgroup::OwnCgroups, container_path::Owner, lxc_calls::LxcCalls, namespace::Namespaces,
+        app_user::AppUser, cgroup::OwnCgroups, lxc_calls::LxcCalls, namespace::Namespaces,
         seccomp::Filters, watch::HostWatch,
     },
     mounts::Mounts,
@@ -30,8 +30,8 @@ pub struct Target<'a> {
     pub gateways: PathBuf,
     /// A host directory for device nodes, on a file system where they work.
     pub devices: PathBuf,
-    /// The host IDs of its root.
-    pub owner: Owner,
+    /// The user that its apps are.
+    pub user: AppUser,
     /// Its LXC handle.
     pub lxc: &'a LxcCalls,
     /// The network of all containers.

@@ -13,6 +13,7 @@ use super::{
 use crate::{
     error_chain::Chain,
     host::{
+        app_user::AppUser,
         container_path::{self, Attached, Owner},
         mount::{DetachedMount, MountError},
         namespace::Namespaces,
@@ -43,6 +44,8 @@ pub struct Mounts<'a> {
     pub namespaces: &'a Namespaces,
     /// The host IDs of its root.
     pub owner: Owner,
+    /// The user that its apps are.
+    pub user: AppUser,
     /// Its write buffers, if it has them.
     pub buffers: Option<&'a Buffers>,
     /// What decides on host paths.
@@ -149,10 +152,10 @@ impl Mounts<'_> {
         let Some(namespace) = self.namespaces.user() else {
             return Ok(());
         };
-        let mapped = match source.owner() {
+        let mapped = match self.single_owner(source) {
             None => mount.map_owners(namespace),
             // Whoever mounts what is theirs gives no rights to what is not, though they can see it.
-            Some((user, group)) => user_namespace::of_one(user, group, self.owner.0)
+            Some((user, group)) => user_namespace::of_one(user, group, self.user.on_host)
                 .map_err(|e| MountError::new("map the owners of", source.name(), e))
                 .and_then(|namespace| mount.map_owners(namespace.as_fd())),
         };
@@ -164,6 +167,19 @@ impl Mounts<'_> {
             );
         }
         mapped
+    }
+
+    /// The user and the group of the host whose files are the app's own there.
+    fn single_owner(&self, source: &HostSource) -> Option<(u32, u32)> {
+        // Only its owner may connect to many a socket, and only the container's root may do as if
+        // it were.
+        let of_socket = || {
+            (!self.user.is_root() && source.kind() == FileType::Socket)
+                .then(|| rustix::fs::fstat(source.as_fd()).ok())
+                .flatten()
+                .map(|status| (status.st_uid, status.st_gid))
+        };
+        source.owner().or_else(of_socket)
     }
 
     /// Attaches a mount at an absolute path in the container.

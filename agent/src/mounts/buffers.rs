@@ -17,6 +17,7 @@ use super::{
 use crate::{
     error_chain::Chain,
     host::{
+        app_user::AppUser,
         container_path::Owner,
         mount::{DetachedMount, MountError},
         user_namespace::ID_RANGE,
@@ -59,10 +60,10 @@ impl Covered {
 impl Buffers {
     /// The buffers of a container whose directory on the host is `directory`, a tmpfs, and whose
     /// root has the host IDs `owner`.
-    pub fn new(directory: &Path, owner: Owner, unwritten: Arc<Unwritten>) -> Self {
+    pub fn new(directory: &Path, owner: Owner, user: AppUser, unwritten: Arc<Unwritten>) -> Self {
         let mapping = match owner.0 {
             0 => Mapping::IDENTITY,
-            first => Mapping::shift(first, ID_RANGE),
+            first => Mapping::shift(first, ID_RANGE).seen_as(user.inside),
         };
         Self {
             directory: directory.join(BUFFERS),

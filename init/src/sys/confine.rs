@@ -2,7 +2,10 @@
 
 use std::{io, ptr};
 
-use nix::sys::prctl;
+use nix::{
+    sys::prctl,
+    unistd::{Gid, Uid, setgroups, setresgid, setresuid},
+};
 
 use super::check;
 use crate::confinement::{Confinement, Limit};
@@ -28,10 +31,33 @@ pub(crate) fn confine(confinement: &Confinement) -> io::Result<()> {
         }
         drop_capabilities(confinement.drop)?;
     }
+    if confinement.user != 0 {
+        become_user(confinement.user, confinement.keep)?;
+    }
     if !confinement.filter.is_empty() {
         // Without this the kernel takes no filter from a process without CAP_SYS_ADMIN.
         prctl::set_no_new_privs()?;
         install_filter(&confinement.filter)?;
+    }
+    Ok(())
+}
+
+/// Becomes user and group `id` with no kernel capabilities but `keep`, which an exec leaves it
+/// (capabilities(7), "Effect of user ID changes on capabilities" and "Ambient set").
+fn become_user(id: u32, keep: u64) -> io::Result<()> {
+    let (user, group) = (Uid::from_raw(id), Gid::from_raw(id));
+    prctl::set_keepcaps(keep != 0)?;
+    setgroups(&[])?;
+    setresgid(group, group, group)?;
+    setresuid(user, user, user)?;
+    if keep == 0 {
+        return Ok(());
+    }
+    change_capabilities(|_| keep)?;
+    for capability in (0..u64::BITS).filter(|bit| keep & 1 << bit != 0) {
+        let (raise, capability) = (libc::PR_CAP_AMBIENT_RAISE, libc::c_ulong::from(capability));
+        // SAFETY: takes plain integers.
+        check(unsafe { libc::prctl(libc::PR_CAP_AMBIENT, raise, capability, UNUSED, UNUSED) })?;
     }
     Ok(())
 }
@@ -72,9 +98,13 @@ pub(crate) fn keep_bounding_set() -> io::Result<()> {
     drop_capabilities(lacking.fold(0, |all, one| all | 1 << one))
 }
 
-/// capset(2): what leaves the permitted and inheritable sets leaves the effective and ambient ones,
-/// too.
+/// What leaves the permitted and inheritable sets leaves the effective and ambient ones, too.
 fn drop_capabilities(capabilities: u64) -> io::Result<()> {
+    change_capabilities(|set| set & !capabilities)
+}
+
+/// capset(2): each set becomes what `change` makes of it.
+fn change_capabilities(change: impl Fn(u64) -> u64) -> io::Result<()> {
     // struct __user_cap_header_struct: version, process (0: this one).
     let mut header = [VERSION, 0];
     // struct __user_cap_data_struct, twice: effective, permitted, inheritable.
@@ -82,18 +112,21 @@ fn drop_capabilities(capabilities: u64) -> io::Result<()> {
     // SAFETY: both are laid out as capget(2) has them and outlive the call.
     let result = unsafe { libc::syscall(libc::SYS_capget, header.as_mut_ptr(), data.as_mut_ptr()) };
     check(if result < 0 { -1 } else { 0 })?;
-    let keep = (!capabilities).to_le_bytes();
-    for (half, sets) in data.iter_mut().enumerate() {
-        let Some(&mask) = keep.get(half * 4..).and_then(|bytes| bytes.first_chunk()) else {
-            continue;
-        };
-        for set in sets {
-            *set &= u32::from_le_bytes(mask);
-        }
+    let [low, high] = &mut data;
+    for (low, high) in low.iter_mut().zip(high) {
+        let changed = change(u64::from(*high) << 32 | u64::from(*low));
+        (*low, *high) = halves(changed);
     }
     // SAFETY: as above; capset(2) only reads.
     let result = unsafe { libc::syscall(libc::SYS_capset, header.as_mut_ptr(), data.as_ptr()) };
     check(if result < 0 { -1 } else { 0 }).map(drop)
+}
+
+/// The lower and the upper 32 bits.
+fn halves(bits: u64) -> (u32, u32) {
+    let [a, b, c, d, e, f, g, h] = bits.to_le_bytes();
+    let number = |bytes| u32::from_le_bytes(bytes);
+    (number([a, b, c, d]), number([e, f, g, h]))
 }
 
 fn install_filter(program: &[u8]) -> io::Result<()> {
