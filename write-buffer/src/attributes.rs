@@ -89,9 +89,19 @@ impl Attributes {
                 Err(errno) => return Err(fail("remove an attribute of")(errno)),
             }
         }
-        set_xattrs(&target, &self.xattrs).map_err(fail("set an attribute of"))?;
+        // One that the file system cannot hold keeps no other from being set.
+        let mut unrepresentable = Ok(());
+        for xattr in &self.xattrs {
+            match set_xattr(&target, xattr) {
+                Err(errno) if fits_nowhere(xattr, errno) => {
+                    unrepresentable = Err(fail("set an attribute of")(Errno::TOOBIG));
+                }
+                result => result.map_err(fail("set an attribute of"))?,
+            }
+        }
         rustix::fs::utimensat(CWD, &target, &self.times, AtFlags::empty())
-            .map_err(fail("set the times of"))
+            .map_err(fail("set the times of"))?;
+        unrepresentable
     }
 }
 
@@ -144,10 +154,19 @@ fn proc_path(file: &impl AsFd) -> String {
 }
 
 fn set_xattrs(path: &str, xattrs: &Xattrs) -> Result<(), Errno> {
-    for (name, value) in xattrs {
-        rustix::fs::setxattr(path, name, value, XattrFlags::empty())?;
-    }
-    Ok(())
+    xattrs.iter().try_for_each(|xattr| set_xattr(path, xattr))
+}
+
+fn set_xattr(path: &str, (name, value): &(CString, Vec<u8>)) -> Result<(), Errno> {
+    rustix::fs::setxattr(path, name, value, XattrFlags::empty())
+}
+
+/// Whether an attribute is refused because of what it is. Some file systems have a block for all
+/// attributes of a file, and say that there is no space left when that is full.
+fn fits_nowhere((_, value): &(CString, Vec<u8>), errno: Errno) -> bool {
+    const SURELY_FITS: usize = 512;
+    matches!(errno, Errno::TOOBIG | Errno::RANGE | Errno::OPNOTSUPP)
+        || errno == Errno::NOSPC && value.len() > SURELY_FITS
 }
 
 fn read_xattrs(path: &str) -> Result<Xattrs, Errno> {

@@ -12,7 +12,7 @@ use rustix::fs::{Mode, OFlags};
 
 use crate::{
     attributes::{set_raw, xattrs_of},
-    error::{Failure, RecordError, SyncError},
+    error::{Failure, LeftOut, RecordError, SyncError},
     ids::map_ids_into_buffer,
     mapping::Mapping,
     mount::{Layers, clone, overlay},
@@ -156,13 +156,14 @@ impl Buffer {
         self.directory.join("upper")
     }
 
-    /// Writes everything to the host; blocks until it is on disk. The overlay must be gone, with
+    /// Writes everything to the host that it can hold; blocks until it is on disk. Returns what it
+    /// cannot. The overlay must be gone, with
     /// all processes that used it. Can be repeated after a failure.
     ///
     /// # Errors
     /// Lists what could not be written; what could be is on the host, and all of it remains in
     /// [`upper`](Self::upper).
-    pub fn sync(&self) -> Result<(), SyncError> {
+    pub fn sync(&self) -> Result<LeftOut, SyncError> {
         let mut failures = Failures::default();
         match self.layers() {
             Ok((upper, host)) => {
@@ -171,7 +172,7 @@ impl Buffer {
             Err(failure) => failures.note(Err(failure)),
         }
         if failures.first.is_empty() {
-            return Ok(());
+            return Ok(failures.left_out);
         }
         Err(SyncError {
             host: self.record.host.clone(),

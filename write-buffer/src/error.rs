@@ -30,6 +30,53 @@ impl Failure {
     }
 }
 
+impl Failure {
+    /// Whether the host cannot hold what was to be written, because of what it is: too large, too
+    /// long, too deep, or of a kind that the file system does not have. To try again is no use.
+    /// Everything else is the host's fault, and may go.
+    #[must_use]
+    pub fn is_unrepresentable(&self) -> bool {
+        matches!(
+            self.source.raw_os_error(),
+            Some(
+                libc::E2BIG
+                    | libc::EFBIG
+                    | libc::EINVAL
+                    | libc::ENAMETOOLONG
+                    | libc::EOVERFLOW
+                    | libc::ERANGE
+            )
+        )
+    }
+}
+
+/// What was left out because the host cannot hold it; the rest was written.
+#[derive(Debug, Default)]
+#[must_use = "somebody has to hear of it"]
+pub struct LeftOut {
+    /// The first entries, with what was attempted and the reason.
+    pub first: Vec<Failure>,
+    /// How many more there were.
+    pub more: usize,
+}
+
+impl fmt::Display for LeftOut {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        list(f, &self.first, self.more)
+    }
+}
+
+fn list(f: &mut fmt::Formatter<'_>, first: &[Failure], more: usize) -> fmt::Result {
+    for (index, failure) in first.iter().enumerate() {
+        let separator = if index == 0 { "" } else { "; " };
+        write!(f, "{separator}{failure}: {}", failure.source)?;
+    }
+    match more {
+        0 => Ok(()),
+        more => write!(f, "; and {more} more"),
+    }
+}
+
 /// A write buffer was not, or not wholly, written to the host.
 ///
 /// Nothing is lost: all that the container wrote is still in [`kept`](Self::kept), and a repeated
@@ -54,14 +101,7 @@ impl fmt::Display for SyncError {
             self.host.display(),
             self.kept.display()
         )?;
-        for (index, failure) in self.failures.iter().enumerate() {
-            let separator = if index == 0 { "" } else { "; " };
-            write!(f, "{separator}{failure}: {}", failure.source)?;
-        }
-        match self.more {
-            0 => Ok(()),
-            more => write!(f, "; and {more} more"),
-        }
+        list(f, &self.failures, self.more)
     }
 }
 

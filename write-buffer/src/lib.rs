@@ -31,6 +31,6 @@ mod tree;
 mod whiteouts;
 
 pub use buffer::Buffer;
-pub use error::{Failure, RecordError, SyncError};
+pub use error::{Failure, LeftOut, RecordError, SyncError};
 pub use mapping::Mapping;
 pub use recover::{Recovered, recover};

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use crate::{
     buffer::Buffer,
-    error::{Failure, RecordError},
+    error::{Failure, LeftOut, RecordError},
     record::Record,
 };
 
@@ -14,6 +14,8 @@ use crate::{
 pub struct Recovered {
     /// Directories of the host that were brought up to date.
     pub synced: Vec<PathBuf>,
+    /// What the host cannot hold, and was left out.
+    pub left_out: Vec<LeftOut>,
     /// Buffers that could not be written and remain where they are; each message says why and
     /// where.
     pub kept: Vec<Box<dyn std::error::Error + Send + Sync>>,
@@ -41,7 +43,12 @@ pub fn recover(buffers: &Path) -> Result<Recovered, RecordError> {
     directories.sort();
     for directory in directories {
         match finish(&directory) {
-            Ok(Some(host)) => recovered.synced.push(host),
+            Ok(Some((host, left_out))) => {
+                recovered.synced.push(host);
+                if !left_out.first.is_empty() {
+                    recovered.left_out.push(left_out);
+                }
+            }
             Ok(None) => {}
             Err(error) => {
                 recovered.kept.push(error);
@@ -53,15 +60,17 @@ pub fn recover(buffers: &Path) -> Result<Recovered, RecordError> {
     Ok(recovered)
 }
 
-fn finish(directory: &Path) -> Result<Option<PathBuf>, Box<dyn std::error::Error + Send + Sync>> {
+fn finish(
+    directory: &Path,
+) -> Result<Option<(PathBuf, LeftOut)>, Box<dyn std::error::Error + Send + Sync>> {
     let Some(buffer) = Buffer::open(directory)? else {
         // Without a record it was never handed out, or is synced and half removed.
         std::fs::remove_dir_all(directory)
             .map_err(|error| Failure::new("remove", directory, error))?;
         return Ok(None);
     };
-    buffer.sync()?;
+    let left_out = buffer.sync()?;
     let host = buffer.host().to_owned();
     buffer.discard()?;
-    Ok(Some(host))
+    Ok(Some((host, left_out)))
 }

@@ -15,7 +15,7 @@ use rustix::{
 use crate::{
     attributes::{Attributes, labels, set_labels, xattrs_of},
     copy::copy,
-    error::Failure,
+    error::{Failure, LeftOut},
     mapping::Mapping,
     remove::remove,
     replace::replace,
@@ -33,13 +33,33 @@ pub struct Failures {
     pub first: Vec<Failure>,
     /// The number of the others.
     pub more: usize,
+    /// What the host cannot hold.
+    pub left_out: LeftOut,
 }
 
 impl Failures {
+    /// Records a failure that the rest of an entry does not depend on.
+    fn tolerate(&mut self, result: Result<(), Failure>) -> Result<(), Failure> {
+        match result {
+            Err(failure) if failure.is_unrepresentable() => {
+                self.note(Err(failure));
+                Ok(())
+            }
+            result => result,
+        }
+    }
+
     /// Records the failure, if there is one; the sync goes on with what does not depend on it.
     pub fn note(&mut self, result: Result<(), Failure>) {
         match result {
             Ok(()) => {}
+            Err(failure) if failure.is_unrepresentable() => {
+                if self.left_out.first.len() < REPORTED {
+                    self.left_out.first.push(failure);
+                } else {
+                    self.left_out.more += 1;
+                }
+            }
             Err(failure) if self.first.len() < REPORTED => self.first.push(failure),
             Err(_) => self.more += 1,
         }
@@ -251,7 +271,8 @@ impl Sync<'_> {
         let (from, to) = (File::from(from), File::from(to));
         copy(&from, &to, source.stat.stx_size)
             .map_err(|error| Failure::new("write", host.path_of(name), error))?;
-        attributes.apply(&to, &host.path_of(name))?;
+        let applied = attributes.apply(&to, &host.path_of(name));
+        self.failures.tolerate(applied)?;
         self.inherit_labels(source, host, &to)?;
         rustix::fs::fsync(&to).map_err(|errno| host.failure("flush", name, errno))
     }
@@ -295,7 +316,8 @@ impl Sync<'_> {
         if file_type(&found) != kind || found.stx_nlink != 1 {
             return Err(fail(Errno::STALE));
         }
-        attributes.apply(&node, &host.path_of(name))
+        let applied = attributes.apply(&node, &host.path_of(name));
+        self.failures.tolerate(applied)
     }
 
     /// Gives the temporary file its name, and remembers it if it has more names.

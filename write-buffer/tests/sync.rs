@@ -29,7 +29,7 @@ fn round_trip(before: impl FnOnce(&Path), inside: impl FnOnce(&Path)) -> Bench {
     assert_same(&tree(&bench.host()), &untouched);
     let wanted = without_links(tree(&bench.view()));
     bench.detach();
-    buffer.sync().unwrap();
+    assert!(buffer.sync().unwrap().first.is_empty());
     assert_same(&without_links(tree(&bench.host())), &wanted);
     buffer.discard().unwrap();
     assert!(!bench.place().exists());
@@ -269,7 +269,7 @@ fn symlink_that_the_app_planted_is_not_followed() {
     fs::remove_dir(bench.host().join("dir")).unwrap();
     symlink(outside.path(), bench.host().join("dir")).unwrap();
     symlink(outside.path().join("victim"), bench.host().join("file")).unwrap();
-    buffer.sync().unwrap();
+    assert!(buffer.sync().unwrap().first.is_empty());
     let victim = fs::read_to_string(outside.path().join("victim")).unwrap();
     assert_eq!(victim, "precious");
     let written = fs::read_to_string(bench.host().join("dir/victim")).unwrap();
@@ -289,7 +289,7 @@ fn mount_beneath_the_directory_is_not_written_to() {
     let result = buffer.sync();
     let in_mount = fs::read_dir(&sub).unwrap().count();
     rustix::mount::unmount(&sub, rustix::mount::UnmountFlags::empty()).unwrap();
-    result.unwrap();
+    assert!(result.unwrap().first.is_empty());
     assert_eq!(in_mount, 0);
     assert_eq!(fs::read_to_string(sub.join("file")).unwrap(), "x");
 }
@@ -305,7 +305,7 @@ fn whiteouts_as_attributes_count_as_deletions() {
     fs::write(upper.join("gone"), "").unwrap();
     set_xattr(&upper.join("gone"), "trusted.overlay.whiteout", b"");
     fs::write(upper.join("emptied"), "").unwrap();
-    buffer.sync().unwrap();
+    assert!(buffer.sync().unwrap().first.is_empty());
     assert!(!bench.host().join("gone").exists());
     assert_eq!(fs::read(bench.host().join("emptied")).unwrap(), b"");
 }
@@ -337,24 +337,51 @@ fn label_of_a_security_module_stays_with_the_name() {
     fs::write(bench.view().join("file"), "new").unwrap();
     set_xattr(&bench.view().join("file"), "security.test", b"forged");
     bench.detach();
-    buffer.sync().unwrap();
+    assert!(buffer.sync().unwrap().first.is_empty());
     let label = (b"security.test".to_vec(), b"label".to_vec());
     assert_eq!(support::xattrs(&bench.host().join("file")), [label]);
 }
 
 #[test]
-fn deeper_trees_than_supported_are_reported_and_kept() {
+fn what_the_host_cannot_hold_is_left_out_and_reported_and_the_rest_is_written() {
     let bench = Bench::new();
     let (buffer, overlay) = cover(&bench.host(), &bench.place(), Mapping::IDENTITY, None).unwrap();
     bench.attach(overlay);
     fs::create_dir_all(bench.view().join("d/".repeat(200))).unwrap();
     fs::write(bench.view().join("other"), "x").unwrap();
+    let sparse = fs::File::create(bench.view().join("sparse")).unwrap();
+    sparse.set_len(7 << 60).unwrap();
+    drop(sparse);
+    fs::write(bench.view().join("attributes"), "kept").unwrap();
+    set_xattr(&bench.view().join("attributes"), "user.large", &[1; 60_000]);
+    set_xattr(&bench.view().join("attributes"), "user.small", b"x");
     bench.detach();
-    let error = buffer.sync().unwrap_err();
-    assert!(error.to_string().contains("deeply nested"), "{error}");
-    assert!(error.to_string().contains(buffer.upper().to_str().unwrap()));
+    let left_out = buffer.sync().unwrap();
+    let text = left_out.to_string();
+    let found: Vec<_> = left_out
+        .first
+        .iter()
+        .map(|failure| failure.action)
+        .collect();
+    assert_eq!(found.len(), 3, "{text}");
+    for wanted in ["deeply nested", "host/sparse", "host/attributes"] {
+        assert!(text.contains(wanted), "{text}");
+    }
     assert!(bench.host().join("other").exists());
-    assert!(buffer.upper().join("d/".repeat(200)).exists());
+    assert!(bench.host().join("d/d/d").exists());
+    assert!(!bench.host().join("sparse").exists());
+    // The contents are there, and the attribute that fits.
+    assert_eq!(fs::read(bench.host().join("attributes")).unwrap(), b"kept");
+    let names: Vec<_> = support::xattrs(&bench.host().join("attributes"))
+        .into_iter()
+        .map(|(name, _)| name)
+        .collect();
+    assert_eq!(names, [b"user.small".to_vec()]);
+    assert_eq!(
+        fs::read_dir(bench.host()).unwrap().count(),
+        3,
+        "a temporary file is left"
+    );
 }
 
 #[test]
@@ -366,6 +393,6 @@ fn size_of_the_tmpfs_limits_what_can_be_written() {
     let full = fs::write(bench.view().join("big"), vec![1; 2 << 20]).unwrap_err();
     assert_eq!(full.kind(), std::io::ErrorKind::StorageFull);
     bench.detach();
-    buffer.sync().unwrap();
+    assert!(buffer.sync().unwrap().first.is_empty());
     assert_eq!(fs::read(bench.host().join("file")).unwrap(), b"old");
 }

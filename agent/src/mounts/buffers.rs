@@ -83,7 +83,7 @@ impl Buffers {
     /// # Errors
     /// [`BindError`]; nothing is left then.
     pub fn cover(&self, host: &HostSource, lower: DetachedMount) -> Result<Covered, BindError> {
-        self.unwritten.check(host.name())?;
+        self.unwritten.warn_of(host.name());
         fs::create_dir_all(&self.directory)
             .map_err(|e| MountError::new("make", &self.directory, e))?;
         let directory = {
@@ -118,7 +118,10 @@ impl Buffers {
         let mut left = Vec::new();
         for buffer in buffers {
             match buffer.sync() {
-                Ok(()) => {
+                Ok(left_out) => {
+                    if !left_out.first.is_empty() {
+                        log::error!("left out of what was written: {left_out}");
+                    }
                     self.unwritten.remove(&entry(&buffer));
                     if let Err(error) = buffer.discard() {
                         // The tmpfs it is on goes next.

@@ -41,17 +41,4 @@ pub enum BindError {
         /// Why its owners cannot be mapped.
         source: io::Error,
     },
-    /// An earlier write buffer of the directory is not written to the host yet.
-    #[error(
-        "{} gets no write buffer as long as an earlier one, in {}, could not be written there: \
-         destroy its container again, or restart the agent",
-        host.display(),
-        buffer.display()
-    )]
-    Unwritten {
-        /// The directory.
-        host: PathBuf,
-        /// Where the buffer is.
-        buffer: PathBuf,
-    },
 }

@@ -9,7 +9,6 @@ use std::{
 
 use softwarecontainer_write_buffer::recover;
 
-use super::error::BindError;
 use crate::{
     error_chain::Chain,
     host::mount::{self, MountError},
@@ -20,8 +19,8 @@ pub(super) const BUFFERS: &str = "buffers";
 /// Where containers' directories go whose buffers cannot be written, beside those of containers.
 const KEPT: &str = "kept";
 
-/// Host directories with buffers that could not be written. They get no further buffers: an app
-/// could fill the host's memory with some, and whichever is written later would undo the other.
+/// Host directories with buffers that could not be written, because of the host: a full disk, for
+/// example. They get further buffers all the same: no container's rest is in the way of others.
 #[derive(Debug, Default)]
 pub struct Unwritten(Mutex<BTreeSet<(PathBuf, PathBuf)>>);
 
@@ -40,21 +39,19 @@ impl Unwritten {
         self.all().remove(entry);
     }
 
-    /// Checks that `host` is none of them, nor in one.
-    ///
-    /// # Errors
-    /// [`BindError::Unwritten`].
-    pub fn check(&self, host: &Path) -> Result<(), BindError> {
+    /// Warns if `host` is one of them or in one: when the rest is written after all, it replaces
+    /// what was written since.
+    pub fn warn_of(&self, host: &Path) {
         let all = self.all();
-        match all
+        let found = all
             .iter()
-            .find(|(unwritten, _)| host.starts_with(unwritten))
-        {
-            None => Ok(()),
-            Some((unwritten, buffer)) => Err(BindError::Unwritten {
-                host: unwritten.clone(),
-                buffer: buffer.clone(),
-            }),
+            .find(|(unwritten, _)| host.starts_with(unwritten));
+        if let Some((unwritten, buffer)) = found {
+            log::warn!(
+                "an earlier write buffer of {} could not be written yet and is in {}",
+                unwritten.display(),
+                buffer.display()
+            );
         }
     }
 }
@@ -72,6 +69,9 @@ pub fn recover_from(directory: &Path) -> Result<(), Vec<PathBuf>> {
                     "wrote to {} what a container of an earlier agent had buffered",
                     host.display()
                 );
+            }
+            for left_out in &recovered.left_out {
+                log::error!("left out of what was written: {left_out}");
             }
             for error in &recovered.kept {
                 log::error!("{}", Chain(&**error));
