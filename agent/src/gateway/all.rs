@@ -4,6 +4,8 @@ use softwarecontainer_capability::GatewaySettings;
 
 #[cfg(feature = "gateway-cgroups")]
 use super::cgroups;
+#[allow(unused_imports, reason = "in a build without any gateway")]
+use super::contract::Gateway as _;
 #[cfg(feature = "gateway-dbus")]
 use super::dbus;
 #[cfg(feature = "gateway-devicenode")]
@@ -22,11 +24,7 @@ use super::privileges;
 use super::pulseaudio;
 #[cfg(feature = "gateway-wayland")]
 use super::wayland;
-use super::{
-    contract::{Gateway, ProcessGrants},
-    error::GatewayError,
-    target::Target,
-};
+use super::{contract::ProcessGrants, error::GatewayError, target::Target};
 use crate::error_chain::Chain;
 
 macro_rules! gateways {
