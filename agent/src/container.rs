@@ -42,7 +42,10 @@ pub use state::State;
 use crate::{
     gateway::{Gateways, Target},
     host::{
-        app_user::AppUser, cgroup::Freezer, container_path::Owner, lxc_calls::LxcCalls,
+        app_user::AppUser,
+        cgroup::{CpuQuota, Freezer},
+        container_path::Owner,
+        lxc_calls::LxcCalls,
         namespace::Namespaces,
     },
     mounts::{Mounts, Submounts, buffers::Buffers},
@@ -64,9 +67,10 @@ pub struct Container {
     name: String,
     lxc: LxcCalls,
     init: u32,
-    init_pidfd: OwnedFd,
+    init_pidfd: Arc<OwnedFd>,
     monitor: Monitor,
     freezer: Freezer,
+    cpu_quota: Option<CpuQuota>,
     link: InitLink,
     host_ipc: Option<HostIpc>,
     namespaces: Option<Namespaces>,

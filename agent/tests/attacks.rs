@@ -9,6 +9,8 @@
 mod devices;
 #[path = "attacks/escapes.rs"]
 mod escapes;
+#[path = "attacks/feigned_death.rs"]
+mod feigned_death;
 #[path = "attacks/host_paths.rs"]
 mod host_paths;
 #[path = "attacks/kernel.rs"]

@@ -30,6 +30,8 @@ pub enum Kind {
     NoDirectory,
     /// Init to agent: the process has ended; the value is its wait status (waitpid(2)).
     Exited,
+    /// Agent to init: nobody waits for the start of this process any more, so it has to go.
+    Abandon,
 }
 
 /// One packet.
@@ -56,6 +58,7 @@ impl Message {
             Kind::Failed => 4,
             Kind::NoDirectory => 5,
             Kind::Exited => 6,
+            Kind::Abandon => 7,
         };
         let mut bytes = [0; Self::SIZE];
         bytes[..4].copy_from_slice(&kind.to_ne_bytes());
@@ -75,6 +78,7 @@ impl Message {
             4 => Kind::Failed,
             5 => Kind::NoDirectory,
             6 => Kind::Exited,
+            7 => Kind::Abandon,
             _ => return None,
         };
         Some(Self {
@@ -176,6 +180,7 @@ mod tests {
             Kind::Failed,
             Kind::NoDirectory,
             Kind::Exited,
+            Kind::Abandon,
         ] {
             let message = Message {
                 kind,

@@ -102,6 +102,11 @@ impl Init {
                 sys::terminate_all();
                 return self.reap();
             }
+            Some(Message {
+                kind: Kind::Abandon,
+                process,
+                ..
+            }) => self.abandon(process),
             _ => {}
         }
         Ok(true)
@@ -137,6 +142,17 @@ impl Init {
                 Ok(())
             }
             Err(error) => self.tell(failed(error.raw_os_error().unwrap_or(libc::EAGAIN))),
+        }
+    }
+
+    /// Ends a process, also a stopped one. Its ID is its own until it is reaped here.
+    fn abandon(&self, process: u32) {
+        let started = self
+            .processes
+            .iter()
+            .find(|(_, number)| **number == process);
+        if let Some((pid, _)) = started {
+            sys::end(*pid);
         }
     }
 

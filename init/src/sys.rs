@@ -187,6 +187,12 @@ pub(crate) fn terminate_all() {
     }
 }
 
+/// Sends SIGKILL to a child.
+pub(crate) fn end(child: i32) {
+    // Fails only when it has ended.
+    let _ = kill(Pid::from_raw(child), Signal::SIGKILL);
+}
+
 /// What waitpid(2) found.
 pub(crate) enum Reaped {
     /// A process has ended with a wait status.

@@ -23,7 +23,7 @@ use crate::{
     gateway::Gateways,
     host::{
         app_user::AppUser,
-        cgroup::{Cgroups, Freezer, members::pidfd, memory},
+        cgroup::{Cgroups, CpuQuota, Freezer, members::pidfd, memory},
         container_path::Owner,
         lxc_calls::LxcCalls,
         mount,
@@ -159,12 +159,13 @@ impl Container {
             log: lxc_log::first_cause(&log),
         })?;
         let (connection, init) = listener.accept(INIT_LIMIT).map_err(init_failed)?;
-        let init_pidfd = pidfd(init).map_err(init_failed)?;
+        let init_pidfd = Arc::new(pidfd(init).map_err(init_failed)?);
         let monitor = Monitor::of_init(init).map_err(init_failed)?;
         let cgroups = Cgroups::of_process(init)?;
         memory::bound(&cgroups, shared.config.limits.memory_share)?;
         memory::prefer_for_killing(init, shared.config.limits.oom_score_adjust)?;
         let freezer = Freezer::of(&cgroups)?;
+        let cpu_quota = CpuQuota::of(&cgroups);
         let namespaces = Namespaces::of_process(init, id_base.is_some())?;
         // liblxc limits its size only; what is in it outlives every process that the kernel could
         // kill for memory.
@@ -176,7 +177,8 @@ impl Container {
         }
         network.attach(id, namespaces.network())?;
         let processes = Arc::new(Processes::new(id, shared.ended.clone()));
-        let link = InitLink::new(connection, processes, &shared.executor).map_err(init_failed)?;
+        let link = InitLink::new(connection, processes, init_pidfd.clone(), &shared.executor)
+            .map_err(init_failed)?;
         Ok(Self {
             id,
             lxc: LxcCalls::new(&name, lxc_path),
@@ -185,6 +187,7 @@ impl Container {
             init_pidfd,
             monitor,
             freezer,
+            cpu_quota,
             link,
             host_ipc: None,
             namespaces: Some(namespaces),

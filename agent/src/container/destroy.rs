@@ -6,7 +6,7 @@ use super::{Container, ContainerError, KERNEL_LIMIT, State, create::remove_lxc_d
 use crate::{
     error_chain::Chain,
     gateway::Gateways,
-    host::{mount, wait},
+    host::{cgroup::CpuQuota, mount, wait},
 };
 
 impl Container {
@@ -20,6 +20,10 @@ impl Container {
         // Somebody else may have frozen it. A failure shows by processes that do not end.
         if let Err(error) = self.in_time("thaw", self.freezer.thaw(KERNEL_LIMIT)) {
             log::warn!("{}", Chain(&error));
+        }
+        // Ending takes processor time, too.
+        if let Some(Err(error)) = self.cpu_quota.as_ref().map(CpuQuota::lift) {
+            log::warn!("container {}: {}", self.id, Chain(&error));
         }
         self.state = State::Invalid;
         // Hooks are only in an integrator's own lines, and those must run.
@@ -94,6 +98,19 @@ impl Container {
         // The kernel ends every process of a PID namespace together with its init. An error means
         // that it has ended meanwhile.
         let _ = pidfd_send_signal(&self.init_pidfd, Signal::KILL);
-        wait::ended(&self.init_pidfd, KERNEL_LIMIT) && self.link.wait_gone(KERNEL_LIMIT)
+        self.wait_ended() && self.link.wait_gone(KERNEL_LIMIT)
+    }
+
+    /// Waits for the end of the init, as long as processes go on ending.
+    fn wait_ended(&self) -> bool {
+        let mut left = self.monitor.processes();
+        while !wait::ended(&self.init_pidfd, KERNEL_LIMIT) {
+            let now = self.monitor.processes();
+            if now >= left {
+                return false;
+            }
+            left = now;
+        }
+        true
     }
 }

@@ -193,6 +193,10 @@ impl ContainerError {
                 ("the container's init cannot be reached".to_owned(), source)
             }
             SpawnError::Start(StartFailure::InitGone) => return Self::Gone { id },
+            SpawnError::Start(StartFailure::Ended(status)) => (
+                "it did not start".to_owned(),
+                io::Error::other(format!("it was ended first, with wait status {status}")),
+            ),
             SpawnError::Start(StartFailure::Failed(errno)) => (
                 "it could not be started".to_owned(),
                 io::Error::from_raw_os_error(errno),

@@ -18,7 +18,7 @@ use super::{
 use crate::{
     command_line,
     gateway::ProcessGrants,
-    host::{credentials::Credentials, output_file, program, seccomp::Allowed},
+    host::{cgroup::CpuQuota, credentials::Credentials, output_file, program, seccomp::Allowed},
 };
 
 /// Where programs are looked up unless a variable says otherwise.
@@ -112,6 +112,13 @@ impl Container {
             .map(|path| output_file::open(path, caller, writable))
             .transpose()?;
         self.refresh_gateways();
+        let (cpu_quota, freezer) = (self.cpu_quota.clone(), self.freezer.clone());
+        let mut throttled = cpu_quota.as_ref().map_or(0, CpuQuota::times_throttled);
+        let is_held_up = move || {
+            let before = throttled;
+            throttled = cpu_quota.as_ref().map_or(0, CpuQuota::times_throttled);
+            throttled != before || freezer.is_frozen()
+        };
         let link = self.link(grants.host_ipc)?;
         let processes = link.processes().clone();
         let (number, pid) = link
@@ -119,6 +126,7 @@ impl Container {
                 &command,
                 output.as_ref().map(|output| output.as_fd()),
                 INIT_LIMIT,
+                is_held_up,
             )
             .map_err(|error| {
                 ContainerError::spawn(self.id, &arguments, &execution.working_directory, error)
@@ -161,6 +169,7 @@ impl Container {
                     self.lxc.path(),
                     &self.name,
                     Arc::new(processes),
+                    self.init_pidfd.clone(),
                     &self.shared.executor,
                 )
                 .map_err(|source| ContainerError::HostIpc {

@@ -64,10 +64,11 @@ impl HostIpc {
         lxc_path: &Path,
         name: &str,
         processes: Arc<Processes>,
+        first: Arc<OwnedFd>,
         executor: &Executor<'static>,
     ) -> io::Result<Self> {
         let (ours, theirs) = sockets()?;
-        let link = InitLink::new(ours, processes, executor)?;
+        let link = InitLink::new(ours, processes, first, executor)?;
         // Attached nowhere: it goes with the last process that executes the program.
         let own = DetachedMount::of(Path::new("/proc/self/exe")).map_err(io::Error::other)?;
         own.make_read_only().map_err(io::Error::other)?;

@@ -9,7 +9,7 @@ use std::{
     },
     path::{Path, PathBuf},
     sync::Arc,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use nix::{
@@ -23,12 +23,17 @@ use nix::{
         sockopt::{PassCred, PeerCredentials},
     },
 };
+use rustix::process::{Signal, pidfd_send_signal};
 use smol::{Async, Executor};
 use softwarecontainer_init::{Command, Kind, Message};
 
 use super::processes::{Number, Processes, StartFailure};
 use crate::host::wait;
 
+/// How long a start may take in a container that is held up; less than D-Bus clients wait.
+const PATIENCE: Duration = Duration::from_secs(20);
+/// How often it is looked whether it is still held up.
+const LOOK: Duration = Duration::from_secs(1);
 /// How many packets are handled before other tasks get their turn.
 const BURST: usize = 32;
 
@@ -108,18 +113,20 @@ pub struct InitLink {
 
 impl InitLink {
     /// Takes over `connection`, and hears what the init says in a task on `executor` for as long as
-    /// the init lives.
+    /// the init lives. `first` is the container's first process, which is ended when what is heard
+    /// is not what an init says.
     ///
     /// # Errors
     /// The system's, when the connection cannot be watched.
     pub fn new(
         connection: OwnedFd,
         processes: Arc<Processes>,
+        first: Arc<OwnedFd>,
         executor: &Executor<'static>,
     ) -> io::Result<Self> {
         let connection = Arc::new(Async::new_nonblocking(connection)?);
         let (alive, gone) = smol::channel::bounded(1);
-        let task = hear(connection.clone(), processes.clone());
+        let task = hear(connection.clone(), processes.clone(), first);
         executor
             .spawn(async move {
                 task.await;
@@ -139,7 +146,8 @@ impl InitLink {
     }
 
     /// Starts `command` with its output going to `output`, if that is wanted; its number and
-    /// process ID on the host. Blocks `limit` at most.
+    /// process ID on the host. Blocks `limit`, and again as long as `is_held_up` says that the
+    /// container gets to nothing, [`PATIENCE`] at most.
     ///
     /// # Errors
     /// [`SpawnError`].
@@ -148,6 +156,7 @@ impl InitLink {
         command: &Command,
         output: Option<BorrowedFd<'_>>,
         limit: Duration,
+        mut is_held_up: impl FnMut() -> bool,
     ) -> Result<(Number, u32), SpawnError> {
         let request = request_file(command).map_err(SpawnError::Send)?;
         let (number, outcome) = self.processes.expect();
@@ -167,15 +176,26 @@ impl InitLink {
                 .refused(number, StartFailure::Failed(libc::EIO));
             return Err(SpawnError::Send(error));
         }
-        match outcome.recv_timeout(limit) {
+        let deadline = Instant::now() + PATIENCE;
+        let mut started = outcome.recv_timeout(limit);
+        while started.is_err() && Instant::now() < deadline && is_held_up() {
+            started = outcome.recv_timeout(LOOK);
+        }
+        if started.is_err() && self.processes.abandon(number) {
+            // If it starts after all, nobody will know it.
+            let message = Message {
+                kind: Kind::Abandon,
+                process: number,
+                value: 0,
+            };
+            let _ = self.send(message, &[], limit);
+            return Err(SpawnError::Start(StartFailure::Failed(libc::ETIMEDOUT)));
+        }
+        // What was told while this gave up is there now.
+        match started.or_else(|_| outcome.try_recv()) {
             Ok(Ok(pid)) => Ok((number, pid)),
             Ok(Err(failure)) => Err(SpawnError::Start(failure)),
-            Err(_) => {
-                // If it starts after all, nobody will know it: that must not be forgotten silently.
-                self.processes
-                    .refused(number, StartFailure::Failed(libc::ETIMEDOUT));
-                Err(SpawnError::Start(StartFailure::Failed(libc::ETIMEDOUT)))
-            }
+            Err(_) => Err(SpawnError::Start(StartFailure::InitGone)),
         }
     }
 
@@ -252,27 +272,35 @@ fn request_file(command: &Command) -> io::Result<File> {
 }
 
 /// Hears an init until it is gone or breaks the protocol.
-async fn hear(connection: Arc<Async<OwnedFd>>, processes: Arc<Processes>) {
-    'connected: loop {
+async fn hear(connection: Arc<Async<OwnedFd>>, processes: Arc<Processes>, first: Arc<OwnedFd>) {
+    if let Err(violation) = serve(&connection, &processes).await {
+        log::warn!("a container's init {violation}: the container is ended");
+        // An error means that it has ended. With it ends every process of the container, so what
+        // is reported below is so.
+        let _ = pidfd_send_signal(&first, Signal::KILL);
+        if let Ok(first) = first.try_clone().and_then(Async::new_nonblocking) {
+            let _ = first.readable().await;
+        }
+    }
+    processes.all_gone();
+}
+
+/// # Errors
+/// What the init did that no init does.
+async fn serve(connection: &Async<OwnedFd>, processes: &Processes) -> Result<(), &'static str> {
+    loop {
         for _ in 0..BURST {
-            let packet = match connection.read_with(receive).await {
-                Ok(Some(packet)) => packet,
-                Ok(None) => break 'connected,
-                Err(error) => {
-                    log::warn!("connection to a container's init failed: {error}");
-                    break 'connected;
-                }
-            };
-            if !handle(packet, &processes) {
-                log::warn!(
-                    "a container's init sent what no init sends; not listening to it any more"
-                );
-                break 'connected;
+            match connection.read_with(receive).await {
+                Ok(Some(packet)) if handle(packet, processes) => {}
+                Ok(Some(_)) => return Err("sent what no init sends"),
+                Ok(None) => return Ok(()),
+                // It has ended with packets of ours unread.
+                Err(error) if error.kind() == io::ErrorKind::ConnectionReset => return Ok(()),
+                Err(_) => return Err("sent what is no packet"),
             }
         }
         smol::future::yield_now().await;
     }
-    processes.all_gone();
 }
 
 fn handle((message, sender): (Message, u32), processes: &Processes) -> bool {

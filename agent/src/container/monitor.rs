@@ -67,6 +67,12 @@ impl Monitor {
         Ok(Self { process, cgroups })
     }
 
+    /// How many processes are in the container's cgroups and its own.
+    pub fn processes(&self) -> usize {
+        let counts = self.cgroups.iter().map(|(path, _)| members::count(path));
+        counts.max().unwrap_or(0)
+    }
+
     /// Stops the monitor until [`Monitor::resume`] or [`Monitor::kill`]. When the init ends, it
     /// would begin to remove the container's interface, and hold up everybody else who changes
     /// interfaces until the kernel has gone through with it.

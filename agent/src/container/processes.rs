@@ -1,7 +1,7 @@
 //! The processes that `Execute` has started in one container, and what is told of them.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::{Mutex, MutexGuard, PoisonError, mpsc},
 };
 
@@ -28,6 +28,8 @@ pub enum StartFailure {
     Failed(i32),
     /// Its working directory cannot be entered; an errno.
     NoDirectory(i32),
+    /// It has ended, with this wait status (waitpid(2)), before it became a program.
+    Ended(i32),
     /// The container's init has ended.
     InitGone,
 }
@@ -50,6 +52,8 @@ struct Running {
 struct State {
     next: Number,
     starting: HashMap<Number, mpsc::Sender<Start>>,
+    /// Those that nobody waits for any more; the init ends them.
+    abandoned: HashSet<Number>,
     running: HashMap<Number, Running>,
     gone: bool,
 }
@@ -92,11 +96,21 @@ impl Processes {
         (number, receiver)
     }
 
+    /// Nobody waits for the start of process `number` any more; false if it was told before this.
+    pub fn abandon(&self, number: Number) -> bool {
+        let mut state = self.state();
+        let waited = state.starting.remove(&number).is_some();
+        if waited {
+            state.abandoned.insert(number);
+        }
+        waited
+    }
+
     /// Process `number` runs as `pid`. False if it was not expected.
     pub fn started(&self, number: Number, pid: u32) -> bool {
         let mut state = self.state();
         let Some(sender) = state.starting.remove(&number) else {
-            return false;
+            return state.abandoned.contains(&number);
         };
         state.running.insert(
             number,
@@ -112,19 +126,23 @@ impl Processes {
 
     /// Process `number` did not start. False if it was not expected.
     pub fn refused(&self, number: Number, why: StartFailure) -> bool {
-        match self.state().starting.remove(&number) {
+        let mut state = self.state();
+        match state.starting.remove(&number) {
             Some(sender) => {
                 let _ = sender.send(Err(why));
                 true
             }
-            None => false,
+            None => state.abandoned.contains(&number),
         }
     }
 
     /// Process `number` has ended. A process that was refused ends too and is of no interest.
     pub fn ended(&self, number: Number, status: i32) {
         let mut state = self.state();
-        if let Some(running) = state.running.get_mut(&number) {
+        state.abandoned.remove(&number);
+        if let Some(sender) = state.starting.remove(&number) {
+            let _ = sender.send(Err(StartFailure::Ended(status)));
+        } else if let Some(running) = state.running.get_mut(&number) {
             running.status = Some(status);
             self.tell(&mut state, number);
         }
@@ -222,6 +240,27 @@ mod tests {
         let (_third, outcome) = processes.expect();
         assert_eq!(outcome.recv().unwrap(), Err(StartFailure::InitGone));
         assert_eq!(processes.count(), 0);
+    }
+
+    #[test]
+    fn an_end_before_the_start_fails_the_call() {
+        let (processes, told) = processes();
+        let (number, outcome) = processes.expect();
+        processes.ended(number, 9);
+        assert_eq!(outcome.recv().unwrap(), Err(StartFailure::Ended(9)));
+        assert!(told.try_recv().is_err());
+    }
+
+    #[test]
+    fn a_start_that_was_given_up_is_no_violation_and_nobodys_news() {
+        let (processes, told) = processes();
+        let (number, _outcome) = processes.expect();
+        assert!(processes.abandon(number));
+        assert!(processes.started(number, 77));
+        processes.ended(number, 9);
+        assert!(!processes.started(number, 77));
+        processes.all_gone();
+        assert!(told.try_recv().is_err());
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Finds the cgroup of a process, in the v1, hybrid and unified layouts, and reads and writes its
 //! files.
 
+mod cpu_quota;
 mod freezer;
 mod layout;
 pub mod members;
@@ -15,6 +16,7 @@ use std::{
 
 use thiserror::Error;
 
+pub use cpu_quota::CpuQuota;
 pub use freezer::Freezer;
 pub use layout::Version;
 use layout::{Membership, Mounts};

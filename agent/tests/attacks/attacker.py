@@ -26,7 +26,7 @@ NUMBERS = {
     "userfaultfd": (323, 282), "personality": (135, 92), "acct": (163, 89), "quotactl": (179, 60),
     "chmod": (90, None), "creat": (85, None), "fchmod": (91, 52), "fchmodat": (268, 53), "fchmodat2": (452, 452),
     "mknod": (133, None), "mknodat": (259, 33), "open": (2, None), "openat": (257, 56), "openat2": (437, 437),
-    "add_key": (248, 217), "pidfd_getfd": (438, 438), "chroot": (161, 51), "fsmount": (432, 432),
+    "add_key": (248, 217), "pidfd_getfd": (438, 438), "chroot": (161, 51), "fsmount": (432, 432), "prlimit64": (302, 261),
 }
 COLUMN = 0 if os.uname().machine == "x86_64" else 1
 NAMESPACES = {
@@ -680,6 +680,26 @@ def hardware():
             print("done: read", path)
             return
     raise OSError(errno.ENODATA, "empty")
+
+
+def limit_init():
+    # RLIMIT_CPU: the kernel would end it.
+    call("prlimit64", 1, 0, struct.pack("QQ", 0, 0), None)
+
+
+def stop_others():
+    """Stops every other process over and over, until it is told to let them go on."""
+    told = []
+    signal.signal(signal.SIGUSR1, lambda *_: told.append(True))
+    print("stopping", flush=True)
+    while not told:
+        try:
+            os.kill(-1, signal.SIGSTOP)
+        except ProcessLookupError:
+            pass
+    os.kill(-1, signal.SIGCONT)
+    print("continued", flush=True)
+    time.sleep(1000)
 
 
 def attempt(name):

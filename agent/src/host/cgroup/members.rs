@@ -61,6 +61,12 @@ fn pids_in(cgroup: &Path) -> Vec<u32> {
     text.lines().filter_map(|line| line.parse().ok()).collect()
 }
 
+/// How many processes are in a cgroup, without those in others in it.
+#[must_use]
+pub fn count(cgroup: &Path) -> usize {
+    pids_in(cgroup).len()
+}
+
 fn others_in(cgroup: &Path) -> Vec<(PathBuf, u32)> {
     let own = process::id();
     pids_in(cgroup)
