@@ -188,12 +188,13 @@ fn an_app_gets_only_the_environment_that_is_meant_for_it() {
     let text = fs::read_to_string(&output).unwrap();
     let mut found: Vec<&str> = text.split_terminator('\0').collect();
     found.sort_unstable();
-    assert_eq!(found.len(), 4, "{found:?}");
+    assert_eq!(found.len(), 5, "{found:?}");
     assert_eq!(
         &found[..3],
         ["EMPTY=", "HOME=/home/app", "ODD=a=b 'c'\n\"d\""]
     );
     assert!(found[3].starts_with("PATH="), "{found:?}");
+    assert_eq!(found[4], "XDG_RUNTIME_DIR=/gateways");
 
     let pid = client
         .execute(
