@@ -61,7 +61,8 @@ pub struct ContainerLimits {
     /// Percent of the machine's memory that a container may have where no manifest says otherwise;
     /// 0 for no bound.
     pub memory_share: u32,
-    /// What is added to the badness of its processes when memory is short (proc_pid_oom_score_adj(5)).
+    /// What is added to the badness of its processes when memory is short, see
+    /// proc_pid_oom_score_adj(5).
     pub oom_score_adjust: u32,
     /// File descriptors of one process in a container.
     pub open_files: u32,

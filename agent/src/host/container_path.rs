@@ -276,8 +276,8 @@ pub fn attach_below(
     })
 }
 
-/// Detaches what [`attach`] has attached, wherever an app may have moved it by now, and removes what
-/// was made for it as far as it is still there and empty.
+/// Detaches what [`attach`] has attached, wherever an app may have moved it by now, and removes
+/// what was made for it as far as it is still there and empty.
 ///
 /// # Errors
 /// [`ContainerPathError`]; a mount that is gone is no error.
