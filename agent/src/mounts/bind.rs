@@ -57,15 +57,6 @@ pub struct Mounts<'a> {
 }
 
 impl Mounts<'_> {
-    /// Looks up a host path with the agent's rights and mounts it; see [`Self::bind`].
-    ///
-    /// # Errors
-    /// [`BindError`] naming the host path or the container path.
-    pub fn bind_path(&self, host: &Path, at: &Path, read_only: bool) -> Result<Bound, BindError> {
-        let source = HostSource::open(host, !read_only, self.paths)?;
-        self.bind(&source, at, read_only)
-    }
-
     /// Mounts a file or directory of the host at an absolute path in the container, with owners as
     /// the container's user namespace shows them where the file system allows that. What is written
     /// to a directory goes to a buffer, if the container has one.
