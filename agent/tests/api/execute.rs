@@ -206,7 +206,10 @@ fn an_app_gets_only_the_environment_that_is_meant_for_it() {
         )
         .unwrap();
     client.wait_ended(id, pid);
-    assert_eq!(fs::read_to_string(&output).unwrap(), "PATH=/x\n");
+    assert_eq!(
+        fs::read_to_string(&output).unwrap(),
+        "PATH=/x\nXDG_RUNTIME_DIR=/gateways\n"
+    );
     for name in ["", "A=B"] {
         let started = client.execute(id, "true", "", "", &[(name, "x")]);
         fails_with(started, &["environment variable", name]);
