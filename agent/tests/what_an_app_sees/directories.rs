@@ -59,7 +59,7 @@ fn the_environment_holds_what_manifests_and_the_launcher_give() {
     let id = agent.create();
     assert_eq!(
         agent.shell_ok(id, "cat /proc/$$/environ | tr '\\0' '\\n'"),
-        "PATH=/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin"
+        "PATH=/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin\nXDG_RUNTIME_DIR=/gateways"
     );
     assert_eq!(agent.shell_ok(id, "locale charmap"), "ANSI_X3.4-1968");
     assert_eq!(agent.shell_ok(id, "LC_ALL=C.UTF-8 locale charmap"), "UTF-8");
