@@ -121,7 +121,7 @@ impl Container {
         };
         let (root, gateways) = (rootfs.root(), rootfs.gateways());
         let rootfs_mount = rootfs.mount_point();
-        let cgroup_name = shared.cgroup_name(&name);
+        let cgroups = LxcCgroups::called(&shared.cgroup_name(&name));
         let system_mounts = shared.template.system_mounts()?;
         let host_files = shared.host_files.copies();
         let inputs = lxc_config::Inputs {
@@ -140,7 +140,7 @@ impl Container {
             app_limits: &shared.app_limits,
             log: &log,
             init_socket: INIT_SOCKET,
-            cgroup_name: (cgroup_name != name).then_some(cgroup_name.as_str()),
+            cgroups: &cgroups,
             network: network_items,
         };
         let start = Start {
@@ -160,7 +160,7 @@ impl Container {
         })?;
         let (connection, init) = listener.accept(INIT_LIMIT).map_err(init_failed)?;
         let init_pidfd = Arc::new(pidfd(init).map_err(init_failed)?);
-        let monitor = Monitor::of_init(init).map_err(init_failed)?;
+        let monitor = Monitor::of_init(init, &cgroups).map_err(init_failed)?;
         let cgroups = Cgroups::of_process(init)?;
         memory::bound(&cgroups, shared.config.limits.memory_share)?;
         memory::prefer_for_killing(init, shared.config.limits.oom_score_adjust)?;

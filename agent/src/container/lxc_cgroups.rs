@@ -15,9 +15,10 @@ use crate::host::cgroup::{CgroupError, Cgroups, members};
 
 /// The system's first process, beside whose cgroups liblxc makes its own.
 const SYSTEM_INIT: u32 = 1;
-/// How the names of the two begin (lxc.container.conf(5), `lxc.cgroup.dir`).
-pub(super) const BEGINNINGS: [&str; 2] = ["lxc.payload.", "lxc.monitor."];
-/// The keys of LXC's configuration that give them other names.
+/// How the names of the two begin. That of the processes is where LXC had it in the time of
+/// SoftwareContainer 0.19, so that what reads `/sys/fs/cgroup/cpu/lxc/SC-0` goes on to work.
+const BEGINNINGS: [&str; 2] = ["lxc/", "lxc.monitor."];
+/// The keys of LXC's configuration that give them their names (lxc.container.conf(5)).
 const KEYS: [&str; 2] = ["lxc.cgroup.dir.container", "lxc.cgroup.dir.monitor"];
 
 /// The names of a container's cgroups: first that of its processes, then that of its monitor.
@@ -25,7 +26,7 @@ const KEYS: [&str; 2] = ["lxc.cgroup.dir.container", "lxc.cgroup.dir.monitor"];
 pub(super) struct LxcCgroups([String; 2]);
 
 impl LxcCgroups {
-    /// Those called `name` after LXC's own beginning.
+    /// Those called `name` after their beginnings.
     pub(super) fn called(name: &str) -> Self {
         Self(BEGINNINGS.map(|beginning| format!("{beginning}{name}")))
     }
@@ -44,6 +45,19 @@ impl LxcCgroups {
             }
         }
         names
+    }
+
+    /// What LXC has to be told, as keys and values.
+    pub(super) fn items(&self) -> impl Iterator<Item = (&'static str, String)> {
+        KEYS.into_iter().zip(self.0.clone())
+    }
+
+    /// Whether `path`, in any hierarchy, is one of them.
+    pub(super) fn include(&self, path: &Path) -> bool {
+        self.0.iter().map(Path::new).any(|name| {
+            let above = path.ancestors().nth(name.components().count());
+            above.is_some_and(|above| is_called(path, &above.join(name)))
+        })
     }
 
     /// Whether one of them is there.
@@ -134,18 +148,11 @@ mod tests {
 
     #[test]
     fn cgroups_of_a_container_are_told_from_those_of_others() {
-        let wanted = Path::new("/sys/fs/cgroup/lxc.payload.SC-1");
-        for own in ["lxc.payload.SC-1", "lxc.payload.SC-1-3"] {
+        let wanted = Path::new("/sys/fs/cgroup/lxc/SC-1");
+        for own in ["SC-1", "SC-1-3"] {
             assert!(is_called(&wanted.with_file_name(own), wanted), "{own}");
         }
-        for other in [
-            "lxc.payload.SC-10",
-            "lxc.payload.SC-1.77",
-            "lxc.payload.SC-1-",
-            "lxc.payload.SC-1-x",
-            "lxc.pivot",
-            "SC-1",
-        ] {
+        for other in ["SC-10", "SC-1.77", "SC-1-", "SC-1-x", "pivot"] {
             assert!(!is_called(&wanted.with_file_name(other), wanted), "{other}");
         }
     }
@@ -156,8 +163,35 @@ mod tests {
         let read = || LxcCgroups::of_saved(directory.path(), "SC-1");
         assert_eq!(read(), LxcCgroups::called("SC-1"));
         let config = "lxc.uts.name = x\nlxc.cgroup.dir.monitor = lxc.monitor.SC-1.9\n\
-                      lxc.cgroup.dir.container = lxc.payload.SC-1.9\n";
+                      lxc.cgroup.dir.container = lxc/SC-1.9\n";
         fs::write(directory.path().join("config"), config).unwrap();
         assert_eq!(read(), LxcCgroups::called("SC-1.9"));
+    }
+
+    #[test]
+    fn a_cgroup_is_known_in_each_hierarchy() {
+        let own = LxcCgroups::called("SC-1");
+        for path in [
+            "cpu/lxc/SC-1",
+            "memory/lxc.monitor.SC-1",
+            "unified/lxc/SC-1-2",
+        ] {
+            assert!(
+                own.include(&Path::new("/sys/fs/cgroup").join(path)),
+                "{path}"
+            );
+        }
+        for path in [
+            "cpu/SC-1",
+            "cpu/lxc/SC-10",
+            "cpu/lxc",
+            "lxc.monitor.SC-2",
+            "",
+        ] {
+            assert!(
+                !own.include(&Path::new("/sys/fs/cgroup").join(path)),
+                "{path}"
+            );
+        }
     }
 }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use softwarecontainer_init::INIT_PATH;
 
-use super::{confinement, host_files, rootfs::SystemMount, shared_memory};
+use super::{confinement, host_files, lxc_cgroups::LxcCgroups, rootfs::SystemMount, shared_memory};
 use crate::host::{process_limits::AppLimit, user_namespace::ID_RANGE};
 
 /// Devices that every container has: null, zero, full, random, urandom, tty, ptmx and pseudo
@@ -22,7 +22,7 @@ const DEVICES: [&str; 8] = [
 
 /// What the configuration depends on.
 #[derive(Debug)]
-pub struct Inputs<'a> {
+pub(super) struct Inputs<'a> {
     /// Where the root tree is mounted.
     pub root: &'a Path,
     /// The host's side of `/gateways`.
@@ -54,16 +54,15 @@ pub struct Inputs<'a> {
     pub log: &'a Path,
     /// The name of the init's socket in `/gateways`.
     pub init_socket: &'a str,
-    /// What the container's cgroups are called if not as the container, because another agent can
-    /// have one of the same name.
-    pub cgroup_name: Option<&'a str>,
+    /// The container's cgroups.
+    pub cgroups: &'a LxcCgroups,
     /// How it is connected, see
     /// [`Network::lxc_items`](softwarecontainer_network::Network::lxc_items).
     pub network: Vec<(&'static str, String)>,
 }
 
 /// The configuration's items, in order.
-pub fn items(inputs: &Inputs<'_>) -> Vec<(&'static str, String)> {
+pub(super) fn items(inputs: &Inputs<'_>) -> Vec<(&'static str, String)> {
     let mut items = vec![
         ("lxc.log.file", inputs.log.display().to_string()),
         ("lxc.log.level", "ERROR".to_owned()),
@@ -165,12 +164,7 @@ fn cgroups(inputs: &Inputs<'_>, items: &mut Vec<(&'static str, String)>) {
             "lxc.cgroup.pids.max",
         )
     };
-    if let Some(name) = inputs.cgroup_name {
-        // liblxc puts containers of the same name side by side, but a removal by one agent can hit
-        // what another is about to use.
-        items.push(("lxc.cgroup.dir.monitor", format!("lxc.monitor.{name}")));
-        items.push(("lxc.cgroup.dir.container", format!("lxc.payload.{name}")));
-    }
+    items.extend(inputs.cgroups.items());
     items.push((deny, "a".to_owned()));
     items.extend(DEVICES.map(|device| (allow, device.to_owned())));
     items.push((processes, inputs.processes.to_string()));
@@ -178,8 +172,12 @@ fn cgroups(inputs: &Inputs<'_>, items: &mut Vec<(&'static str, String)>) {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::LazyLock;
+
     use super::*;
     use crate::host::user_namespace::FIRST_ID;
+
+    static CGROUPS: LazyLock<LxcCgroups> = LazyLock::new(|| LxcCgroups::called("SC-0"));
 
     fn inputs(system_mounts: &[SystemMount]) -> Inputs<'_> {
         Inputs {
@@ -198,7 +196,7 @@ mod tests {
             app_limits: &[],
             log: Path::new("/run/sc/SC-0/lxc.log"),
             init_socket: ".init",
-            cgroup_name: None,
+            cgroups: &CGROUPS,
             network: Vec::new(),
         }
     }

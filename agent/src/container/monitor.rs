@@ -18,7 +18,7 @@ use std::{
 use nix::sys::wait::{Id, WaitPidFlag, waitid};
 use rustix::process::{Signal, pidfd_send_signal};
 
-use super::lxc_cgroups::BEGINNINGS;
+use super::lxc_cgroups::LxcCgroups;
 use crate::host::{
     cgroup::{
         Cgroups,
@@ -39,11 +39,11 @@ pub struct Monitor {
 }
 
 impl Monitor {
-    /// The monitor of the container whose init is process `init`.
+    /// The monitor of the container whose init is process `init` and whose cgroups are `names`.
     ///
     /// # Errors
     /// The system's, when the init or its parent is gone.
-    pub fn of_init(init: u32) -> io::Result<Self> {
+    pub(super) fn of_init(init: u32, names: &LxcCgroups) -> io::Result<Self> {
         let parent = parent_of(init).filter(|&parent| parent > 1);
         let parent = parent.ok_or(io::ErrorKind::NotFound)?;
         let process = pidfd(parent)?;
@@ -53,11 +53,7 @@ impl Monitor {
             cgroups.extend(
                 own.directories()
                     .into_iter()
-                    .filter(|path| {
-                        path.file_name()
-                            .and_then(|name| name.to_str())
-                            .is_some_and(|name| BEGINNINGS.iter().any(|own| name.starts_with(own)))
-                    })
+                    .filter(|path| names.include(path))
                     .filter_map(|path| {
                         let inode = fs::metadata(&path).ok()?.ino();
                         Some((path, inode))
