@@ -34,13 +34,14 @@ const ETC: &str = "/etc";
 /// The names of hosts (hosts(5)).
 const HOSTS: &str = "/etc/hosts";
 /// What is copied unless the configuration says otherwise, besides what every container has.
-pub const DEFAULT: [&str; 36] = [
+pub const DEFAULT: [&str; 37] = [
     "/etc/OpenCL",
     "/etc/alsa",
     "/etc/alternatives",
     "/etc/asound.conf",
     "/etc/ca-certificates",
     "/etc/ca-certificates.conf",
+    "/etc/chromium.d",
     "/etc/crypto-policies",
     "/etc/drirc",
     "/etc/egl",
