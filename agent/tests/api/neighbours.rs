@@ -57,8 +57,8 @@ fn while_one_container_takes_long_to_end_others_come_work_and_go() {
     });
 }
 
-/// Processes in a v1 cgroup that somebody else has frozen cannot be killed by anybody: Destroy thaws
-/// them first.
+/// Processes in a v1 cgroup that somebody else has frozen cannot be killed by anybody: Destroy
+/// thaws them first.
 #[test]
 fn a_container_that_somebody_else_has_frozen_is_destroyed_and_others_go_on() {
     let agent = TestAgent::start();
