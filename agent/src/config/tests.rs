@@ -154,7 +154,7 @@ fn errors_name_file_line_group_and_key() {
         ),
         (
             "[softwarecontainer]",
-            "/c:2: [softwarecontainer]: unknown group",
+            "/c:2: [softwarecontainer]: unknown group; all keys are in [SoftwareContainer]",
         ),
         (
             "nonsense",

@@ -218,7 +218,7 @@ mod tests {
         assert!(
             !items(&inputs(&[]))
                 .iter()
-                .any(|(key, _)| key.starts_with("lxc.cgroup."))
+                .any(|(key, _)| key.starts_with("lxc.cgroup.") && !key.contains(".dir."))
         );
     }
 
