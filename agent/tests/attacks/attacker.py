@@ -620,10 +620,13 @@ def fill_dev_inodes():
 
 
 def fill_shm():
-    with open("/dev/shm/fill", "wb") as file:
-        for _ in range(64):
-            file.write(bytes(1 << 20))
-            file.flush()
+    try:
+        with open("/dev/shm/fill", "wb") as file:
+            for _ in range(128):
+                file.write(bytes(1 << 20))
+                file.flush()
+    finally:
+        os.unlink("/dev/shm/fill")
 
 
 def swap_links():
