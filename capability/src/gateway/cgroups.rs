@@ -10,6 +10,7 @@ use crate::{
     element::{Element, required_bool, required_str},
     error::ConfigError,
     settings::Settings,
+    size::SizeError,
 };
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -66,8 +67,8 @@ impl Settings for CgroupsSettings {
         let setting = required_str(element, "setting")?;
         check_name(setting).map_err(|why| ConfigError::invalid("setting", &setting.into(), why))?;
         let text = required_str(element, "value")?;
-        let value =
-            parse(setting, text).map_err(|why| ConfigError::invalid("value", &text.into(), why))?;
+        let value = parse(setting, text)
+            .map_err(|why| ConfigError::invalid("value", &text.into(), why.to_string()))?;
         let is_default = match element.get(DEFAULT) {
             None => false,
             Some(_) => required_bool(element, DEFAULT)?,
@@ -118,20 +119,33 @@ fn check_name(setting: &str) -> Result<(), &'static str> {
     }
 }
 
-fn parse(setting: &str, text: &str) -> Result<CgroupValue, String> {
+/// Why a value does not fit its setting, as the end of a sentence.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+enum ValueError {
+    #[error(transparent)]
+    Size(#[from] SizeError),
+    #[error("has more than one line")]
+    Lines,
+    #[error("{0}")]
+    Other(&'static str),
+}
+
+fn parse(setting: &str, text: &str) -> Result<CgroupValue, ValueError> {
     match setting {
-        "memory.limit_in_bytes" | "memory.memsw.limit_in_bytes" => Bytes::parse(text)
-            .map(CgroupValue::Memory)
-            .map_err(|error| error.to_string()),
+        "memory.limit_in_bytes" | "memory.memsw.limit_in_bytes" => {
+            Ok(CgroupValue::Memory(Bytes::parse(text)?))
+        }
         "cpu.shares" => quantity::shares(text)
             .map(CgroupValue::Shares)
-            .map_err(str::to_owned),
+            .map_err(ValueError::Other),
         NET_CLS_CLASSID => ClassId::parse(text)
             .map(CgroupValue::Class)
-            .map_err(str::to_owned),
-        _ if text.contains(['\n', '\r']) => Err("has more than one line".to_owned()),
-        _ if let Some(why) = known::wrong_value(setting, text) => Err(why.to_owned()),
-        _ => Ok(CgroupValue::Text(text.to_owned())),
+            .map_err(ValueError::Other),
+        _ if text.contains(['\n', '\r']) => Err(ValueError::Lines),
+        _ => match known::wrong_value(setting, text) {
+            Some(why) => Err(ValueError::Other(why)),
+            None => Ok(CgroupValue::Text(text.to_owned())),
+        },
     }
 }
 

@@ -4,9 +4,11 @@
 //! to ours, at its end, so that the integrator's own rules come first. Nothing of others is ever
 //! changed.
 
-use std::collections::BTreeMap;
-use std::fmt::Write;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::{
+    collections::BTreeMap,
+    fmt::Write,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+};
 
 use softwarecontainer_capability::class_id::ClassId;
 

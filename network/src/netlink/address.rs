@@ -1,14 +1,20 @@
 //! Addresses of interfaces.
 
-use std::fmt;
-use std::io::Cursor;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::{
+    fmt,
+    io::Cursor,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+};
 
-use neli::FromBytesWithInput;
-use neli::consts::nl::NlmF;
-use neli::consts::rtnl::{Ifa, RtAddrFamily, RtScope, Rtm};
-use neli::rtnl::{Ifaddrmsg, IfaddrmsgBuilder};
-use neli::types::Buffer;
+use neli::{
+    FromBytesWithInput,
+    consts::{
+        nl::NlmF,
+        rtnl::{Ifa, RtAddrFamily, RtScope, Rtm},
+    },
+    rtnl::{Ifaddrmsg, IfaddrmsgBuilder},
+    types::Buffer,
+};
 
 use super::{Link, Netlink, NetlinkError, attribute, attributes, encoding};
 

@@ -1,7 +1,9 @@
 //! The `host` of a rule.
 
-use std::fmt;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::{
+    fmt,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+};
 
 /// Who the other side of a conversation may be.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
