@@ -4,7 +4,9 @@
 //! other. What blocks runs on worker threads.
 
 mod config;
+mod create;
 mod error;
+mod follow;
 mod stop;
 mod stop_signal;
 
@@ -12,13 +14,9 @@ use std::{
     collections::BTreeMap,
     path::PathBuf,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
 };
 
-use smol::{
-    Timer,
-    lock::{Mutex as AsyncMutex, OnceCell},
-};
+use smol::lock::{Mutex as AsyncMutex, OnceCell};
 use softwarecontainer_capability::Store;
 
 pub use config::AgentConfig;
@@ -28,19 +26,15 @@ use stop_signal::Stop;
 use crate::{
     container::{
         Container, Execution, Shared,
-        options::{self, ContainerOptions},
         processes::{Number, Processes},
     },
     error_chain::Chain,
-    host::{credentials::Credentials, kernel},
+    host::credentials::Credentials,
     runtime::unblock,
 };
 
 /// Who calls, as the bus knows them; `None` when it does not tell.
 pub type Caller<'a> = Option<&'a Credentials>;
-
-/// How long changes of the host's files are waited for after a first one.
-const CHANGES_PAUSE: Duration = Duration::from_millis(200);
 
 /// A container, used by one call at a time; `None` once it is destroyed.
 type Locked = Arc<AsyncMutex<Option<Container>>>;
@@ -131,72 +125,6 @@ impl Agent {
     /// The names of the capabilities that can be asked for.
     pub fn capabilities(&self) -> Vec<String> {
         self.store.names().map(str::to_owned).collect()
-    }
-
-    /// Makes and starts a container; its ID.
-    ///
-    /// # Errors
-    /// [`AgentError`]; no ID is used up then.
-    pub async fn create(&self, config: &str, caller: Caller<'_>) -> Result<i32, AgentError> {
-        self.stop.check()?;
-        let creator = caller.ok_or(AgentError::UnknownCaller)?.user;
-        let limit = self.config.options_length;
-        if u32::try_from(config.len()).map_or(true, |size| size > limit) {
-            return Err(AgentError::OptionsTooLong {
-                size: config.len(),
-                limit,
-            });
-        }
-        let (options, unknown) = options::parse(config)?;
-        let (size, most) = (options.size, self.config.largest_root_tree);
-        if let Some(size) = size.filter(|size| *size > most) {
-            return Err(AgentError::RootTreeTooLarge { size, limit: most });
-        }
-        for key in unknown {
-            log::warn!("container options: unknown key {key:?} ignored");
-        }
-        let shared = self.prepared().await?;
-        let id = self.reserve(creator)?;
-        let mut reservation = Reservation {
-            agent: self,
-            id,
-            done: false,
-        };
-        let container = create(shared, id, options).await?;
-        let locked = Arc::new(AsyncMutex::new(Some(container)));
-        let container = Some(locked);
-        self.slots().insert(id, Slot { creator, container });
-        self.stop.note_change();
-        log::info!("container {id} created for user {creator}");
-        reservation.done = true;
-        Ok(id)
-    }
-
-    /// What containers share, once it is prepared.
-    async fn prepared(&self) -> Result<Arc<Shared>, AgentError> {
-        let prepared = async { Some(self.shared.wait().await.clone()) };
-        let stopped = async {
-            self.stop.begun().await;
-            None
-        };
-        match smol::future::or(prepared, stopped).await {
-            Some(prepared) => prepared.map_err(AgentError::NotReady),
-            None => Err(AgentError::Stopping),
-        }
-    }
-
-    /// The lowest free ID, taken.
-    fn reserve(&self, creator: u32) -> Result<i32, AgentError> {
-        let mut slots = self.slots();
-        // Looked at with the slots locked: a stop either sees this one, or is seen here.
-        self.stop.check()?;
-        let limit = self.config.containers;
-        let ids = 0..i32::try_from(limit).unwrap_or(i32::MAX);
-        let free = ids.into_iter().find(|id| !slots.contains_key(id));
-        let id = free.ok_or(AgentError::TooMany { limit })?;
-        let container = None;
-        slots.insert(id, Slot { creator, container });
-        Ok(id)
     }
 
     /// A container that `caller` may not see counts as one that is not there.
@@ -348,56 +276,6 @@ impl Agent {
         }
     }
 
-    /// Follows what is made anew or removed on the host, in every container, as long as the agent
-    /// runs.
-    pub async fn follow_host(&self) {
-        let Ok(shared) = self.shared.wait().await else {
-            return;
-        };
-        while let Ok(()) = shared.watch.changed().await {
-            self.refresh_gateways().await;
-        }
-    }
-
-    /// Looks up the host names in rules, and lets every container follow what they stand for, as
-    /// long as the agent runs.
-    pub async fn follow_host_names(&self) {
-        let Ok(shared) = self.shared.wait().await else {
-            return;
-        };
-        let executor = shared.executor.clone();
-        let spawn = |work: Box<dyn FnOnce() + Send>| executor.spawn(unblock(work)).detach();
-        let changed = || self.refresh_gateways();
-        shared.network.host_names().follow(spawn, changed).await;
-    }
-
-    /// Lets the gateways of every container follow what has changed on the host.
-    async fn refresh_gateways(&self) {
-        for (id, locked) in self.all() {
-            let refreshed = with(id, locked, |container| {
-                container.refresh_gateways();
-                Ok(())
-            });
-            // One that was destroyed in the meantime has nothing to follow.
-            let _ = refreshed.await;
-        }
-    }
-
-    /// Follows changes of the host's files that containers see, as long as the agent runs.
-    pub async fn follow_host_files(&self) {
-        let Ok(shared) = self.shared.wait().await else {
-            return;
-        };
-        while let Ok(()) = shared.host_files.changed().await {
-            // Changes rarely come alone: a package has many files.
-            Timer::after(CHANGES_PAUSE).await;
-            let shared = shared.clone();
-            let names = shared.network.host_names().clone();
-            unblock(move || shared.host_files.update()).await;
-            // Name servers may be among them.
-            names.network_changed();
-        }
-    }
 }
 
 async fn with<T, F>(id: i32, locked: Locked, work: F) -> Result<T, AgentError>
@@ -411,33 +289,4 @@ where
         None => Err(AgentError::NoContainer { id }),
     })
     .await
-}
-
-async fn create(
-    shared: Arc<Shared>,
-    id: i32,
-    options: ContainerOptions,
-) -> Result<Container, AgentError> {
-    let lacks = shared.kernel_lacks.clone();
-    let created = unblock(move || Container::create(shared, id, &options)).await;
-    created.map_err(|error| match kernel::explanation(&lacks) {
-        Some(kernel) => AgentError::Create { error, kernel },
-        None => error.into(),
-    })
-}
-
-/// A reserved ID, given back unless the container comes to be.
-struct Reservation<'a> {
-    agent: &'a Agent,
-    id: i32,
-    done: bool,
-}
-
-impl Drop for Reservation<'_> {
-    fn drop(&mut self) {
-        if !self.done {
-            self.agent.slots().remove(&self.id);
-            self.agent.stop.note_change();
-        }
-    }
 }

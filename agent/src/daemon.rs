@@ -129,14 +129,6 @@ async fn serve(
         let agent = agent.clone();
         async move { agent.follow_host().await }
     });
-    let files = executor.spawn({
-        let agent = agent.clone();
-        async move { agent.follow_host_files().await }
-    });
-    let host_names = executor.spawn({
-        let agent = agent.clone();
-        async move { agent.follow_host_names().await }
-    });
     let result = smol::future::or(stop_requested(signals), bus_lost(&connection)).await;
     agent.begin_stop();
     watchdog::notify(NotifyState::Stopping);
@@ -148,7 +140,7 @@ async fn serve(
     smol::future::or(preparing, too_long).await;
     agent.destroy_all().await;
     agent.leave_host().await;
-    drop((telling, feeding, followed, files, host_names, own));
+    drop((telling, feeding, followed, own));
     result
 }
 

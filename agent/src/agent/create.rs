@@ -1,0 +1,112 @@
+//! Making a container: an ID is taken first, and given back when it does not come to be.
+
+use std::sync::Arc;
+
+use smol::lock::Mutex as AsyncMutex;
+
+use super::{Agent, AgentError, Caller, Slot};
+use crate::{
+    container::{
+        Container, Shared,
+        options::{self, ContainerOptions},
+    },
+    host::kernel,
+    runtime::unblock,
+};
+
+impl Agent {
+    /// Makes and starts a container; its ID.
+    ///
+    /// # Errors
+    /// [`AgentError`]; no ID is used up then.
+    pub async fn create(&self, config: &str, caller: Caller<'_>) -> Result<i32, AgentError> {
+        self.stop.check()?;
+        let creator = caller.ok_or(AgentError::UnknownCaller)?.user;
+        let limit = self.config.options_length;
+        if u32::try_from(config.len()).map_or(true, |size| size > limit) {
+            return Err(AgentError::OptionsTooLong {
+                size: config.len(),
+                limit,
+            });
+        }
+        let (options, unknown) = options::parse(config)?;
+        let (size, most) = (options.size, self.config.largest_root_tree);
+        if let Some(size) = size.filter(|size| *size > most) {
+            return Err(AgentError::RootTreeTooLarge { size, limit: most });
+        }
+        for key in unknown {
+            log::warn!("container options: unknown key {key:?} ignored");
+        }
+        let shared = self.prepared().await?;
+        let id = self.reserve(creator)?;
+        let mut reservation = Reservation {
+            agent: self,
+            id,
+            done: false,
+        };
+        let container = create(shared, id, options).await?;
+        let locked = Arc::new(AsyncMutex::new(Some(container)));
+        let container = Some(locked);
+        self.slots().insert(id, Slot { creator, container });
+        self.stop.note_change();
+        log::info!("container {id} created for user {creator}");
+        reservation.done = true;
+        Ok(id)
+    }
+
+    /// What containers share, once it is prepared.
+    async fn prepared(&self) -> Result<Arc<Shared>, AgentError> {
+        let prepared = async { Some(self.shared.wait().await.clone()) };
+        let stopped = async {
+            self.stop.begun().await;
+            None
+        };
+        match smol::future::or(prepared, stopped).await {
+            Some(prepared) => prepared.map_err(AgentError::NotReady),
+            None => Err(AgentError::Stopping),
+        }
+    }
+
+    /// The lowest free ID, taken.
+    fn reserve(&self, creator: u32) -> Result<i32, AgentError> {
+        let mut slots = self.slots();
+        // Looked at with the slots locked: a stop either sees this one, or is seen here.
+        self.stop.check()?;
+        let limit = self.config.containers;
+        let ids = 0..i32::try_from(limit).unwrap_or(i32::MAX);
+        let free = ids.into_iter().find(|id| !slots.contains_key(id));
+        let id = free.ok_or(AgentError::TooMany { limit })?;
+        let container = None;
+        slots.insert(id, Slot { creator, container });
+        Ok(id)
+    }
+}
+
+async fn create(
+    shared: Arc<Shared>,
+    id: i32,
+    options: ContainerOptions,
+) -> Result<Container, AgentError> {
+    let lacks = shared.kernel_lacks.clone();
+    let created = unblock(move || Container::create(shared, id, &options)).await;
+    created.map_err(|error| match kernel::explanation(&lacks) {
+        Some(kernel) => AgentError::Create { error, kernel },
+        None => error.into(),
+    })
+}
+
+/// A reserved ID, given back unless the container comes to be.
+struct Reservation<'a> {
+    agent: &'a Agent,
+    id: i32,
+    done: bool,
+}
+
+impl Drop for Reservation<'_> {
+    fn drop(&mut self) {
+        if !self.done {
+            self.agent.slots().remove(&self.id);
+            self.agent.stop.note_change();
+        }
+    }
+}
