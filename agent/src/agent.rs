@@ -275,7 +275,6 @@ impl Agent {
             );
         }
     }
-
 }
 
 async fn with<T, F>(id: i32, locked: Locked, work: F) -> Result<T, AgentError>

@@ -55,7 +55,7 @@ impl Interface {
         header: &Header<'_>,
         what: String,
     ) -> fdo::Result<(Call, Identity)> {
-        let call = self.callers.admit(header).map_err(fdo::Error::Failed)?;
+        let call = self.callers.admit(header)?;
         let identity = self.callers.identify(&call, connection, header).await;
         log::info!("{what} by {identity}");
         Ok((call, identity))
@@ -70,7 +70,7 @@ impl Interface {
         #[zbus(connection)] connection: &Connection,
         #[zbus(header)] header: Header<'_>,
     ) -> fdo::Result<Vec<i32>> {
-        let call = self.callers.admit(&header).map_err(fdo::Error::Failed)?;
+        let call = self.callers.admit(&header)?;
         let identity = self.callers.identify(&call, connection, &header).await;
         Ok(self.agent.list(identity.credentials.as_ref()))
     }

@@ -18,7 +18,8 @@ mod permission;
 mod settings;
 mod subnet;
 mod sysctl;
-mod wait;
+pub mod thread;
+pub mod wait;
 
 pub use addresses::{AddressesUsedUp, ContainerAddresses};
 pub use bridge::{Bridge, BridgeError};

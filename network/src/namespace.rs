@@ -1,22 +1,21 @@
 //! Does a piece of work inside another network namespace.
 
-use std::{io, os::fd::BorrowedFd, thread};
+use std::{io, os::fd::BorrowedFd};
 
 use nix::sched::{CloneFlags, setns};
+
+use crate::thread::{self, ThreadError};
 
 /// Why a network namespace could not be entered.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum NamespaceError {
-    /// No thread could be started for the work.
-    #[error("cannot start a thread for a network namespace")]
-    Thread(#[source] io::Error),
+    /// The work was not done.
+    #[error("cannot work in a network namespace")]
+    Thread(#[from] ThreadError),
     /// setns(2) failed.
     #[error("cannot enter the network namespace")]
     Enter(#[source] io::Error),
-    /// The work panicked.
-    #[error("the work in the network namespace panicked")]
-    Panicked,
 }
 
 /// Runs `work` in a thread of its own that has joined `namespace`, and waits for it.
@@ -32,16 +31,9 @@ where
     T: Send,
     F: FnOnce() -> T + Send,
 {
-    thread::scope(|scope| {
-        thread::Builder::new()
-            .name("netns".to_owned())
-            .spawn_scoped(scope, || {
-                setns(namespace, CloneFlags::CLONE_NEWNET)
-                    .map_err(|errno| NamespaceError::Enter(errno.into()))?;
-                Ok(work())
-            })
-            .map_err(NamespaceError::Thread)?
-            .join()
-            .unwrap_or(Err(NamespaceError::Panicked))
+    thread::in_own("netns", || {
+        setns(namespace, CloneFlags::CLONE_NEWNET)
+            .map_err(|errno| NamespaceError::Enter(errno.into()))?;
+        Ok(work())
     })
 }

@@ -11,14 +11,17 @@ use nix::{
     poll::{PollFd, PollFlags, PollTimeout, poll},
 };
 
-/// Waits until one of `fds` can be read (poll(2)); the positions of those that can, none when
-/// `limit` is over.
-pub(crate) fn any_readable<const N: usize>(
-    fds: [BorrowedFd<'_>; N],
+/// Waits until one of `fds` is ready (poll(2)); the positions of those that are, none when `limit`
+/// is over.
+///
+/// # Errors
+/// The system's.
+pub fn any_ready<const N: usize>(
+    fds: [(BorrowedFd<'_>, PollFlags); N],
     limit: Duration,
 ) -> io::Result<[bool; N]> {
     let deadline = Instant::now() + limit;
-    let mut entries = fds.map(|fd| PollFd::new(fd, PollFlags::POLLIN));
+    let mut entries = fds.map(|(fd, flags)| PollFd::new(fd, flags));
     loop {
         let left = deadline.saturating_duration_since(Instant::now());
         let timeout = PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX);

@@ -11,7 +11,7 @@ use std::{
 };
 
 use smol::lock::OnceCell;
-use zbus::{Connection, OwnedVariant, Variant, message::Header};
+use zbus::{Connection, OwnedVariant, Variant, fdo, message::Header};
 
 use crate::host::credentials::Credentials;
 
@@ -55,6 +55,19 @@ pub struct Callers {
     clients: Mutex<HashMap<String, Arc<Client>>>,
 }
 
+/// A client does not wait for its replies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the caller has {limit} calls without reply already (max-pending-calls)")]
+pub struct TooManyCalls {
+    limit: u32,
+}
+
+impl From<TooManyCalls> for fdo::Error {
+    fn from(error: TooManyCalls) -> Self {
+        Self::Failed(error.to_string())
+    }
+}
+
 /// A call under way.
 #[derive(Debug)]
 pub struct Call {
@@ -83,8 +96,8 @@ impl Callers {
     /// Counts a call until what is returned is dropped.
     ///
     /// # Errors
-    /// The text for the caller, when it has too many calls under way.
-    pub fn admit(&self, header: &Header<'_>) -> Result<Call, String> {
+    /// [`TooManyCalls`].
+    pub fn admit(&self, header: &Header<'_>) -> Result<Call, TooManyCalls> {
         let sender = header.sender().map(ToString::to_string).unwrap_or_default();
         let mut clients = self.clients();
         if clients.len() >= REMEMBERED {
@@ -94,10 +107,7 @@ impl Callers {
         let pending = client.pending.fetch_add(1, Ordering::Relaxed);
         let call = Call { client };
         if pending >= self.limit {
-            return Err(format!(
-                "the caller has {} calls without reply already (max-pending-calls)",
-                self.limit
-            ));
+            return Err(TooManyCalls { limit: self.limit });
         }
         Ok(call)
     }

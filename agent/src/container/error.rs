@@ -13,7 +13,7 @@ use crate::{
     gateway::GatewayError,
     host::{
         cgroup::CgroupError, mount::MountError, namespace::NamespaceError,
-        output_file::OutputFileError, seccomp::FilterError,
+        output_file::OutputFileError, seccomp::FilterError, user_namespace::NoUserNamespace,
     },
     mounts::{BindError, buffers::BuffersError},
 };
@@ -83,11 +83,8 @@ pub enum ContainerError {
         log: String,
     },
     /// User namespaces are required and cannot be had.
-    #[error("the configuration requires user namespaces: {why}")]
-    NoUserNamespace {
-        /// Why.
-        why: String,
-    },
+    #[error(transparent)]
+    NoUserNamespace(#[from] NoUserNamespace),
     /// A capability's gateway configuration is malformed.
     #[error(transparent)]
     Config(#[from] ConfigError),

@@ -83,16 +83,11 @@ impl Shared {
 
     /// The first host ID of container `id`, `None` if it is to have no user namespace.
     pub(super) fn id_base(&self, id: i32) -> Result<Option<u32>, ContainerError> {
-        user_namespace::decide(
-            self.config.user_namespace,
-            self.no_user_namespaces.as_deref(),
-        )
-        .map_err(|why| ContainerError::NoUserNamespace { why })
-        .map(|wanted| {
-            wanted
-                .then(|| u32::try_from(id).ok())
-                .flatten()
-                .and_then(|id| id.checked_mul(ID_RANGE)?.checked_add(FIRST_ID))
-        })
+        let obstacle = self.no_user_namespaces.as_deref();
+        if !user_namespace::decide(self.config.user_namespace, obstacle)? {
+            return Ok(None);
+        }
+        let id = u32::try_from(id).ok();
+        Ok(id.and_then(|id| id.checked_mul(ID_RANGE)?.checked_add(FIRST_ID)))
     }
 }

@@ -5,7 +5,6 @@ use std::{
     io::{self, Read as _},
     os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd},
     path::{Path, PathBuf},
-    thread,
 };
 
 use nix::sched::{CloneFlags, setns, unshare};
@@ -13,6 +12,7 @@ use rustix::{
     fs::{Mode, OFlags},
     mount::UnmountFlags,
 };
+use softwarecontainer_network::thread::{self, ThreadError};
 use thiserror::Error;
 
 /// Why a container's namespace could not be used.
@@ -27,15 +27,12 @@ pub enum NamespaceError {
         /// Why.
         source: io::Error,
     },
-    /// No thread could be started for the work.
-    #[error("cannot start a thread")]
-    Thread(#[source] io::Error),
+    /// The work was not done.
+    #[error("cannot work in the container's mount namespace")]
+    Thread(#[from] ThreadError),
     /// unshare(2) or setns(2) failed.
     #[error("cannot enter the container's mount namespace")]
     Enter(#[source] io::Error),
-    /// The work panicked.
-    #[error("the work in the container's mount namespace panicked")]
-    Panicked,
 }
 
 /// Descriptors of a container's namespaces (namespaces(7)). They keep the namespaces alive: drop
@@ -97,22 +94,15 @@ impl Namespaces {
             path: TASKS.into(),
             source,
         })?;
-        thread::scope(|scope| {
-            thread::Builder::new()
-                .name("mounts".to_owned())
-                .spawn_scoped(scope, || {
-                    let enter = |errno: nix::Error| NamespaceError::Enter(errno.into());
-                    let task = rustix::thread::gettid().as_raw_nonzero().to_string();
-                    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-                    let task = rustix::fs::openat(&tasks, task, flags, Mode::empty())
-                        .map_err(|errno| NamespaceError::Enter(errno.into()))?;
-                    unshare(CloneFlags::CLONE_FS).map_err(enter)?;
-                    setns(&self.mount, CloneFlags::CLONE_NEWNS).map_err(enter)?;
-                    Ok(work(&Inside { task }))
-                })
-                .map_err(NamespaceError::Thread)?
-                .join()
-                .unwrap_or(Err(NamespaceError::Panicked))
+        thread::in_own("mounts", || {
+            let enter = |errno: nix::Error| NamespaceError::Enter(errno.into());
+            let task = rustix::thread::gettid().as_raw_nonzero().to_string();
+            let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+            let task = rustix::fs::openat(&tasks, task, flags, Mode::empty())
+                .map_err(|errno| NamespaceError::Enter(errno.into()))?;
+            unshare(CloneFlags::CLONE_FS).map_err(enter)?;
+            setns(&self.mount, CloneFlags::CLONE_NEWNS).map_err(enter)?;
+            Ok(work(&Inside { task }))
         })
     }
 }

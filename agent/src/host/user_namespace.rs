@@ -57,16 +57,25 @@ fn version(release: &str) -> Option<(u32, u32)> {
     Some((numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?))
 }
 
+/// User namespaces are required and cannot be had.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the configuration requires user namespaces: {obstacle}")]
+pub struct NoUserNamespace {
+    obstacle: String,
+}
+
 /// Whether a container is to have a user namespace.
 ///
 /// # Errors
 /// The obstacle, when one is required.
-pub fn decide(wanted: UserNamespace, obstacle: Option<&str>) -> Result<bool, String> {
+pub fn decide(wanted: UserNamespace, obstacle: Option<&str>) -> Result<bool, NoUserNamespace> {
     match (wanted, obstacle) {
         (UserNamespace::Off, _) => Ok(false),
         (_, None) => Ok(true),
         (UserNamespace::Auto, Some(_)) => Ok(false),
-        (UserNamespace::Required, Some(why)) => Err(why.to_owned()),
+        (UserNamespace::Required, Some(obstacle)) => Err(NoUserNamespace {
+            obstacle: obstacle.to_owned(),
+        }),
     }
 }
 
@@ -110,10 +119,9 @@ mod tests {
 
     #[test]
     fn a_required_user_namespace_that_cannot_be_had_is_an_error() {
-        assert_eq!(
-            decide(UserNamespace::Required, Some("no")),
-            Err("no".to_owned())
-        );
+        let error = decide(UserNamespace::Required, Some("no")).unwrap_err();
+        let text = "the configuration requires user namespaces: no";
+        assert_eq!(error.to_string(), text);
         assert_eq!(decide(UserNamespace::Auto, Some("no")), Ok(false));
         assert_eq!(decide(UserNamespace::Auto, None), Ok(true));
         assert_eq!(decide(UserNamespace::Off, None), Ok(false));

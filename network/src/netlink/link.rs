@@ -18,6 +18,7 @@ use neli::{
     rtnl::{Ifinfomsg, IfinfomsgBuilder, Rtattr},
     types::{Buffer, RtBuffer},
 };
+use nix::poll::PollFlags;
 
 use crate::wait;
 
@@ -172,7 +173,11 @@ impl Netlink {
             })
             .map_err(|error| broken(&error))?;
         loop {
-            let waited = wait::any_readable([events.as_fd(), end.as_fd()], ANSWER_LIMIT);
+            let readable = |fd| (fd, PollFlags::POLLIN);
+            let waited = wait::any_ready(
+                [readable(events.as_fd()), readable(end.as_fd())],
+                ANSWER_LIMIT,
+            );
             match waited.map_err(|error| broken(&error))? {
                 [_, true] => return receiver.recv().map_err(|error| broken(&error))?,
                 [true, _] if events.tells_end_of(link.index) => return Ok(()),
