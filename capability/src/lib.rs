@@ -21,7 +21,7 @@ pub mod traffic;
 
 pub use element::Element;
 pub use error::{ConfigError, Problem};
-pub use gateway::GatewaySettings;
+pub use gateway::{GATEWAYS, GatewaySettings};
 pub use gateway_config::{GatewayConfig, Origin};
 pub use manifest::{ManifestError, Warning};
 pub use review::Review;

@@ -12,7 +12,7 @@ pub use lines::{LineError, Lines};
 
 use std::fmt;
 
-use crate::rule::{Direction, Pattern, Rule};
+use crate::rule::{BusDirection, BusRule, Pattern};
 
 /// One of the two buses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -52,7 +52,7 @@ impl fmt::Display for Bus {
 
 /// A line from the agent.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Command {
+pub enum ControlLine {
     /// Serve this bus with the rules in that many lines that follow.
     Bus(Bus, usize),
     /// Serve it no longer.
@@ -64,7 +64,7 @@ pub enum Command {
 /// A line from the proxy.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
-    /// Everything up to that [`Command::Sync`] is in force.
+    /// Everything up to that [`ControlLine::Sync`] is in force.
     Done(u64),
     /// Something for the agent's log.
     Log(String),
@@ -74,7 +74,7 @@ pub enum Event {
     Error(String),
 }
 
-impl fmt::Display for Command {
+impl fmt::Display for ControlLine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Bus(bus, rules) => writeln!(f, "bus {bus} {rules}"),
@@ -95,7 +95,7 @@ impl fmt::Display for Event {
     }
 }
 
-impl Command {
+impl ControlLine {
     /// Reads a line without its end.
     #[must_use]
     pub fn parse(line: &str) -> Option<Self> {
@@ -127,11 +127,11 @@ impl Event {
 
 /// A rule as a line.
 #[must_use]
-pub fn rule_line(rule: &Rule) -> String {
+pub fn rule_line(rule: &BusRule) -> String {
     let direction = match rule.direction {
         None => "*",
-        Some(Direction::Outgoing) => "outgoing",
-        Some(Direction::Incoming) => "incoming",
+        Some(BusDirection::Outgoing) => "outgoing",
+        Some(BusDirection::Incoming) => "incoming",
     };
     let [interface, path, member] =
         [&rule.interface, &rule.path, &rule.member].map(|pattern| escape(pattern.as_str()));
@@ -140,16 +140,16 @@ pub fn rule_line(rule: &Rule) -> String {
 
 /// Reads a rule from a line without its end.
 #[must_use]
-pub fn parse_rule(line: &str) -> Option<Rule> {
+pub fn parse_rule(line: &str) -> Option<BusRule> {
     let mut fields = line.split('\t');
     let direction = match fields.next()? {
         "*" => None,
-        "outgoing" => Some(Direction::Outgoing),
-        "incoming" => Some(Direction::Incoming),
+        "outgoing" => Some(BusDirection::Outgoing),
+        "incoming" => Some(BusDirection::Incoming),
         _ => return None,
     };
     let mut pattern = || Some(Pattern::new(&unescape(fields.next()?)?));
-    let rule = Rule {
+    let rule = BusRule {
         direction,
         interface: pattern()?,
         path: pattern()?,
@@ -191,12 +191,12 @@ mod tests {
     #[test]
     fn commands_and_events_survive_the_wire() {
         for command in [
-            Command::Bus(Bus::Session, 3),
-            Command::Off(Bus::System),
-            Command::Sync(7),
+            ControlLine::Bus(Bus::Session, 3),
+            ControlLine::Off(Bus::System),
+            ControlLine::Sync(7),
         ] {
             let line = command.to_string();
-            assert_eq!(Command::parse(line.trim_end()), Some(command));
+            assert_eq!(ControlLine::parse(line.trim_end()), Some(command));
         }
         for event in [
             Event::Done(1),
@@ -217,7 +217,7 @@ mod tests {
             "sync x",
             "off session 1",
         ] {
-            assert_eq!(Command::parse(line), None, "{line}");
+            assert_eq!(ControlLine::parse(line), None, "{line}");
         }
     }
 
@@ -229,8 +229,8 @@ mod tests {
             path in any::<String>(),
             member in any::<String>(),
         ) {
-            let rule = Rule {
-                direction: [None, Some(Direction::Incoming), Some(Direction::Outgoing)][usize::from(direction)],
+            let rule = BusRule {
+                direction: [None, Some(BusDirection::Incoming), Some(BusDirection::Outgoing)][usize::from(direction)],
                 interface: Pattern::new(&interface),
                 path: Pattern::new(&path),
                 member: Pattern::new(&member),

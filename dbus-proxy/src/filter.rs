@@ -14,7 +14,7 @@ use pending::{IncomingCalls, NameHasher, OutgoingCalls};
 
 use crate::{
     limits,
-    rule::{Direction, RuleSet, Subject},
+    rule::{BusDirection, RuleSet, Subject},
     wire::{Header, Kind},
 };
 
@@ -46,12 +46,12 @@ impl Filter {
 
     /// Whether the verdict on this message needs its whole body.
     #[must_use]
-    pub fn needs_body(&self, direction: Direction, header: &Header<'_>) -> bool {
+    pub fn needs_body(&self, direction: BusDirection, header: &Header<'_>) -> bool {
         match direction {
-            Direction::Outgoing => {
+            BusDirection::Outgoing => {
                 header.body <= limits::DRIVER_BODY && driver_call::needs_body(header)
             }
-            Direction::Incoming => {
+            BusDirection::Incoming => {
                 header.body <= limits::DRIVER_ANSWER && self.driver_tells_names(header)
             }
         }
@@ -66,7 +66,7 @@ impl Filter {
                 Err(verdict) => or_drop(header, verdict),
             },
             Kind::Return | Kind::Error => return self.outgoing_reply(header),
-            Kind::Signal => pass_if(allows(rules, Direction::Outgoing, header)),
+            Kind::Signal => pass_if(allows(rules, BusDirection::Outgoing, header)),
             Kind::Unknown(_) => Verdict::Drop,
         };
         if let (Verdict::Pass, Some(peer)) = (&verdict, header.destination) {
@@ -89,7 +89,7 @@ impl Filter {
             Kind::Signal if header.sender == Some(DRIVER) => {
                 self.driver_signal(rules, header, body)
             }
-            Kind::Signal => pass_if(allows(rules, Direction::Incoming, header)),
+            Kind::Signal => pass_if(allows(rules, BusDirection::Incoming, header)),
             Kind::Unknown(_) => Verdict::Drop,
         };
         if verdict == Verdict::Pass {
@@ -108,7 +108,7 @@ impl Filter {
         body: &[u8],
     ) -> Result<(), Verdict> {
         let question = self.driver_call(rules, header, body)?;
-        if header.destination != Some(DRIVER) && !allows(rules, Direction::Outgoing, header) {
+        if header.destination != Some(DRIVER) && !allows(rules, BusDirection::Outgoing, header) {
             return Err(Verdict::Refuse(Refusal::NoRule));
         }
         if header.flags.no_reply_expected() {
@@ -134,7 +134,7 @@ impl Filter {
     }
 
     fn incoming_call(&mut self, rules: &RuleSet, header: &Header<'_>) -> Result<(), Refusal> {
-        if !allows(rules, Direction::Incoming, header) {
+        if !allows(rules, BusDirection::Incoming, header) {
             return Err(Refusal::NoRule);
         }
         match header.sender {
@@ -179,7 +179,7 @@ fn or_drop(header: &Header<'_>, verdict: Verdict) -> Verdict {
     }
 }
 
-fn allows(rules: &RuleSet, direction: Direction, header: &Header<'_>) -> bool {
+fn allows(rules: &RuleSet, direction: BusDirection, header: &Header<'_>) -> bool {
     let (Some(path), Some(member)) = (header.path, header.member) else {
         return false;
     };

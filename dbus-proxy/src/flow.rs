@@ -7,7 +7,7 @@ use std::{collections::VecDeque, os::fd::OwnedFd};
 
 use crate::{
     filter::{DRIVER, Filter, Refusal, Verdict, describe},
-    rule::{Direction, RuleSet},
+    rule::{BusDirection, RuleSet},
     wire::{self, Argument, Header, Kind, Oversized, Parsed, WireError, error_reply, return_reply},
 };
 
@@ -37,7 +37,7 @@ pub enum FlowError {
 /// State of one direction.
 #[derive(Debug)]
 pub struct Flow {
-    direction: Direction,
+    direction: BusDirection,
     /// Bytes of the body that the last judged message still lacks, and whether they pass.
     body: usize,
     body_passes: bool,
@@ -49,7 +49,7 @@ pub struct Flow {
 impl Flow {
     /// A flow at its start.
     #[must_use]
-    pub fn new(direction: Direction) -> Self {
+    pub fn new(direction: BusDirection) -> Self {
         Self {
             direction,
             body: 0,
@@ -155,8 +155,8 @@ impl Flow {
             let body = rest.get(header.length..).unwrap_or_default();
             let body = body.get(..header.body).unwrap_or(body);
             let verdict = match self.direction {
-                Direction::Outgoing => filter.outgoing(rules, &header, body),
-                Direction::Incoming => filter.incoming(rules, &header, body),
+                BusDirection::Outgoing => filter.outgoing(rules, &header, body),
+                BusDirection::Incoming => filter.incoming(rules, &header, body),
             };
             if header.unix_fds > self.fds.len() {
                 return Err(FlowError::Descriptors);
@@ -212,10 +212,10 @@ enum Next<'a> {
 }
 
 /// Deals with a message that does not pass as it is.
-fn refuse(direction: Direction, header: &Header<'_>, verdict: Verdict, sink: &mut dyn Sink) {
+fn refuse(direction: BusDirection, header: &Header<'_>, verdict: Verdict, sink: &mut dyn Sink) {
     let (sender, destination) = match direction {
-        Direction::Outgoing => (Some(DRIVER), None),
-        Direction::Incoming => (None, header.sender),
+        BusDirection::Outgoing => (Some(DRIVER), None),
+        BusDirection::Incoming => (None, header.sender),
     };
     let (endian, call) = (header.endian, header.serial.get());
     match verdict {
@@ -242,10 +242,10 @@ fn refuse(direction: Direction, header: &Header<'_>, verdict: Verdict, sink: &mu
 const ANSWER: u32 = u32::MAX;
 
 /// A message whose header is too long is skipped. Who called is known only if it is the client.
-fn refuse_oversized(direction: Direction, message: &Oversized, sink: &mut dyn Sink) {
+fn refuse_oversized(direction: BusDirection, message: &Oversized, sink: &mut dyn Sink) {
     sink.log(&|| "Dropped a message with an oversized header".to_owned());
     let is_call = message.kind == Kind::Call && !message.flags.no_reply_expected();
-    if is_call && direction == Direction::Outgoing {
+    if is_call && direction == BusDirection::Outgoing {
         sink.answer(error_reply(
             message.endian,
             ANSWER,

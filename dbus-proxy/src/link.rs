@@ -15,7 +15,7 @@ use crate::{
     filter::Filter,
     flow::{Flow, FlowError, Sink},
     limits,
-    rule::{Direction, RuleSet},
+    rule::{BusDirection, RuleSet},
     sasl::{ClientAuth, Progress, ServerAuth, greeting},
     sys,
 };
@@ -78,8 +78,8 @@ impl Link {
             phase: Phase::Auth(ServerAuth::new(guid)),
             app: Side::new(Some(client)),
             upstream: Side::new(None),
-            to_bus: Flow::new(Direction::Outgoing),
-            to_app: Flow::new(Direction::Incoming),
+            to_bus: Flow::new(BusDirection::Outgoing),
+            to_app: Flow::new(BusDirection::Incoming),
             filter: Filter::new(pending_calls),
             deadline: Some(now + limits::AUTH_TIME),
         }

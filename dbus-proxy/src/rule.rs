@@ -9,7 +9,7 @@ pub use set::RuleSet;
 
 /// Which way a message goes, seen from the container.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Direction {
+pub enum BusDirection {
     /// From the container to the bus.
     Outgoing,
     /// From the bus to the container.
@@ -18,9 +18,9 @@ pub enum Direction {
 
 /// Messages that are allowed.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Rule {
+pub struct BusRule {
     /// The direction; `None` is both.
-    pub direction: Option<Direction>,
+    pub direction: Option<BusDirection>,
     /// Interface. A message without one matches only `*`.
     pub interface: Pattern,
     /// Object path.
@@ -33,7 +33,7 @@ pub struct Rule {
 #[derive(Clone, Copy, Debug)]
 pub struct Subject<'a> {
     /// Which way the message goes.
-    pub direction: Direction,
+    pub direction: BusDirection,
     /// Its interface, if it names one.
     pub interface: Option<&'a str>,
     /// Its object path.
@@ -42,7 +42,7 @@ pub struct Subject<'a> {
     pub member: &'a str,
 }
 
-impl Rule {
+impl BusRule {
     fn matches(&self, subject: &Subject<'_>) -> bool {
         self.direction
             .is_none_or(|direction| direction == subject.direction)
@@ -59,8 +59,13 @@ impl Rule {
 mod tests {
     use super::*;
 
-    fn rule(direction: Option<Direction>, interface: &str, path: &str, member: &str) -> Rule {
-        Rule {
+    pub(super) fn rule(
+        direction: Option<BusDirection>,
+        interface: &str,
+        path: &str,
+        member: &str,
+    ) -> BusRule {
+        BusRule {
             direction,
             interface: Pattern::new(interface),
             path: Pattern::new(path),
@@ -69,7 +74,7 @@ mod tests {
     }
 
     fn subject<'a>(
-        direction: Direction,
+        direction: BusDirection,
         interface: Option<&'a str>,
         path: &'a str,
         member: &'a str,
@@ -84,10 +89,15 @@ mod tests {
 
     #[test]
     fn every_part_of_a_rule_must_match() {
-        let rules: RuleSet = [rule(Some(Direction::Outgoing), "org.a.B", "/a/*", "Get*")]
-            .into_iter()
-            .collect();
-        use Direction::{Incoming, Outgoing};
+        let rules: RuleSet = [rule(
+            Some(BusDirection::Outgoing),
+            "org.a.B",
+            "/a/*",
+            "Get*",
+        )]
+        .into_iter()
+        .collect();
+        use BusDirection::{Incoming, Outgoing};
         assert!(rules.allows(&subject(Outgoing, Some("org.a.B"), "/a/b", "GetX")));
         assert!(!rules.allows(&subject(Incoming, Some("org.a.B"), "/a/b", "GetX")));
         assert!(!rules.allows(&subject(Outgoing, Some("org.a.C"), "/a/b", "GetX")));
@@ -97,7 +107,7 @@ mod tests {
 
     #[test]
     fn a_message_without_interface_matches_only_the_star() {
-        let message = subject(Direction::Outgoing, None, "/", "M");
+        let message = subject(BusDirection::Outgoing, None, "/", "M");
         for (interface, allowed) in [
             ("*", true),
             ("**", true),
@@ -112,7 +122,7 @@ mod tests {
 
     #[test]
     fn no_rule_allows_nothing() {
-        let message = subject(Direction::Incoming, Some("a.b"), "/", "M");
+        let message = subject(BusDirection::Incoming, Some("a.b"), "/", "M");
         assert!(!RuleSet::default().allows(&message));
     }
 }

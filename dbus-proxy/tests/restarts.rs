@@ -3,9 +3,10 @@
 
 mod support;
 
-use std::time::Duration;
+use std::{path::PathBuf, time::Duration};
 
 use softwarecontainer_dbus_proxy::{
+    address::SocketAddress,
     client::{BusAccess, Options, Proxy, Spawn},
     limits,
     wire::Kind,
@@ -129,24 +130,29 @@ fn a_proxy_ends_when_its_agent_is_killed() {
     assert!(child.wait().unwrap().success());
 }
 
-#[test]
-fn a_bus_that_comes_late_or_moves_is_found() {
-    let directory = tempfile::tempdir().unwrap();
-    let address = directory.path().join("bus");
-    let endpoint = Endpoint::new(directory.path().join("app"));
-    let options = Options {
-        program: env!("CARGO_BIN_EXE_softwarecontainer-dbus-proxy").into(),
+/// A proxy of the bus at `address` alone.
+fn system_only(program: &str, address: impl Into<PathBuf>) -> Options {
+    Options {
+        program: program.into(),
         name: "SC-test".to_owned(),
         session: None,
         system: BusAccess {
-            address: softwarecontainer_dbus_proxy::address::SocketAddress::Path(address.clone()),
+            address: SocketAddress::Path(address.into()),
             uid: NOBODY,
         },
         gid: NOBODY,
         connections: limits::CONNECTIONS,
         pending_calls: limits::PENDING_CALLS,
         spawn: Spawn::default(),
-    };
+    }
+}
+
+#[test]
+fn a_bus_that_comes_late_or_moves_is_found() {
+    let directory = tempfile::tempdir().unwrap();
+    let address = directory.path().join("bus");
+    let endpoint = Endpoint::new(directory.path().join("app"));
+    let options = system_only(env!("CARGO_BIN_EXE_softwarecontainer-dbus-proxy"), &address);
     let proxy = Proxy::start(options).unwrap();
     // Allowing is not refused for want of a bus.
     proxy
@@ -172,19 +178,7 @@ fn works(endpoint: &Endpoint) -> bool {
 
 #[test]
 fn a_proxy_that_cannot_be_started_is_an_error_that_names_it() {
-    let options = Options {
-        program: "/nowhere/proxy".into(),
-        name: "SC-test".to_owned(),
-        session: None,
-        system: BusAccess {
-            address: softwarecontainer_dbus_proxy::address::SocketAddress::Path("/x".into()),
-            uid: NOBODY,
-        },
-        gid: NOBODY,
-        connections: limits::CONNECTIONS,
-        pending_calls: limits::PENDING_CALLS,
-        spawn: Spawn::default(),
-    };
+    let options = system_only("/nowhere/proxy", "/x");
     let error = softwarecontainer_dbus_proxy::error_chain(&Proxy::start(options).unwrap_err());
     assert!(
         error.contains("/nowhere/proxy") && error.contains("No such file"),
@@ -196,19 +190,7 @@ fn a_proxy_that_cannot_be_started_is_an_error_that_names_it() {
 fn a_program_that_is_no_proxy_is_an_error() {
     let directory = tempfile::tempdir().unwrap();
     let endpoint = Endpoint::new(directory.path().join("app"));
-    let options = Options {
-        program: "/bin/true".into(),
-        name: "SC-test".to_owned(),
-        session: None,
-        system: BusAccess {
-            address: softwarecontainer_dbus_proxy::address::SocketAddress::Path("/x".into()),
-            uid: NOBODY,
-        },
-        gid: NOBODY,
-        connections: limits::CONNECTIONS,
-        pending_calls: limits::PENDING_CALLS,
-        spawn: Spawn::default(),
-    };
+    let options = system_only("/bin/true", "/x");
     let proxy = Proxy::start(options).unwrap();
     proxy
         .serve([None, Some(endpoint.service(rules(&[])))])

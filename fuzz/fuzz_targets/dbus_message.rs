@@ -3,7 +3,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use softwarecontainer_dbus_proxy::{filter::{DRIVER, Filter}, flow::{Flow, Sink}, rule::{Direction, Pattern, Rule, RuleSet}, wire::{self, Endian, Header, Kind, NewMessage, Parsed}};
+use softwarecontainer_dbus_proxy::{filter::{DRIVER, Filter}, flow::{Flow, Sink}, rule::{BusDirection, Pattern, BusRule, RuleSet}, wire::{self, Endian, Header, Kind, NewMessage, Parsed}};
 use std::os::fd::OwnedFd;
 
 #[derive(Default)]
@@ -29,8 +29,8 @@ impl Sink for Passed {
 }
 
 fn rules() -> RuleSet {
-    let rule = Rule {
-        direction: Some(Direction::Outgoing),
+    let rule = BusRule {
+        direction: Some(BusDirection::Outgoing),
         interface: Pattern::new("org.a.*"),
         path: Pattern::new("/a*"),
         member: Pattern::new("Get?"),
@@ -89,7 +89,7 @@ fuzz_target!(|data: &[u8]| {
     } else {
         data.split(|&byte| byte == 0xff).for_each(|part| stream.extend(made(part)));
     }
-    let (mut flow, mut filter, mut passed) = (Flow::new(Direction::Outgoing), Filter::new(128), Passed::default());
+    let (mut flow, mut filter, mut passed) = (Flow::new(BusDirection::Outgoing), Filter::new(128), Passed::default());
     let chunk = usize::from(first >> 1).max(1);
     let mut failed = false;
     for part in stream.chunks(chunk * chunk) {

@@ -2,7 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use softwarecontainer_dbus_proxy::{control::{Command, Event, parse_rule, rule_line}, rule::{Direction, RuleSet, Subject}};
+use softwarecontainer_dbus_proxy::{control::{ControlLine, Event, parse_rule, rule_line}, rule::{BusDirection, RuleSet, Subject}};
 
 /// The definition of a glob, by a table: which prefixes of the pattern match which prefixes of the
 /// value.
@@ -28,8 +28,8 @@ fn matches(pattern: &str, value: &str) -> bool {
 fuzz_target!(|data: (Vec<&str>, [&str; 3], bool, bool)| {
     let (lines, [interface, path, member], outgoing, named) = data;
     for line in &lines {
-        if let Some(command) = Command::parse(line) {
-            assert_eq!(Command::parse(command.to_string().trim_end_matches('\n')), Some(command));
+        if let Some(command) = ControlLine::parse(line) {
+            assert_eq!(ControlLine::parse(command.to_string().trim_end_matches('\n')), Some(command));
         }
         if let Some(event) = Event::parse(line) {
             assert_eq!(Event::parse(event.to_string().trim_end_matches('\n')), Some(event));
@@ -37,7 +37,7 @@ fuzz_target!(|data: (Vec<&str>, [&str; 3], bool, bool)| {
     }
     let rules: RuleSet = lines.iter().filter_map(|line| parse_rule(line)).collect();
     let subject = Subject {
-        direction: if outgoing { Direction::Outgoing } else { Direction::Incoming },
+        direction: if outgoing { BusDirection::Outgoing } else { BusDirection::Incoming },
         interface: named.then_some(interface),
         path,
         member,

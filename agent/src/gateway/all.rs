@@ -45,6 +45,12 @@ macro_rules! gateways {
                 $(#[cfg(feature = $feature)]
                 |all, target, settings| all.$field.refresh(target, &settings.$field),)*
             ];
+            #[cfg(test)]
+            const IDS: &[&str] = &[
+                $(#[cfg(feature = $feature)]
+                <<$gateway as super::contract::Gateway>::Settings as
+                    softwarecontainer_capability::Settings>::ID,)*
+            ];
             const GRANTS: &[Grant] = &[
                 $(#[cfg(feature = $feature)]
                 |all, target, settings, process| {
@@ -117,5 +123,17 @@ impl Gateways {
             grant(self, target, settings, &mut process);
         }
         process
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use softwarecontainer_capability::GATEWAYS;
+
+    use super::Gateways;
+
+    #[test]
+    fn every_gateway_that_manifests_may_configure_is_applied_in_the_same_order() {
+        assert_eq!(Gateways::IDS, GATEWAYS);
     }
 }

@@ -15,7 +15,7 @@ use softwarecontainer_capability::{
 use softwarecontainer_dbus_proxy::{
     client::{Proxy, Service, Services},
     control::Bus,
-    rule::{Direction, Pattern, Rule, RuleSet},
+    rule::{BusDirection, BusRule, Pattern, RuleSet},
 };
 
 use super::{
@@ -153,11 +153,11 @@ fn rules(settings: &DbusSettings, bus: Bus) -> Option<&Vec<dbus::MessageRule>> {
     }
 }
 
-fn rule(rule: &dbus::MessageRule) -> Rule {
-    Rule {
+fn rule(rule: &dbus::MessageRule) -> BusRule {
+    BusRule {
         direction: match rule.direction {
-            dbus::MessageDirection::Outgoing => Some(Direction::Outgoing),
-            dbus::MessageDirection::Incoming => Some(Direction::Incoming),
+            dbus::MessageDirection::Outgoing => Some(BusDirection::Outgoing),
+            dbus::MessageDirection::Incoming => Some(BusDirection::Incoming),
             dbus::MessageDirection::Both => None,
         },
         interface: Pattern::new(&rule.interface),

@@ -12,7 +12,7 @@ use softwarecontainer_dbus_proxy::{
     address::SocketAddress,
     client::{BusAccess, Options, Proxy, Service, Spawn},
     limits,
-    rule::{Direction, Pattern, Rule},
+    rule::{BusDirection, BusRule, Pattern},
 };
 use tempfile::TempDir;
 
@@ -110,8 +110,8 @@ impl Setup {
 }
 
 fn rules() -> softwarecontainer_dbus_proxy::rule::RuleSet {
-    let rule = |interface: &str| Rule {
-        direction: Some(Direction::Outgoing),
+    let rule = |interface: &str| BusRule {
+        direction: Some(BusDirection::Outgoing),
         interface: Pattern::new(interface),
         path: Pattern::new("/*"),
         member: Pattern::new("*"),

@@ -11,7 +11,7 @@ use std::{
 use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags};
 
 use super::options::{Services, service};
-use crate::control::{Bus, Command, rule_line};
+use crate::control::{Bus, ControlLine, rule_line};
 
 /// Longest time that the proxy may take to read what we write.
 const WRITE_TIME: Duration = Duration::from_secs(2);
@@ -102,17 +102,17 @@ impl State {
             match service(&self.services, bus) {
                 Some(service) => {
                     let rules = service.rules.iter();
-                    text += &Command::Bus(bus, rules.len()).to_string();
+                    text += &ControlLine::Bus(bus, rules.len()).to_string();
                     text.extend(rules.map(rule_line));
                     if !std::mem::replace(listening, true) {
                         listeners.push(service.listener());
                     }
                 }
-                None if std::mem::take(listening) => text += &Command::Off(bus).to_string(),
+                None if std::mem::take(listening) => text += &ControlLine::Off(bus).to_string(),
                 None => {}
             }
         }
-        text += &Command::Sync(self.sent).to_string();
+        text += &ControlLine::Sync(self.sent).to_string();
         send_all(control, text.as_bytes(), &listeners)
     }
 

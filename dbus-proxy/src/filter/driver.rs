@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     limits,
-    rule::{Direction, RuleSet},
+    rule::{BusDirection, RuleSet},
     wire::{Argument, Header, Kind, Reader, error_reply, return_reply},
 };
 
@@ -26,7 +26,8 @@ impl Filter {
     ) -> Result<Question, Verdict> {
         let ruled = || {
             let own_interface = |interface: &str| interface.starts_with(DRIVER);
-            header.interface.is_none_or(own_interface) && allows(rules, Direction::Outgoing, header)
+            header.interface.is_none_or(own_interface)
+                && allows(rules, BusDirection::Outgoing, header)
         };
         let refused = |refusal| Err(Verdict::Refuse(refusal));
         match classify(header) {
@@ -151,7 +152,7 @@ impl Filter {
             }
             (Some("NameOwnerChanged"), Some(name)) => {
                 if !self.is_visible(rules, name) {
-                    return super::pass_if(allows(rules, Direction::Incoming, header));
+                    return super::pass_if(allows(rules, BusDirection::Incoming, header));
                 }
                 let mut reader = Reader::new(body, 0, header.endian);
                 let owners = [reader.string(), reader.string(), reader.string()];

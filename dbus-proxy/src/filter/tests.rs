@@ -1,6 +1,6 @@
 use super::*;
 use crate::{
-    rule::{Pattern, Rule},
+    rule::{BusRule, Pattern},
     wire::{self, Endian, NewMessage, Parsed},
 };
 
@@ -53,8 +53,8 @@ fn reply(kind: u8, reply_serial: u32, peer: (u8, &'static str)) -> Draft<'static
 const TO: u8 = 6;
 const FROM: u8 = 7;
 
-fn allow(direction: Option<Direction>, member: &str) -> RuleSet {
-    [Rule {
+fn allow(direction: Option<BusDirection>, member: &str) -> RuleSet {
+    [BusRule {
         direction,
         interface: Pattern::new("org.a.*"),
         path: Pattern::new("*"),
@@ -77,7 +77,7 @@ impl Bench {
         }
     }
 
-    fn judge(&mut self, direction: Direction, draft: &Draft<'_>) -> Verdict {
+    fn judge(&mut self, direction: BusDirection, draft: &Draft<'_>) -> Verdict {
         let bytes = NewMessage {
             kind: draft.kind,
             flags: draft.flags,
@@ -97,17 +97,17 @@ impl Bench {
             &[]
         };
         match direction {
-            Direction::Outgoing => self.filter.outgoing(&self.rules, &header, body),
-            Direction::Incoming => self.filter.incoming(&self.rules, &header, body),
+            BusDirection::Outgoing => self.filter.outgoing(&self.rules, &header, body),
+            BusDirection::Incoming => self.filter.incoming(&self.rules, &header, body),
         }
     }
 
     fn out(&mut self, draft: &Draft<'_>) -> Verdict {
-        self.judge(Direction::Outgoing, draft)
+        self.judge(BusDirection::Outgoing, draft)
     }
 
     fn inn(&mut self, draft: &Draft<'_>) -> Verdict {
-        self.judge(Direction::Incoming, draft)
+        self.judge(BusDirection::Incoming, draft)
     }
 }
 
@@ -116,7 +116,7 @@ const DRIVER_REFUSES: Verdict = Verdict::Refuse(Refusal::Driver);
 
 #[test]
 fn a_reply_passes_once_and_only_for_a_call_that_passed() {
-    let mut bench = Bench::new(allow(Some(Direction::Outgoing), "Get"));
+    let mut bench = Bench::new(allow(Some(BusDirection::Outgoing), "Get"));
     assert_eq!(bench.out(&call(1, "org.x.Y", "Get")), Verdict::Pass);
     assert_eq!(bench.out(&call(2, "org.x.Y", "Set")), NO_RULE);
     assert_eq!(bench.inn(&reply(2, 2, (FROM, ":1.5"))), Verdict::Drop);
@@ -191,7 +191,7 @@ fn calls_that_wait_are_bounded_in_both_directions() {
 
 #[test]
 fn the_container_replies_only_to_its_callers() {
-    let mut bench = Bench::new(allow(Some(Direction::Incoming), "Get"));
+    let mut bench = Bench::new(allow(Some(BusDirection::Incoming), "Get"));
     let incoming = |member| Draft {
         names: vec![
             (1, b'o', "/a"),
@@ -212,7 +212,7 @@ fn the_container_replies_only_to_its_callers() {
 
 #[test]
 fn signals_need_a_rule_for_their_direction_unless_the_bus_sends_them() {
-    let mut bench = Bench::new(allow(Some(Direction::Incoming), "Changed"));
+    let mut bench = Bench::new(allow(Some(BusDirection::Incoming), "Changed"));
     let signal = |member, sender| Draft {
         names: vec![
             (1, b'o', "/a"),

@@ -1,7 +1,7 @@
 //! What happens to a message, and what is said about it.
 
 use crate::{
-    rule::Direction,
+    rule::BusDirection,
     wire::{Header, Kind},
 };
 
@@ -53,7 +53,7 @@ impl Refusal {
 
     /// What to say about a call of `member` of `interface` on `path`.
     #[must_use]
-    pub fn text(self, direction: Direction, header: &Header<'_>) -> String {
+    pub fn text(self, direction: BusDirection, header: &Header<'_>) -> String {
         let what = describe(direction, header);
         let why = match self {
             Self::NoRule => "no rule of the container allows it",
@@ -69,10 +69,10 @@ impl Refusal {
 /// Names a message for a person. Names and paths in it are valid, so they hold no control
 /// characters.
 #[must_use]
-pub fn describe(direction: Direction, header: &Header<'_>) -> String {
+pub fn describe(direction: BusDirection, header: &Header<'_>) -> String {
     let way = match direction {
-        Direction::Outgoing => "outgoing",
-        Direction::Incoming => "incoming",
+        BusDirection::Outgoing => "outgoing",
+        BusDirection::Incoming => "incoming",
     };
     let kind = match header.kind {
         Kind::Call => "call",

@@ -1,6 +1,6 @@
 use super::*;
 use crate::{
-    rule::{Pattern, Rule},
+    rule::{BusRule, Pattern},
     wire::{Endian, NewMessage},
 };
 use proptest::prelude::*;
@@ -35,7 +35,7 @@ impl Sink for Kept {
 }
 
 fn rules() -> RuleSet {
-    let rule = Rule {
+    let rule = BusRule {
         direction: None,
         interface: Pattern::new("org.a.B"),
         path: Pattern::new("*"),
@@ -78,7 +78,7 @@ struct Bench {
 impl Bench {
     fn new() -> Self {
         Self {
-            flow: Flow::new(Direction::Outgoing),
+            flow: Flow::new(BusDirection::Outgoing),
             filter: Filter::new(crate::limits::PENDING_CALLS),
             kept: Kept::default(),
         }

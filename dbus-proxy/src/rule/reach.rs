@@ -6,7 +6,7 @@
 //! specification, "Bus names"; "D-Bus API Design Guidelines"), so the patterns of a rule say which
 //! names are meant.
 
-use super::{Direction, Rule};
+use super::{BusDirection, BusRule};
 
 /// Interfaces that any service may have, so that they are about none.
 const STANDARD: &str = "org.freedesktop.DBus";
@@ -16,7 +16,7 @@ const SHARED: &str = "org.freedesktop";
 const AGENT: &str = "com.pelagicore.SoftwareContainerAgent";
 
 /// Whether `rule` is about `name`, a well-known one.
-pub(super) fn reaches(rule: &Rule, name: &str) -> bool {
+pub(super) fn reaches(rule: &BusRule, name: &str) -> bool {
     if [&rule.interface, &rule.path, &rule.member]
         .iter()
         .any(|pattern| pattern.as_str().is_empty())
@@ -24,7 +24,7 @@ pub(super) fn reaches(rule: &Rule, name: &str) -> bool {
         return false;
     }
     // Anything may be said to anybody.
-    let outgoing = rule.direction != Some(Direction::Incoming);
+    let outgoing = rule.direction != Some(BusDirection::Incoming);
     if outgoing && rule.interface.is_any() && rule.path.is_any() {
         return true;
     }
@@ -69,17 +69,7 @@ fn related(pattern: &str, name: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Pattern;
-    use super::*;
-
-    fn rule(direction: Option<Direction>, interface: &str, path: &str, member: &str) -> Rule {
-        Rule {
-            direction,
-            interface: Pattern::new(interface),
-            path: Pattern::new(path),
-            member: Pattern::new(member),
-        }
-    }
+    use super::{super::tests::rule, *};
 
     #[test]
     fn a_rule_is_about_names_of_the_same_origin() {
@@ -134,7 +124,11 @@ mod tests {
             ("org.a.Service", "", "org.a.Service", false),
         ];
         for (interface, path, name, expected) in cases {
-            for direction in [None, Some(Direction::Outgoing), Some(Direction::Incoming)] {
+            for direction in [
+                None,
+                Some(BusDirection::Outgoing),
+                Some(BusDirection::Incoming),
+            ] {
                 let rule = rule(direction, interface, path, "*");
                 assert_eq!(reaches(&rule, name), expected, "{interface} {path}: {name}");
             }
@@ -144,10 +138,10 @@ mod tests {
     #[test]
     fn who_may_say_anything_to_anybody_reaches_every_name() {
         assert!(reaches(&rule(None, "*", "*", "*"), "org.a.B"));
-        let outgoing = Some(Direction::Outgoing);
+        let outgoing = Some(BusDirection::Outgoing);
         assert!(reaches(&rule(outgoing, "*", "*", "Get"), "org.a.B"));
         // Being called by anybody is not that.
-        let incoming = Some(Direction::Incoming);
+        let incoming = Some(BusDirection::Incoming);
         assert!(!reaches(&rule(incoming, "*", "*", "*"), "org.a.B"));
     }
 }

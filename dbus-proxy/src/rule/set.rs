@@ -1,10 +1,10 @@
 //! All rules of one bus.
 
-use super::{Direction, Rule, Subject, reach};
+use super::{BusDirection, BusRule, Subject, reach};
 
 /// The rules of one bus; a message passes if one of them matches.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct RuleSet(Vec<Rule>);
+pub struct RuleSet(Vec<BusRule>);
 
 impl RuleSet {
     /// Whether some rule matches.
@@ -17,7 +17,7 @@ impl RuleSet {
     #[must_use]
     pub fn names(&self, interface: &str, member: &str) -> bool {
         self.0.iter().any(|rule| {
-            rule.direction != Some(Direction::Incoming)
+            rule.direction != Some(BusDirection::Incoming)
                 && rule.interface.is_exactly(interface)
                 && rule.member.is_exactly(member)
         })
@@ -32,19 +32,19 @@ impl RuleSet {
     /// Whether some rule lets messages go out that are about this well-known name.
     #[must_use]
     pub fn reaches_outgoing(&self, name: &str) -> bool {
-        self.0
-            .iter()
-            .any(|rule| rule.direction != Some(Direction::Incoming) && reach::reaches(rule, name))
+        self.0.iter().any(|rule| {
+            rule.direction != Some(BusDirection::Incoming) && reach::reaches(rule, name)
+        })
     }
 
     /// The rules.
-    pub fn iter(&self) -> std::slice::Iter<'_, Rule> {
+    pub fn iter(&self) -> std::slice::Iter<'_, BusRule> {
         self.0.iter()
     }
 }
 
-impl FromIterator<Rule> for RuleSet {
-    fn from_iter<I: IntoIterator<Item = Rule>>(rules: I) -> Self {
+impl FromIterator<BusRule> for RuleSet {
+    fn from_iter<I: IntoIterator<Item = BusRule>>(rules: I) -> Self {
         Self(rules.into_iter().collect())
     }
 }

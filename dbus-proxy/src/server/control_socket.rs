@@ -4,10 +4,10 @@ use std::os::fd::OwnedFd;
 
 use super::error::ServerError;
 use crate::{
-    control::{Bus, Command, Lines, parse_rule},
+    control::{Bus, ControlLine, Lines, parse_rule},
     limits,
     outbox::Outbox,
-    rule::{Rule, RuleSet},
+    rule::{BusRule, RuleSet},
 };
 
 /// The socket, and what was read of a command.
@@ -19,7 +19,7 @@ pub(super) struct Control {
     /// Listening sockets that came and wait for their command.
     pub(super) fds: Vec<OwnedFd>,
     /// The bus whose rules come, how many more, and those that have come.
-    rules: Option<(Bus, usize, Vec<Rule>)>,
+    rules: Option<(Bus, usize, Vec<BusRule>)>,
 }
 
 impl Control {
@@ -50,10 +50,10 @@ impl Control {
                 *left -= 1;
                 continue;
             }
-            match Command::parse(line).ok_or(ServerError::Command)? {
-                Command::Bus(bus, count) => self.rules = Some((bus, count, Vec::new())),
-                Command::Off(bus) => return Ok(Some(Order::Off(bus))),
-                Command::Sync(number) => return Ok(Some(Order::Sync(number))),
+            match ControlLine::parse(line).ok_or(ServerError::Command)? {
+                ControlLine::Bus(bus, count) => self.rules = Some((bus, count, Vec::new())),
+                ControlLine::Off(bus) => return Ok(Some(Order::Off(bus))),
+                ControlLine::Sync(number) => return Ok(Some(Order::Sync(number))),
             }
         }
     }

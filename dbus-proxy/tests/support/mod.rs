@@ -17,7 +17,7 @@ use softwarecontainer_dbus_proxy::{
     address::SocketAddress,
     client::{BusAccess, Options, Proxy, Service, Spawn},
     limits,
-    rule::{Direction, Pattern, Rule, RuleSet},
+    rule::{BusDirection, BusRule, Pattern, RuleSet},
 };
 use tempfile::TempDir;
 
@@ -26,11 +26,11 @@ pub use bus::Bus;
 pub const NOBODY: u32 = 65534;
 
 /// A rule: `>` outgoing, `<` incoming or `*`, then interface, path, member.
-pub fn rule(direction: &str, interface: &str, path: &str, member: &str) -> Rule {
-    Rule {
+pub fn rule(direction: &str, interface: &str, path: &str, member: &str) -> BusRule {
+    BusRule {
         direction: match direction {
-            ">" => Some(Direction::Outgoing),
-            "<" => Some(Direction::Incoming),
+            ">" => Some(BusDirection::Outgoing),
+            "<" => Some(BusDirection::Incoming),
             _ => None,
         },
         interface: Pattern::new(interface),

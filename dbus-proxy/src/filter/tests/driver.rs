@@ -17,8 +17,8 @@ fn driver(serial: u32, member: &'static str, text: Option<&'static str>) -> Draf
     }
 }
 
-fn one(direction: Option<Direction>, interface: &str, path: &str, member: &str) -> RuleSet {
-    let rule = Rule {
+fn one(direction: Option<BusDirection>, interface: &str, path: &str, member: &str) -> RuleSet {
+    let rule = BusRule {
         direction,
         interface: Pattern::new(interface),
         path: Pattern::new(path),
@@ -29,7 +29,7 @@ fn one(direction: Option<Direction>, interface: &str, path: &str, member: &str) 
 
 /// A container that may call `org.a.Service`.
 fn caller() -> Bench {
-    Bench::new(one(Some(Direction::Outgoing), "org.a.Service", "*", "*"))
+    Bench::new(one(Some(BusDirection::Outgoing), "org.a.Service", "*", "*"))
 }
 
 #[test]
@@ -71,7 +71,7 @@ fn what_else_the_driver_can_do_needs_a_rule() {
         let call = driver(1, member, None);
         assert_eq!(caller().out(&call), NO_RULE, "{member}");
         for interface in ["*", DRIVER, "org.freedesktop.*"] {
-            let rules = one(Some(Direction::Outgoing), interface, "*", member);
+            let rules = one(Some(BusDirection::Outgoing), interface, "*", member);
             assert_eq!(Bench::new(rules).out(&call), Verdict::Pass, "{member}");
         }
         // A rule for another interface is none for the driver, whatever the call says.
@@ -125,7 +125,7 @@ fn names_that_no_rule_is_about_do_not_exist() {
 
 #[test]
 fn nothing_is_started_for_who_may_only_listen() {
-    let mut bench = Bench::new(one(Some(Direction::Incoming), "org.a.Service", "*", "*"));
+    let mut bench = Bench::new(one(Some(BusDirection::Incoming), "org.a.Service", "*", "*"));
     let start = driver(1, "StartServiceByName", Some("org.a.Service"));
     assert_eq!(bench.out(&start), Verdict::Refuse(Refusal::NoSuchService));
     let owner = driver(2, "GetNameOwner", Some("org.a.Service"));
@@ -218,7 +218,12 @@ fn the_bus_tells_of_changes_of_visible_names_only() {
     assert_eq!(bench.inn(&own("NameAcquired")), Verdict::Pass);
     assert_eq!(bench.inn(&own("NameOwnerChanged")), Verdict::Pass);
 
-    let all = one(Some(Direction::Incoming), DRIVER, "*", "NameOwnerChanged");
+    let all = one(
+        Some(BusDirection::Incoming),
+        DRIVER,
+        "*",
+        "NameOwnerChanged",
+    );
     assert_eq!(Bench::new(all).inn(&changed("org.b.Secret")), Verdict::Pass);
 }
 
@@ -238,7 +243,7 @@ fn lists_of_names_hold_visible_ones_only() {
     let Ok(Parsed::Header(header)) = wire::parse(&answer) else {
         panic!("no message")
     };
-    assert!(bench.filter.needs_body(Direction::Incoming, &header));
+    assert!(bench.filter.needs_body(BusDirection::Incoming, &header));
     let body = &answer[header.length..];
     let verdict = bench.filter.incoming(&bench.rules, &header, body);
     let expected = wire::return_reply(
