@@ -28,7 +28,10 @@ use crate::{
     config::Config,
     container::ContainerConfig,
     error_chain::Chain,
-    host::own_directory::{OwnDirectory, OwnDirectoryError},
+    host::{
+        own_directory::{OwnDirectory, OwnDirectoryError},
+        user_namespace::{self, UserNamespace},
+    },
     runtime::unblock,
 };
 use prepare::prepare;
@@ -162,6 +165,10 @@ impl Own {
             OwnDirectory::take("shared-mounts-dir", &config.shared_mounts_dir)?,
             OwnDirectory::take("lxc-path", &lxc_path)?,
         ];
+        let own_users = config.user_namespace != UserNamespace::Off;
+        if own_users && user_namespace::obstacle().is_none() {
+            directories[0].check_passable("shared-mounts-dir")?;
+        }
         Ok(Self {
             directories,
             lxc_path,

@@ -25,6 +25,8 @@ const LOCK: &str = ".softwarecontainer-agent.lock";
 const GROUP_WRITES: u32 = 0o020;
 const OTHERS_WRITE: u32 = 0o002;
 const STICKY: u32 = 0o1000;
+/// The bit with which others can go through a directory.
+const OTHERS_PASS: u32 = 0o001;
 
 /// Why an agent cannot have a directory.
 #[derive(Debug, Error)]
@@ -54,6 +56,11 @@ enum Reason {
         .0.display()
     )]
     Writable(PathBuf),
+    #[error(
+        "users of containers cannot go through {}: `chmod o+x` lets them, and not see what is in it",
+        .0.display()
+    )]
+    Closed(PathBuf),
 }
 
 /// A directory that no other agent uses for as long as this lives.
@@ -105,6 +112,26 @@ impl OwnDirectory {
             path: real,
             _lock: lock,
         })
+    }
+
+    /// Checks that users of containers, who are nobody on the host, can get to what is in it.
+    ///
+    /// # Errors
+    /// [`OwnDirectoryError`] naming the directory that is in their way.
+    pub fn check_passable(&self, key: &'static str) -> Result<(), OwnDirectoryError> {
+        for ancestor in self.path.ancestors() {
+            let reason = match fs::metadata(ancestor) {
+                Ok(metadata) if metadata.mode() & OTHERS_PASS != 0 => continue,
+                Ok(_) => Reason::Closed(ancestor.to_owned()),
+                Err(source) => Reason::System("examine", source),
+            };
+            return Err(OwnDirectoryError {
+                key,
+                path: self.path.clone(),
+                reason,
+            });
+        }
+        Ok(())
     }
 
     /// Its path without symbolic links.

@@ -369,3 +369,20 @@ fn a_second_agent_does_not_start_and_leaves_the_first_one_alone() {
     let second = agent.create();
     assert_eq!(agent.shell_ok(second, "ls /usr/bin/env"), "/usr/bin/env");
 }
+
+#[test]
+fn a_directory_that_containers_cannot_enter_stops_the_start() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let agent = TestAgent::prepared(&Setup::default());
+    let closed = agent.path("");
+    fs::set_permissions(&closed, fs::Permissions::from_mode(0o700)).unwrap();
+    let output = agent.command().output().unwrap();
+    assert!(!output.status.success());
+    let text = String::from_utf8_lossy(&output.stderr);
+    let closed = closed.to_str().unwrap().trim_end_matches('/');
+    assert!(text.contains("shared-mounts-dir"), "{text}");
+    assert!(
+        text.contains(&format!("cannot go through {closed}:")),
+        "{text}"
+    );
+}
