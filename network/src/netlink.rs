@@ -109,25 +109,12 @@ impl Netlink {
     where
         P: Size + ToBytes + fmt::Debug,
     {
-        self.exchange(attempt, kind, flags | NlmF::ACK, payload)
+        self.query(attempt, kind, flags | NlmF::ACK, payload)
             .map(drop)
     }
 
-    /// Sends a request for information and returns the bodies of the answers.
+    /// Sends a request and returns the bodies of the answers.
     fn query<P>(
-        &self,
-        attempt: &str,
-        kind: Rtm,
-        flags: NlmF,
-        payload: P,
-    ) -> Result<Vec<Buffer>, NetlinkError>
-    where
-        P: Size + ToBytes + fmt::Debug,
-    {
-        self.exchange(attempt, kind, flags, payload)
-    }
-
-    fn exchange<P>(
         &self,
         attempt: &str,
         kind: Rtm,

@@ -1,6 +1,13 @@
 """What is made of the output of `cargo test`."""
 
+import contextlib
+import importlib.machinery
+import importlib.util
+import io
+import os
+import tempfile
 import unittest
+from pathlib import Path
 
 from suite import results
 
@@ -72,3 +79,71 @@ class Results(unittest.TestCase):
         lines, passed = results.summary([], ["a", "b", "c"], [])
         self.assertFalse(passed)
         self.assertIn("3 of at most 2", lines[-1])
+
+
+# A test that fails the first time, and one that passes; MARK is a directory to note it in.
+FLAKY = """
+#[test]
+fn steady() {}
+
+#[test]
+fn NAME() {
+    let note = concat!("MARK/", "NAME");
+    if std::fs::exists(note).unwrap() == false {
+        std::fs::write(note, "").unwrap();
+        panic!("the machine is overloaded");
+    }
+}
+"""
+
+
+def test_script():
+    """scripts/test as a module."""
+    path = Path(__file__).resolve().parent.parent / "test"
+    loader = importlib.machinery.SourceFileLoader("test_script", str(path))
+    module = importlib.util.module_from_spec(importlib.util.spec_from_loader("test_script", loader))
+    loader.exec_module(module)
+    return module
+
+
+class Rerun(unittest.TestCase):
+    """The whole way, with cargo and real test programs."""
+
+    def outcome(self, flaky):
+        """The last lines of a workspace where so many test programs fail at first."""
+        script = test_script()
+        before = Path.cwd()
+        with tempfile.TemporaryDirectory() as directory, contextlib.redirect_stdout(io.StringIO()):
+            tests = Path(directory, "tests")
+            tests.mkdir()
+            Path(directory, "src").mkdir()
+            Path(directory, "src/lib.rs").touch()
+            manifest = '[package]\nname = "sample"\nversion = "0.0.0"\nedition = "2024"\n[workspace]\n'
+            Path(directory, "Cargo.toml").write_text(manifest)
+            for number in range(flaky):
+                text = FLAKY.replace("NAME", f"late_{number}").replace("MARK", directory)
+                Path(tests, f"sample{number}.rs").write_text(text)
+            script.UNABLE = Path(directory, "unable")
+            os.environ["CARGO_TARGET_DIR"] = str(Path(directory, "target"))
+            os.chdir(directory)
+            try:
+                return script.code()
+            finally:
+                os.chdir(before)
+                del os.environ["CARGO_TARGET_DIR"]
+
+    def test_a_failure_that_passes_when_run_again_is_named_and_tolerated(self):
+        lines, passed = self.outcome(1)
+        self.assertTrue(passed)
+        failed = "  FAILED AT FIRST, passed when run alone: --test sample0 late_0"
+        self.assertIn(failed, lines)
+        self.assertEqual(lines[-1], "1 of at most 2 failed at first, tolerated")
+
+    def test_three_of_them_fail_the_suite(self):
+        lines, passed = self.outcome(3)
+        self.assertFalse(passed)
+        self.assertEqual(lines[-1], "3 of at most 2 failed at first, too many: the suite has failed")
+
+
+if __name__ == "__main__":
+    unittest.main()
