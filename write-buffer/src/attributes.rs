@@ -22,7 +22,13 @@ use crate::{
     whiteouts::{Xattrs, host_xattr_name},
 };
 
+/// The bits of a mode that give a program the rights of its file's user or group (inode(7)).
+const SET_IDS: Mode = Mode::SUID.union(Mode::SGID);
+/// The attribute that gives a program kernel capabilities (capabilities(7), "File capabilities").
+const FILE_CAPABILITIES: &CStr = c"security.capability";
+
 /// What a file on the host is to have besides its contents.
+#[derive(Clone)]
 pub struct Attributes {
     owner: Uid,
     group: Gid,
@@ -58,6 +64,31 @@ impl Attributes {
             xattrs: on_host,
             symlink: file_type(stat) == FileType::Symlink,
         }
+    }
+
+    /// Whether a program with these attributes has rights that who starts it lacks.
+    pub fn give_rights(&self) -> bool {
+        self.mode.intersects(SET_IDS)
+            || self
+                .xattrs
+                .iter()
+                .any(|(name, _)| name.as_c_str() == FILE_CAPABILITIES)
+    }
+
+    /// These attributes with no such rights but those that `host`, a file there, gives as well.
+    pub fn with_rights_of(&self, host: Option<(&Statx, &Xattrs)>) -> Attributes {
+        let mut rest = self.clone();
+        let (mode, xattrs) = host.map_or((Mode::empty(), None), |(stat, xattrs)| {
+            let same = stat.stx_uid == self.owner.as_raw() && stat.stx_gid == self.group.as_raw();
+            let mode = Mode::from_raw_mode(stat.stx_mode.into());
+            (if same { mode } else { Mode::empty() }, Some(xattrs))
+        });
+        rest.mode -= SET_IDS - mode;
+        rest.xattrs.retain(|xattr| {
+            xattr.0.as_c_str() != FILE_CAPABILITIES
+                || xattrs.is_some_and(|host| host.contains(xattr))
+        });
+        rest
     }
 
     /// Gives the open file (O_PATH is enough) these attributes and no other; `path` is for
@@ -145,7 +176,7 @@ pub fn xattrs_of(file: &impl AsFd) -> Result<Xattrs, Errno> {
 
 /// Attributes that belong to security modules, all of `security.` but file capabilities.
 fn is_label(name: &CStr) -> bool {
-    name.to_bytes().starts_with(b"security.") && name.to_bytes() != b"security.capability"
+    name.to_bytes().starts_with(b"security.") && name != FILE_CAPABILITIES
 }
 
 /// A path that leads to the open file itself, be it a symbolic link or opened with O_PATH.

@@ -26,6 +26,7 @@ mod record;
 mod recover;
 mod remove;
 mod replace;
+mod rights;
 mod sync;
 mod tree;
 mod whiteouts;

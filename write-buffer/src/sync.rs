@@ -19,6 +19,7 @@ use crate::{
     mapping::Mapping,
     remove::remove,
     replace::replace,
+    rights::without_new_rights,
     tree::{Dir, MAX_DEPTH, file_type, is_dir},
     whiteouts::{Entry, classify, is_whiteout_device},
 };
@@ -271,7 +272,12 @@ impl Sync<'_> {
         let (from, to) = (File::from(from), File::from(to));
         copy(&from, &to, source.stat.stx_size)
             .map_err(|error| Failure::new("write", host.path_of(name), error))?;
-        let applied = attributes.apply(&to, &host.path_of(name));
+        let applied = if attributes.give_rights() {
+            let rest = without_new_rights(attributes, &from, host, name)?;
+            rest.apply(&to, &host.path_of(name))
+        } else {
+            attributes.apply(&to, &host.path_of(name))
+        };
         self.failures.tolerate(applied)?;
         self.inherit_labels(source, host, &to)?;
         rustix::fs::fsync(&to).map_err(|errno| host.failure("flush", name, errno))

@@ -104,7 +104,9 @@ impl Operation {
                 if path.symlink_metadata()?.is_symlink() {
                     return Err(io::ErrorKind::InvalidInput.into());
                 }
-                fs::set_permissions(path, fs::Permissions::from_mode(*mode))
+                // Files do not keep set-user-ID and set-group-ID bits; see sync.rs.
+                let kept = if path.is_file() { 0o1777 } else { 0o7777 };
+                fs::set_permissions(path, fs::Permissions::from_mode(mode & kept))
             }
             Chown(path, id) => {
                 std::os::unix::fs::lchown(beneath(root, path)?, Some(*id), Some(id + 5))

@@ -63,7 +63,7 @@ fn contents_modes_owners_times_and_attributes_arrive() {
         |view| {
             fs::write(view.join("old"), "new contents").unwrap();
             fs::write(view.join("new"), vec![7; 300_000]).unwrap();
-            chmod(&view.join("new"), 0o6751);
+            chmod(&view.join("new"), 0o751);
             std::os::unix::fs::chown(view.join("old"), Some(1000), Some(44)).unwrap();
             set_xattr(&view.join("old"), "user.colour", b"red");
             set_xattr(&view.join("old"), "user.empty", b"");
@@ -340,6 +340,74 @@ fn label_of_a_security_module_stays_with_the_name() {
     assert!(buffer.sync().unwrap().first.is_empty());
     let label = (b"security.test".to_vec(), b"label".to_vec());
     assert_eq!(support::xattrs(&bench.host().join("file")), [label]);
+}
+
+/// A version 2 capability of a file (linux/capability.h): CAP_NET_RAW, permitted and effective.
+const NET_RAW: [u8; 20] = [
+    1, 0, 0, 2, 0, 0x20, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+];
+
+fn give_rights(path: &Path) {
+    set_xattr(path, "security.capability", &NET_RAW);
+    chmod(path, 0o6755);
+}
+
+/// Whether programs of a file have any right that who starts them lacks.
+fn rights(path: &Path) -> (u32, bool) {
+    let mode = fs::metadata(path).unwrap().mode() & 0o6000;
+    let xattrs = support::xattrs(path);
+    let capable = xattrs
+        .iter()
+        .any(|(name, _)| name == b"security.capability");
+    (mode, capable)
+}
+
+#[test]
+fn no_contents_get_set_user_id_bits_or_capabilities_that_the_host_has_not_given_them() {
+    let bench = Bench::new();
+    let names = ["mapped", "moved", "touched", "untouched", "plain", "owned"];
+    for name in names {
+        fs::write(bench.host().join(name), "program of the host").unwrap();
+    }
+    for name in names.iter().filter(|name| **name != "plain") {
+        give_rights(&bench.host().join(name));
+    }
+    let (buffer, overlay) = cover(&bench.host(), &bench.place(), Mapping::IDENTITY, None).unwrap();
+    bench.attach(overlay);
+    let view = bench.view();
+    // The kernel clears nothing of a file that is changed through memory.
+    let script = "import mmap, sys\nf = open(sys.argv[1], 'r+b')\n\
+        m = mmap.mmap(f.fileno(), 0)\nm[:7] = b'virus !'\nm.flush()";
+    let mapped = std::process::Command::new("python3")
+        .args(["-I", "-c", script])
+        .arg(view.join("mapped"))
+        .status()
+        .unwrap();
+    assert!(mapped.success());
+    assert_eq!(rights(&view.join("mapped")), (0o6000, true));
+    fs::rename(view.join("moved"), view.join("new name")).unwrap();
+    fs::write(view.join("made"), "program of the app").unwrap();
+    for name in ["made", "plain"] {
+        give_rights(&view.join(name));
+    }
+    let touched = fs::File::open(view.join("touched")).unwrap();
+    touched
+        .set_modified(std::time::UNIX_EPOCH + std::time::Duration::from_secs(86_400))
+        .unwrap();
+    drop(touched);
+    std::os::unix::fs::chown(view.join("owned"), Some(1000), None).unwrap();
+    chmod(&view.join("owned"), 0o6755);
+    bench.detach();
+    assert!(buffer.sync().unwrap().first.is_empty());
+    let host = bench.host();
+    let changed = fs::read(host.join("mapped")).unwrap();
+    assert_eq!(changed, b"virus ! of the host");
+    for name in ["mapped", "new name", "made", "plain", "owned"] {
+        assert_eq!(rights(&host.join(name)), (0, false), "{name}");
+    }
+    for name in ["touched", "untouched"] {
+        assert_eq!(rights(&host.join(name)), (0o6000, true), "{name}");
+    }
 }
 
 #[test]
