@@ -90,6 +90,9 @@ pub enum PrepareError {
     /// The agent's own cgroups are not known.
     #[error(transparent)]
     Cgroups(#[from] CgroupError),
+    /// What apps could write to, now or under an earlier agent, is not known.
+    #[error("cannot tell which directories apps can write to")]
+    Writable(#[source] io::Error),
     /// There are no random numbers.
     #[error("cannot read random bytes")]
     Random(#[source] io::Error),

@@ -2,6 +2,7 @@
 //! all containers share is made.
 
 use std::{
+    fs,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -24,9 +25,9 @@ use crate::{
         cgroup::OwnCgroups,
         kernel, process_limits, random,
         seccomp::{self, Filters},
-        user_namespace,
-        walk::WritableDirectories,
+        subordinate_ids, user_namespace,
         watch::HostWatch,
+        writable_directories::WritableDirectories,
     },
     install,
     mounts::{HostPaths, unwritten::Unwritten},
@@ -54,9 +55,10 @@ pub(super) fn prepare(
     for error in recover::remove_all(&lxc_path, &lxc_cgroups, shared_mounts_dir, &unwritten) {
         log::error!("removing what an earlier agent left: {}", Chain(&error));
     }
-    let writable = WritableDirectories::default();
+    let writable = WritableDirectories::kept_in(&lxc_path).map_err(PrepareError::Writable)?;
     // Apps write to their root trees there.
-    writable.add(&config.container.shared_mounts_dir);
+    let opened = fs::File::open(shared_mounts_dir).map_err(PrepareError::Writable)?;
+    writable.add(opened).map_err(PrepareError::Writable)?;
     let init = install::program(INIT, INIT_VARIABLE);
     let template_dir = config.container.shared_mounts_dir.join("template");
     let template = Template::prepare(&template_dir, &install::prefix(), &init)?;
@@ -73,6 +75,9 @@ pub(super) fn prepare(
         log::warn!("containers share the host's user namespace: {why}");
     }
     let kernel_lacks = kernel::lacking();
+    for range in subordinate_ids::overlapping(user_namespace::ids_of(config.agent.containers)) {
+        log::warn!("{range}");
+    }
     for lack in &kernel_lacks {
         log::warn!("the kernel lacks {lack}");
     }

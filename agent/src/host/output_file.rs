@@ -15,7 +15,8 @@ use thiserror::Error;
 
 use super::{
     credentials::Credentials,
-    walk::{self, WalkError, WritableDirectories},
+    walk::{self, WalkError},
+    writable_directories::WritableDirectories,
 };
 
 /// An output file that cannot be used.

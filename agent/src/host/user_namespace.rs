@@ -2,6 +2,7 @@
 
 use std::{
     fs, io,
+    ops::Range,
     os::fd::OwnedFd,
     path::{Path, PathBuf},
 };
@@ -29,6 +30,12 @@ pub const FIRST_ID: u32 = 0x8_0000;
 /// The first kernel with idmapped mounts (mount_setattr(2)), without which bind-mounted files would
 /// belong to nobody in a container.
 const FIRST_KERNEL: (u32, u32) = (5, 12);
+
+/// The host IDs of as many containers.
+pub fn ids_of(containers: u32) -> Range<u64> {
+    let first = u64::from(FIRST_ID);
+    first..first + u64::from(containers) * u64::from(ID_RANGE)
+}
 
 /// Why this kernel or host gives containers no user namespace; `None` if it does.
 pub fn obstacle() -> Option<String> {

@@ -2,60 +2,25 @@
 //! links, they are not believed.
 
 use std::{
-    collections::{BTreeSet, VecDeque},
+    collections::VecDeque,
     ffi::OsString,
     fs, io,
     os::{
-        fd::{AsRawFd as _, OwnedFd},
+        fd::{AsFd as _, AsRawFd as _, OwnedFd},
         unix::ffi::OsStringExt as _,
     },
     path::{Component, Path, PathBuf},
-    sync::{Mutex, MutexGuard, PoisonError},
 };
 
 use rustix::{
-    fs::{CWD, Mode, OFlags, readlinkat},
+    fs::{CWD, FileType, Mode, OFlags, readlinkat},
     io::Errno,
 };
 
+use super::writable_directories::{WritableDirectories, is_within};
+
 /// How many symbolic links a way may have, as in the kernel (path_resolution(7)).
 const MAX_LINKS: usize = 40;
-
-/// From how many directories on those that are gone are forgotten.
-const REMEMBERED: usize = 1024;
-
-/// The host directories that apps can write to, or could: what they made there stays when their
-/// container goes.
-///
-/// An app can make symbolic links there that look like root's on the host.
-#[derive(Debug, Default)]
-pub struct WritableDirectories(Mutex<BTreeSet<PathBuf>>);
-
-impl WritableDirectories {
-    fn all(&self) -> MutexGuard<'_, BTreeSet<PathBuf>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// A container gets the directory.
-    pub fn add(&self, directory: &Path) {
-        let real = fs::canonicalize(directory).unwrap_or_else(|_| directory.to_owned());
-        let mut all = self.all();
-        if all.len() >= REMEMBERED {
-            all.retain(|directory| directory.exists());
-        }
-        all.insert(real);
-    }
-
-    /// The outermost of them that holds a directory, which is named without symbolic links.
-    fn holding(&self, directory: &Path) -> Option<PathBuf> {
-        let all = self.all();
-        directory
-            .ancestors()
-            .filter(|it| all.contains(*it))
-            .last()
-            .map(Path::to_owned)
-    }
-}
 
 /// Why there is no way to a file.
 #[derive(Debug)]
@@ -108,21 +73,24 @@ fn walk(
     let mut rest: VecDeque<OsString> = to.map(names).unwrap_or_default();
     let start = if path.is_absolute() { "/" } else { "." };
     let mut at = enter(CWD, Path::new(start))?;
+    // Where a file that is no directory was found.
+    let mut holder = None;
     let mut links = 0;
     let mut bounds = Vec::new();
     while let Some(name) = rest.pop_front() {
         let next = step(&at, Path::new(&name))?;
-        let kind = rustix::fs::fstat(&next).map_err(system)?.st_mode;
-        if !rustix::fs::FileType::from_raw_mode(kind).is_symlink() {
-            at = next;
+        let mode = rustix::fs::fstat(&next).map_err(system)?.st_mode;
+        let kind = FileType::from_raw_mode(mode);
+        if !kind.is_symlink() {
+            let directory = std::mem::replace(&mut at, next);
+            holder = (!kind.is_dir()).then_some(directory);
             continue;
         }
         links += 1;
         if links > MAX_LINKS {
             return Err(WalkError::Link);
         }
-        let here = real_path(&at).map_err(WalkError::System)?;
-        match writable.holding(&here) {
+        match writable.holding(at.as_fd()).map_err(WalkError::System)? {
             Some(_) if trust == Trust::Nowhere => return Err(WalkError::Link),
             bound => bounds.extend(bound),
         }
@@ -136,9 +104,11 @@ fn walk(
         }
     }
     if !bounds.is_empty() {
-        let real = real_path(&at).map_err(WalkError::System)?;
-        if !bounds.iter().all(|bound| real.starts_with(bound)) {
-            return Err(WalkError::Link);
+        let directory = holder.as_ref().unwrap_or(&at).as_fd();
+        for bound in bounds {
+            if !is_within(directory, bound).map_err(WalkError::System)? {
+                return Err(WalkError::Link);
+            }
         }
     }
     Ok(at)
@@ -195,7 +165,7 @@ mod tests {
         let writable = WritableDirectories::default();
         let real = |path: &Path| real_path(&open(path, &writable).unwrap()).unwrap();
         assert_eq!(real(&app.join("cache")), etc.canonicalize().unwrap());
-        writable.add(&app);
+        writable.add(enter(CWD, &app).unwrap()).unwrap();
         let current = app.join("data/v2").canonicalize().unwrap();
         assert_eq!(real(&app.join("current")), current);
         // The link in etc is the host's own.
@@ -212,6 +182,9 @@ mod tests {
                 "{path:?}: {error:?}"
             );
         }
+        fs::write(app.join("data/file"), "x").unwrap();
+        symlink("data/file", app.join("file")).unwrap();
+        assert!(open(&app.join("file"), &writable).is_ok());
         // Out of the directory and back in is no way out.
         symlink("../etc/app/data", app.join("round")).unwrap();
         assert!(open(&app.join("round"), &writable).is_ok());

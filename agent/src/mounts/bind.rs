@@ -116,7 +116,10 @@ impl Mounts<'_> {
         if read_only || !mount.is_directory() {
             return attach(&mount);
         }
-        self.paths.writable.add(source.name());
+        self.paths
+            .writable
+            .add(source.as_fd())
+            .map_err(|e| MountError::new("examine", source.name(), e))?;
         let Some(buffers) = self.buffers.filter(|_| !is_shared_memory(source.name())) else {
             return attach(&mount);
         };

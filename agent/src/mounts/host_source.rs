@@ -12,7 +12,8 @@ use thiserror::Error;
 
 use crate::host::{
     credentials::Credentials,
-    walk::{self, WalkError, WritableDirectories},
+    walk::{self, WalkError},
+    writable_directories::WritableDirectories,
 };
 
 /// A host path that apps may not be given, or that cannot be looked at.

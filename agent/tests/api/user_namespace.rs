@@ -180,3 +180,18 @@ fn what_is_mounted_in_a_system_directory_is_there_and_read_only() {
         agent.client().destroy(id).unwrap();
     }
 }
+
+/// Whoever has the IDs of a container can become its root.
+#[test]
+fn users_who_have_the_ids_of_containers_are_named_at_start() {
+    let file = tempfile::NamedTempFile::with_prefix("sc-test-").unwrap();
+    fs::write(file.path(), "fine:100000:65536\nclash:493216:65536\n").unwrap();
+    let agent = TestAgent::with(&Setup {
+        before: Some(mounted_for_the_agent(file.path(), Path::new("/etc/subuid"))),
+        ..Setup::default()
+    });
+    agent.create();
+    let log = agent.log();
+    assert!(log.contains("/etc/subuid:2: clash may use"), "{log}");
+    assert!(!log.contains("fine may use"), "{log}");
+}

@@ -9,7 +9,10 @@ use std::{
     sync::atomic::{AtomicU32, Ordering},
 };
 
-use crate::{support::signal, world::Attack};
+use crate::{
+    support::{TestAgent, signal},
+    world::Attack,
+};
 
 /// A directory of the host that the attacker can write to, at `/home/app`, and one that it has no
 /// business with.
@@ -64,6 +67,36 @@ fn a_link_that_an_app_made_leads_a_bind_mount_to_nothing_that_the_app_does_not_h
     }
     attack.agent.client().destroy(other).unwrap();
     attack.check_health();
+}
+
+/// What the app left is there for the next agent, and the launcher may have moved it meanwhile.
+#[test]
+fn links_that_an_app_made_are_not_believed_by_the_next_agent_nor_under_another_name() {
+    let mut agent = TestAgent::start();
+    let (home, moved) = (agent.path("home"), agent.path("moved"));
+    for directory in [&home, &agent.path("victim")] {
+        fs::create_dir(directory).unwrap();
+    }
+    let id = agent.create();
+    let host = home.to_str().unwrap();
+    let client = agent.client();
+    client.bind_mount(id, host, "/home/app", false).unwrap();
+    agent.shell_ok(id, "ln -s ../victim /home/app/cache");
+    let refused = |agent: &TestAgent, link: &Path| {
+        let (id, link) = (agent.create(), link.to_str().unwrap());
+        let refused = agent.client().bind_mount(id, link, "/tmp/a", false);
+        let error = format!("{:?}", refused.unwrap_err());
+        assert!(error.contains("symbolic link"), "{link}: {error}");
+    };
+    refused(&agent, &home.join("cache"));
+    fs::rename(&home, &moved).unwrap();
+    refused(&agent, &moved.join("cache"));
+    agent.kill();
+    agent.start_agent();
+    refused(&agent, &moved.join("cache"));
+    agent.stop();
+    agent.start_agent();
+    refused(&agent, &moved.join("cache"));
 }
 
 /// As above, with the directory swapped for the link while the agent looks.

@@ -58,7 +58,7 @@ fn a_link_on_the_way_counts_unless_an_app_may_have_made_it() {
     open(&path, Some(&ROOT), &writable).unwrap();
     assert!(etc.join("passwd").exists());
     fs::write(etc.join("passwd"), "precious").unwrap();
-    writable.add(&app);
+    writable.add(fs::File::open(&app).unwrap()).unwrap();
     assert!(refused(&path, &writable).contains("symbolic link"));
     assert_eq!(fs::read(etc.join("passwd")).unwrap(), b"precious");
 }
