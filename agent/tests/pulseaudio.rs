@@ -4,7 +4,7 @@
 mod pulse;
 mod support;
 
-use std::{f64::consts::TAU, fs, time::Duration};
+use std::{f64::consts::TAU, fs, os::unix::fs::PermissionsExt as _, time::Duration};
 
 use pulse::{Pulse, RATE, amplitude};
 use support::{Setup, TestAgent};
@@ -26,10 +26,16 @@ fn tone() -> Vec<u8> {
 
 /// An agent for this server, and a container with the tone at `/tone`.
 fn setup(pulse: &Pulse) -> (TestAgent, i32) {
+    setup_for(pulse, 0)
+}
+
+/// [`setup`] with apps that are `user` of the container.
+fn setup_for(pulse: &Pulse, user: u32) -> (TestAgent, i32) {
     let mut setup = Setup::manifest(MANIFEST);
     setup.config = format!("pulse-socket = {}", pulse.socket().display());
     let agent = TestAgent::with(&setup);
-    let id = agent.create();
+    let options = format!(r#"[{{"writeBufferEnabled": false, "userID": {user}}}]"#);
+    let id = agent.client().create(&options).unwrap();
     let file = agent.path("tone");
     fs::write(&file, tone()).unwrap();
     agent
@@ -46,10 +52,7 @@ fn play(agent: &TestAgent, id: i32) -> (u32, String) {
     )
 }
 
-#[test]
-fn tone_played_in_a_container_reaches_the_hosts_sink() {
-    let pulse = Pulse::started();
-    let (agent, id) = setup(&pulse);
+fn plays_a_tone(pulse: &Pulse, agent: &TestAgent, id: i32) {
     agent
         .client()
         .set_capabilities(id, &["test.audio"])
@@ -61,7 +64,7 @@ fn tone_played_in_a_container_reaches_the_hosts_sink() {
     let silence = pulse.record(|| std::thread::sleep(Duration::from_millis(200)));
     assert!(amplitude(&silence, TONE) < 10.0);
     let recorded = pulse.record(|| {
-        let (status, output) = play(&agent, id);
+        let (status, output) = play(agent, id);
         assert_eq!(status, 0, "{output}");
     });
     let (found, other) = (amplitude(&recorded, TONE), amplitude(&recorded, 2.5 * TONE));
@@ -71,6 +74,23 @@ fn tone_played_in_a_container_reaches_the_hosts_sink() {
     );
     assert!(other < AMPLITUDE / 20.0, "{other}");
     agent.client().destroy(id).unwrap();
+}
+
+#[test]
+fn tone_played_in_a_container_reaches_the_hosts_sink() {
+    let pulse = Pulse::started();
+    let (agent, id) = setup(&pulse);
+    plays_a_tone(&pulse, &agent, id);
+}
+
+#[test]
+fn tone_that_another_user_than_root_plays_reaches_the_hosts_sink() {
+    let pulse = Pulse::started();
+    // As sound servers make it that serve their own user.
+    fs::set_permissions(pulse.socket(), fs::Permissions::from_mode(0o700)).unwrap();
+    let (agent, id) = setup_for(&pulse, 1000);
+    assert_eq!(agent.shell_ok(id, "id -u"), "1000");
+    plays_a_tone(&pulse, &agent, id);
 }
 
 #[test]

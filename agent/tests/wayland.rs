@@ -2,141 +2,15 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod support;
-
-use std::{
-    collections::HashSet,
-    fs,
-    path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
-};
+mod weston;
 
 use support::{Setup, TestAgent, signal, wait_until};
-use tempfile::TempDir;
+use weston::Weston;
 
 const MANIFEST: &str = r#"{"version": "1", "capabilities": [
     {"name": "test.wayland", "gateways": [{"id": "wayland", "config": [{"enabled": true}]}]},
     {"name": "test.none", "gateways": []}
 ]}"#;
-/// weston-simple-shm draws 250 by 250 pixels; desktop shells may add a frame, but never this much.
-const CLIENT_AREA: std::ops::Range<usize> = 50_000..80_000;
-
-/// A compositor without a screen; its runtime directory is a directory of the test.
-struct Weston {
-    child: Option<Child>,
-    dir: TempDir,
-}
-
-impl Weston {
-    fn new() -> Self {
-        let dir = TempDir::with_prefix("sc-weston-").unwrap();
-        let config = "[shell]\nbackground-color=0xff0000ff\npanel-position=none\nlocking=false\n";
-        fs::write(dir.path().join("weston.ini"), config).unwrap();
-        Self { child: None, dir }
-    }
-
-    fn started() -> Self {
-        let mut weston = Self::new();
-        weston.start();
-        weston
-    }
-
-    fn start(&mut self) {
-        let log = fs::File::create(self.dir.path().join("log")).unwrap();
-        let child = Command::new("weston")
-            .args(["--backend=headless-backend.so", "--use-pixman", "--debug"])
-            .args([
-                "--width=640",
-                "--height=480",
-                "--idle-time=0",
-                "--socket=display",
-            ])
-            .arg(format!("--config={}/weston.ini", self.dir.path().display()))
-            .env("XDG_RUNTIME_DIR", self.dir.path())
-            .stdout(log.try_clone().unwrap())
-            .stderr(log)
-            .spawn()
-            .expect("weston");
-        self.child = Some(child);
-        wait_until("weston draws its background", || {
-            self.socket().exists()
-                && self
-                    .screenshot()
-                    .is_some_and(|it| it.background == [0, 0, 255])
-        });
-    }
-
-    fn stop(&mut self) {
-        let mut child = self.child.take().unwrap();
-        signal(child.id(), "TERM");
-        child.wait().unwrap();
-    }
-
-    fn socket(&self) -> PathBuf {
-        self.dir.path().join("display")
-    }
-
-    fn screenshot(&self) -> Option<Screenshot> {
-        let dir = tempfile::tempdir_in(self.dir.path()).unwrap();
-        let status = Command::new("weston-screenshooter")
-            .current_dir(dir.path())
-            .env("XDG_RUNTIME_DIR", self.dir.path())
-            .env("WAYLAND_DISPLAY", "display")
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .status()
-            .unwrap();
-        let file = fs::read_dir(dir.path()).unwrap().next()?.unwrap().path();
-        status.success().then(|| Screenshot::of(&file))
-    }
-
-    fn shows_client(&self) -> bool {
-        self.screenshot().is_some_and(|screenshot| {
-            CLIENT_AREA.contains(&screenshot.foreground) && screenshot.colours > 100
-        })
-    }
-
-    fn shows_nothing(&self) -> bool {
-        self.screenshot()
-            .is_some_and(|screenshot| screenshot.foreground == 0)
-    }
-}
-
-impl Drop for Weston {
-    fn drop(&mut self) {
-        if let Some(mut child) = self.child.take() {
-            let _ = child.kill();
-            let _ = child.wait();
-        }
-    }
-}
-
-/// What is to be seen on the screen.
-struct Screenshot {
-    background: [u8; 3],
-    /// How many pixels are not background.
-    foreground: usize,
-    /// How many colours there are.
-    colours: usize,
-}
-
-impl Screenshot {
-    fn of(file: &Path) -> Self {
-        let decoder = png::Decoder::new(std::io::BufReader::new(fs::File::open(file).unwrap()));
-        let mut reader = decoder.read_info().unwrap();
-        let mut pixels = vec![0; reader.output_buffer_size().unwrap()];
-        let info = reader.next_frame(&mut pixels).unwrap();
-        assert_eq!((info.width, info.height), (640, 480));
-        let pixels: Vec<&[u8]> = pixels[..info.buffer_size()]
-            .chunks_exact(info.color_type.samples())
-            .map(|pixel| &pixel[..3])
-            .collect();
-        Self {
-            background: pixels[0].try_into().unwrap(),
-            foreground: pixels.iter().filter(|pixel| **pixel != pixels[0]).count(),
-            colours: pixels.iter().collect::<HashSet<_>>().len(),
-        }
-    }
-}
 
 fn agent(weston: &Weston) -> TestAgent {
     let mut setup = Setup::manifest(MANIFEST);
@@ -173,6 +47,24 @@ fn client_in_a_container_with_the_capability_draws_on_the_screen() {
         weston.shows_nothing()
     });
     agent.client().destroy(id).unwrap();
+}
+
+/// The compositor's socket is its user's alone.
+#[test]
+fn client_of_another_user_than_root_draws_on_the_screen() {
+    let weston = Weston::started();
+    let agent = agent(&weston);
+    let options = r#"[{"writeBufferEnabled": false, "userID": 1000}]"#;
+    let id = agent.client().create(options).unwrap();
+    agent
+        .client()
+        .set_capabilities(id, &["test.wayland"])
+        .unwrap();
+    assert_eq!(agent.shell_ok(id, "id -u"), "1000");
+    let pid = draw(&agent, id);
+    wait_until("the client is seen on the screen", || weston.shows_client());
+    agent.client().destroy(id).unwrap();
+    agent.client().wait_ended(id, pid);
 }
 
 #[test]
