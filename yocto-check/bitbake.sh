@@ -53,7 +53,7 @@ build_directory() {
     cat > "$conf/local.conf" <<END
 MACHINE = "${YOCTO_CHECK_MACHINE:-qemuarm64}"
 TMPDIR = "\${TOPDIR}/tmp"
-TCLIBCAPPEND = ""
+$([ "$series" != scarthgap ] || echo 'TCLIBCAPPEND = ""')
 DL_DIR = "$shared/downloads"
 SSTATE_DIR = "$dir/sstate"
 BB_SIGNATURE_HANDLER = "OEBasicHash"
