@@ -131,7 +131,11 @@ fn a_browser_gets_pages_and_nothing_else() {
         assert_eq!(page, "<p>the page</p>");
         let other = format!("/usr/bin/curl -s -m 1 {family} http://www.example.test:8080/");
         let (status, text) = lab.agent.shell(id, &other);
-        assert_eq!(status >> 8, 28, "curl's status for a time-out: {text}");
+        assert_eq!(
+            status >> 8,
+            7,
+            "curl's status for a refused connection: {text}"
+        );
     }
     assert!(!lab.pings(id, OUTSIDE));
     lab.route_to_containers();
@@ -235,6 +239,13 @@ fn two_containers_meet_only_if_both_allow_it() {
     let lab = Lab::with_network(&[
         (
             "call",
+            json!([{"direction": "OUTGOING", "allow": [
+                {"host": "10.0.0.0/8", "ports": 9000, "protocols": "tcp"},
+                {"host": "fd00:9:3::/64", "ports": 9000, "protocols": "tcp"}
+            ]}]),
+        ),
+        (
+            "anywhere",
             outgoing(&json!({"host": "*", "ports": 9000, "protocols": "tcp"})),
         ),
         (
@@ -246,6 +257,7 @@ fn two_containers_meet_only_if_both_allow_it() {
     for (first, second) in [
         ("call", "answer"),
         ("call", "nothing"),
+        ("anywhere", "answer"),
         ("nothing", "answer"),
         ("call", "call"),
     ] {

@@ -22,6 +22,7 @@ fn web_only() -> Lab {
             "all",
             json!([
                 {"direction": "OUTGOING", "allow": [{"host": "*"}]},
+                {"direction": "OUTGOING", "allow": [{"host": "10.0.0.0/8"}, {"host": "fd00:9:3::/64"}]},
                 {"direction": "INCOMING", "allow": [{"host": "*"}]}
             ]),
         ),

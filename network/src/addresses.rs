@@ -105,30 +105,26 @@ impl AddressPlan {
 }
 
 impl ContainerAddresses {
-    /// The link-local address that the kernel derives from the hardware address (RFC 4291, appendix
-    /// A).
+    /// The link-local address that goes with the hardware address.
     #[must_use]
     pub fn link_local(&self) -> Ipv6Addr {
-        let [a, b, c, d, e, f] = self.mac.0;
-        Ipv6Addr::from([
-            0xfe,
-            0x80,
-            0,
-            0,
-            0,
-            0,
-            0,
-            0,
-            a ^ 2,
-            b,
-            c,
-            0xff,
-            0xfe,
-            d,
-            e,
-            f,
-        ])
+        link_local(self.mac)
     }
+
+    /// All of them.
+    pub(crate) fn all(&self) -> Vec<IpAddr> {
+        let v6 = self.v6.map(|(address, _)| IpAddr::V6(address));
+        let own = [self.v4.into(), self.link_local().into()];
+        own.into_iter().chain(v6).collect()
+    }
+}
+
+/// The link-local address that the kernel derives from a hardware address (RFC 4291, appendix A).
+pub(crate) fn link_local(mac: MacAddress) -> Ipv6Addr {
+    let [a, b, c, d, e, f] = mac.0;
+    let end = [[a ^ 2, b], [c, 0xff], [0xfe, d], [e, f]].map(u16::from_be_bytes);
+    let [w, x, y, z] = end;
+    Ipv6Addr::new(0xfe80, 0, 0, 0, w, x, y, z)
 }
 
 fn v6_of(bridge: Ipv6Addr, prefix: u8, id: u32) -> Option<Ipv6Addr> {

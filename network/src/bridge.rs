@@ -5,6 +5,8 @@ mod ownership;
 
 use ownership::{FORWARDING, Ownership};
 
+use std::{collections::BTreeSet, net::IpAddr};
+
 use softwarecontainer_capability::error_chain::Chain;
 
 use crate::{
@@ -60,6 +62,13 @@ fn list(addresses: &[InterfaceAddress]) -> String {
     }
     let texts: Vec<String> = addresses.iter().map(ToString::to_string).collect();
     texts.join(", ")
+}
+
+/// All addresses of the host but loopback.
+fn local_addresses(netlink: &Netlink) -> Result<BTreeSet<IpAddr>, NetlinkError> {
+    let all = netlink.interface_addresses()?.into_iter();
+    let addresses = all.map(|(_, one)| one.address);
+    Ok(addresses.filter(|one| !one.is_loopback()).collect())
 }
 
 /// The bridge, ready for containers.
@@ -119,6 +128,7 @@ impl Bridge {
             }
             return Err(error);
         }
+        firewall.set_local(local_addresses(&netlink)?)?;
         Ok(Self {
             settings,
             ours,

@@ -23,12 +23,12 @@ pub struct Connection {
 }
 
 impl Connection {
-    /// A container that may do what `permissions` say and have begun `connections` at most.
+    /// A container that may do what `permissions` say.
     #[must_use]
-    pub fn new(network: &Network, permissions: Vec<Permission>, connections: u32) -> Self {
+    pub fn new(network: &Network, permissions: Vec<Permission>) -> Self {
         Self {
             isolated: !neighbours::may_be_called(&permissions, network.plan()),
-            firewall: Some(ContainerFirewall::new(permissions, connections)),
+            firewall: Some(network.firewall(permissions)),
         }
     }
 
@@ -74,6 +74,7 @@ fn apply(
     let Some(firewall) = &to.firewall else {
         let port = network.set_port(id, Port::Closed);
         interface::disconnect(namespace)?;
+        network.set_visitor(id, None)?;
         return port;
     };
     if from.firewall.as_ref() != Some(firewall) {
@@ -81,6 +82,7 @@ fn apply(
         let connect = from.firewall.is_none().then_some(&route);
         interface::load(namespace, firewall, connect)?;
     }
+    network.set_visitor(id, Some(firewall.permissions()))?;
     let isolated = to.isolated;
     network.set_port(id, Port::Open { isolated })
 }

@@ -1,13 +1,16 @@
 //! Packet filters: the rules on the host and those in each container.
 
+mod chain;
 pub(crate) mod container;
 mod generation;
 mod host;
 mod iptables;
 mod rule;
 
+pub(crate) use host::Visitor;
 pub use host::{Classified, HostFirewall};
 pub use iptables::FirewallError;
+pub(crate) use rule::Match;
 
 /// An address family.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

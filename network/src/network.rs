@@ -2,23 +2,26 @@
 //! leaves.
 
 use std::{
-    net::{Ipv4Addr, Ipv6Addr},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
     os::fd::BorrowedFd,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
-use softwarecontainer_capability::{class_id::ClassId, error_chain::Chain};
+use softwarecontainer_capability::{class_id::ClassId, error_chain::Chain, traffic::Direction};
 
 use crate::{
     addresses::{AddressPlan, AddressesUsedUp, ContainerAddresses},
     bridge::{Bridge, BridgeError},
-    firewall::{Classified, FirewallError},
+    firewall::{Classified, FirewallError, Visitor, container::ContainerFirewall},
     frame_filter::{self, Identity},
     host_names::HostNames,
+    limits::{self, ConnectionLimits},
     namespace::{self, NamespaceError},
     netlink::{Netlink, NetlinkError, PortFlags},
+    permission::Permission,
     settings::BridgeSettings,
+    surroundings::Surroundings,
     sysctl::{self, SysctlError},
 };
 
@@ -139,6 +142,8 @@ pub(crate) struct Route {
 pub struct Network {
     device: String,
     plan: AddressPlan,
+    surroundings: Surroundings,
+    limits: ConnectionLimits,
     bridge: Mutex<Bridge>,
     host_names: Arc<HostNames>,
 }
@@ -157,9 +162,12 @@ impl Network {
         settings: BridgeSettings,
         host_names: Arc<HostNames>,
     ) -> Result<Self, BridgeError> {
+        let plan = settings.address_plan();
         Ok(Self {
             device: settings.device.clone(),
-            plan: settings.address_plan(),
+            surroundings: Surroundings::new(&settings, &plan),
+            limits: ConnectionLimits::new(&settings.connections, limits::table_size()),
+            plan,
             bridge: Mutex::new(Bridge::ensure(settings)?),
             host_names,
         })
@@ -200,6 +208,38 @@ impl Network {
             gateway: self.plan.v4,
             gateway6: self.plan.v6.map(|(address, _)| address),
         })
+    }
+
+    /// The host's addresses on the bridge.
+    #[must_use]
+    pub fn gateway(&self) -> &[IpAddr] {
+        self.surroundings.bridge()
+    }
+
+    /// The firewall of a container with these permissions.
+    pub(crate) fn firewall(&self, permissions: Vec<Permission>) -> ContainerFirewall {
+        ContainerFirewall::new(permissions, self.surroundings.clone(), self.limits)
+    }
+
+    /// Lets container `id` reach of the host itself what its permissions name, or nothing more.
+    pub(crate) fn set_visitor(
+        &self,
+        id: i32,
+        permissions: Option<&[Permission]>,
+    ) -> Result<(), NetworkError> {
+        let visitor = match permissions {
+            None => None,
+            Some(permissions) => {
+                let outgoing = permissions
+                    .iter()
+                    .filter(|one| one.direction == Direction::Outgoing);
+                Some(Visitor {
+                    addresses: self.addresses(id)?.all(),
+                    permissions: outgoing.cloned().collect(),
+                })
+            }
+        };
+        Ok(self.bridge().firewall().set_visitor(id, visitor)?)
     }
 
     /// Name of the host's end of the veth pair of container `id`.
@@ -302,8 +342,9 @@ impl Network {
     /// The first [`NetworkError`]; the other step is done nevertheless.
     pub fn detach(&self, id: i32) -> Result<(), NetworkError> {
         let link = self.prepare(id);
+        let visitor = self.set_visitor(id, None);
         let class = self.set_class(id, None);
-        link.and(class)
+        link.and(visitor).and(class)
     }
 
     /// Sets or ends the class of the packets of container `id`.

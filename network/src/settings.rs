@@ -2,7 +2,9 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use crate::{addresses::AddressPlan, firewall::Family, netlink::InterfaceAddress};
+use crate::{
+    addresses::AddressPlan, firewall::Family, limits::ConnectionSettings, netlink::InterfaceAddress,
+};
 
 /// The bridge that every container with network access is connected to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,6 +22,11 @@ pub struct BridgeSettings {
     /// IPv6 address of the bridge and its prefix length, 1 to 127. `None`: containers get
     /// link-local IPv6 addresses only.
     pub ip6: Option<(Ipv6Addr, u8)>,
+    /// Ports of the host, TCP and UDP, that a container may use whose rules allow them for the
+    /// world outside.
+    pub host_ports: Vec<u16>,
+    /// How many connections containers may begin.
+    pub connections: ConnectionSettings,
 }
 
 impl Default for BridgeSettings {
@@ -31,6 +38,9 @@ impl Default for BridgeSettings {
             prefix_len: 24,
             network: Ipv4Addr::new(10, 0, 3, 0),
             ip6: None,
+            // A resolver may listen there.
+            host_ports: vec![53],
+            connections: ConnectionSettings::default(),
         }
     }
 }

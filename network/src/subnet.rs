@@ -48,6 +48,10 @@ impl Subnet {
             && Self::new(self.address, shorter).address == Self::new(other.address, shorter).address
     }
 
+    pub(crate) fn contains(&self, address: IpAddr) -> bool {
+        self.overlaps(&Self::host(address))
+    }
+
     pub(crate) fn family(&self) -> Family {
         match self.address {
             IpAddr::V4(_) => Family::V4,

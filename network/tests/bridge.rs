@@ -18,6 +18,7 @@ fn config() -> BridgeSettings {
         prefix_len: 24,
         network: Ipv4Addr::new(10, 9, 3, 0),
         ip6: Some(("fd00:9:3::1".parse().unwrap(), 64)),
+        ..BridgeSettings::default()
     }
 }
 

@@ -24,6 +24,14 @@ fn unlimited() -> Value {
     ])
 }
 
+/// Everything, with those on the bridge by name.
+fn near_too() -> Value {
+    json!([
+        {"direction": "OUTGOING", "allow": [{"host": "*"}, {"host": "10.9.3.0/24"}, {"host": "fd00:9:3::/64"}]},
+        {"direction": "INCOMING", "allow": [{"host": "*"}]}
+    ])
+}
+
 #[test]
 fn before_it_is_connected_there_is_no_address_and_only_loopback() {
     let world = World::new();
@@ -249,8 +257,8 @@ fn containers_that_cannot_be_called_are_kept_apart_by_the_bridge_itself() {
 fn root_in_the_namespace_cannot_pose_as_another() {
     let world = World::new();
     let (mut villain, mut victim) = (world.container(0), world.container(1));
-    villain.set(&unlimited()).unwrap();
-    victim.set(&unlimited()).unwrap();
+    villain.set(&near_too()).unwrap();
+    victim.set(&near_too()).unwrap();
     assert!(villain.inside.ping(&victim.address()));
     world.outside.ip("route add 10.9.3.0/24 via 198.51.100.1");
 
@@ -301,8 +309,8 @@ fn root_in_the_namespace_cannot_pose_as_another() {
 fn arp_of_a_container_cannot_poison_its_neighbours() {
     let world = World::new();
     let (mut villain, mut victim) = (world.container(0), world.container(1));
-    villain.set(&unlimited()).unwrap();
-    victim.set(&unlimited()).unwrap();
+    villain.set(&near_too()).unwrap();
+    victim.set(&near_too()).unwrap();
     assert!(victim.inside.ping(BRIDGE));
     let gateway = || victim.inside.ip("neigh show 10.9.3.1 dev eth0");
     let before = gateway();
@@ -334,8 +342,8 @@ for operation in (1, 2):
 fn frames_for_others_do_not_come_along() {
     let world = World::new();
     let (mut spy, mut talker) = (world.container(0), world.container(1));
-    spy.set(&unlimited()).unwrap();
-    talker.set(&unlimited()).unwrap();
+    spy.set(&near_too()).unwrap();
+    talker.set(&near_too()).unwrap();
     assert!(talker.inside.ping(BRIDGE));
     spy.inside.ip("link set eth0 promisc on");
     let listen = r#"
@@ -417,4 +425,114 @@ fn nothing_is_left_of_a_container_that_ended_and_its_id_is_usable_at_once() {
         world.host.run(|| world.network.detach(0)).unwrap();
         assert_eq!(links(), before);
     }
+}
+
+#[test]
+fn everywhere_is_the_world_outside_and_little_of_the_host() {
+    let world = World::new();
+    let _outside = Echo::start(&world.outside, 80);
+    let _host = [53, 80].map(|port| Echo::start(&world.host, port));
+    let (mut container, mut neighbour) = (world.container(0), world.container(1));
+    container.set(&unlimited()).unwrap();
+    neighbour.set(&unlimited()).unwrap();
+    let _neighbour = Echo::start(&neighbour.inside, 80);
+    for to in [OUTSIDE, OUTSIDE6] {
+        assert!(container.inside.tcp(to, 80).is_some(), "{to}");
+    }
+    // Each address of the host: the bridge's, an uplink's, link-local ones.
+    let link_local = "fe80::5c:aff:fe09:301";
+    for host in [BRIDGE, "fd00:9:3::1", "198.51.100.1", "2001:db8::1"] {
+        assert!(container.inside.ping(host), "{host}");
+        assert!(container.inside.tcp(host, 53).is_some(), "{host}");
+        assert!(container.inside.udp(host, 53).is_some(), "{host}");
+        assert_eq!(container.inside.tcp(host, 80), None, "{host}");
+        assert_eq!(container.inside.udp(host, 80), None, "{host}");
+    }
+    let on_link = |address: &str| format!("{address}%eth0");
+    assert!(container.inside.ping(&on_link(link_local)));
+    let connects = |address: &str, port: u16| {
+        let line = format!("nc.openbsd -z -w 1 {address} {port}");
+        container.inside.try_run(&line).status.success()
+    };
+    assert!(connects(&on_link(link_local), 53));
+    assert!(!connects(&on_link(link_local), 80));
+    for near in [neighbour.address().as_str(), "fd00:9:3::3"] {
+        assert_eq!(container.inside.tcp(near, 80), None, "{near}");
+        assert!(!container.inside.ping(near), "{near}");
+    }
+
+    // As if the container's own firewall had been broken.
+    for program in ["iptables", "ip6tables"] {
+        container
+            .inside
+            .shell(&format!("{program} -I OUTPUT -j ACCEPT"));
+    }
+    for host in [BRIDGE, "fd00:9:3::1", "198.51.100.1", "2001:db8::1"] {
+        assert_eq!(container.inside.tcp(host, 80), None, "{host}");
+        assert!(container.inside.tcp(host, 53).is_some(), "{host}");
+    }
+    assert!(!connects(&on_link(link_local), 80));
+}
+
+#[test]
+fn the_host_and_neighbours_are_reached_by_name() {
+    let world = World::new();
+    let _host = [80, 81].map(|port| Echo::start(&world.host, port));
+    let (mut container, mut neighbour) = (world.container(0), world.container(1));
+    neighbour.set(&unlimited()).unwrap();
+    let _neighbour = Echo::start(&neighbour.inside, 80);
+    let allow = json!([
+        {"host": "gateway", "ports": 80},
+        {"host": "198.51.100.0/24", "ports": 81},
+        {"host": neighbour.address(), "ports": 80}
+    ]);
+    let config = json!([{"direction": "OUTGOING", "allow": allow}]);
+    container.set(&config).unwrap();
+    let reached =
+        |address: &str| [80, 81].map(|port| container.inside.tcp(address, port).is_some());
+    assert_eq!(reached(BRIDGE), [true, false]);
+    assert_eq!(reached("198.51.100.1"), [false, true]);
+    assert_eq!(reached(&neighbour.address()), [true, false]);
+}
+
+#[test]
+fn what_is_not_allowed_fails_at_once() {
+    let world = World::new();
+    let mut container = world.container(0);
+    container
+        .set(&outgoing(&json!({"host": OUTSIDE, "ports": 80})))
+        .unwrap();
+    for to in ["198.51.100.2:81", "[2001:db8::2]:80", "10.9.3.1:80"] {
+        let error = container.inside.run(|| {
+            std::net::TcpStream::connect(to.parse::<std::net::SocketAddr>().unwrap()).unwrap_err()
+        });
+        assert_eq!(error.kind(), std::io::ErrorKind::ConnectionRefused, "{to}");
+    }
+    let ping = container
+        .inside
+        .try_run(&format!("ping -c 1 -W 5 {BRIDGE}"));
+    let text = String::from_utf8_lossy(&ping.stdout).into_owned();
+    assert!(text.contains("Packet filtered"), "{text}");
+}
+
+#[test]
+fn how_fast_connections_are_begun_is_bounded() {
+    let world = World::new();
+    let mut container = world.container(0);
+    container.set(&unlimited()).unwrap();
+    world.outside.ip("route add 10.9.3.0/24 via 198.51.100.1");
+    let flood = r#"
+import socket
+for port in range(1, 20001):
+    s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    try: s.sendto(b"x", ("198.51.100.2", port))
+    except OSError: pass
+    s.close()
+"#;
+    let mut command = container.inside.command("python3");
+    assert!(command.args(["-c", flood]).status().unwrap().success());
+    let rules = container.inside.shell("iptables -nvxL SC-BEGIN");
+    let dropped = rules.lines().find(|line| line.contains(" DROP ")).unwrap();
+    let dropped: u64 = dropped.split_whitespace().next().unwrap().parse().unwrap();
+    assert!(dropped > 10_000, "{rules}");
 }

@@ -27,6 +27,12 @@ pub(super) fn read(reader: &mut Reader<'_>) -> Result<BridgeSettings, ConfigErro
         let ip6 = parse_ip6(&text).map_err(|why| reader.error("bridge-ip6", &text, why))?;
         bridge.ip6 = Some(ip6);
     }
+    reader.ports("host-ports", &mut bridge.host_ports)?;
+    let connections = &mut bridge.connections;
+    reader.some_number("max-connections", &mut connections.most, 1..=1_048_576)?;
+    // What iptables' match counts with.
+    reader.some_number("connection-rate", &mut connections.rate, 1..=10_000)?;
+    reader.some_number("connection-burst", &mut connections.burst, 1..=10_000)?;
     check(&bridge, mask, reader)?;
     Ok(bridge)
 }

@@ -30,7 +30,6 @@ pub(super) fn read(
         64..=arguments,
     )?;
     agent.options_length = limits.command_length;
-    reader.number("max-connections", &mut gateways.connections, 1..=1_048_576)?;
     // What the proxy holds at most.
     reader.number(
         "max-bus-connections",

@@ -146,6 +146,36 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
+    /// Sets `target` if the file has `key`; the number must be in `range`.
+    pub fn some_number<T: FromStr + PartialOrd + Display + Copy>(
+        &mut self,
+        key: &'static str,
+        target: &mut Option<T>,
+        range: RangeInclusive<T>,
+    ) -> Result<(), ConfigError> {
+        let mut number = *range.start();
+        self.number(key, &mut number, range)?;
+        if self.entries.iter().any(|entry| entry.key == key) {
+            *target = Some(number);
+        }
+        Ok(())
+    }
+
+    /// Sets `target` to the port numbers, separated by semicolons, if the file has `key`.
+    pub fn ports(&mut self, key: &'static str, target: &mut Vec<u16>) -> Result<(), ConfigError> {
+        let Some(text) = self.string(key)? else {
+            return Ok(());
+        };
+        let parts = text.split(';').map(str::trim);
+        let parts = parts.filter(|part| !part.is_empty());
+        let ports = parts.map(|part| match part.parse() {
+            Ok(0) | Err(_) => Err(self.error(key, part, "is not a port from 1 to 65535")),
+            Ok(port) => Ok(port),
+        });
+        *target = ports.collect::<Result<_, _>>()?;
+        Ok(())
+    }
+
     /// Sets `target` to the absolute paths, separated by semicolons, if the file has `key`.
     pub fn absolute_paths(
         &mut self,

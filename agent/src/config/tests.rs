@@ -3,6 +3,7 @@
 use super::*;
 use crate::{container::ContainerLimits, error_chain::Chain, gateway::GatewaysConfig};
 use proptest::prelude::*;
+use softwarecontainer_network::ConnectionSettings;
 use std::net::Ipv4Addr;
 use tempfile::TempDir;
 
@@ -57,7 +58,7 @@ fn the_defaults_are_the_documented_ones() {
 const ALL_KEYS: &str = "use-session-bus = true\nshutdown-timeout = 5\nshared-mounts-dir = /run/sc/\n\
          deprecated-lxc-config-path = /l.conf\nservice-manifest-dir = /m\ndefault-service-manifest-dir = /d.json\n\
          create-bridge = false\nbridge-device = br-sc\nbridge-ip = 172.16.5.1\nbridge-netmask = 255.255.0.0\n\
-         bridge-netmask-bitlength = 16\nbridge-netaddr = 172.16.0.0\nbridge-ip6 = fd00:3::1/64\nlxc-path = /var/lib/x\nwayland-socket = /run/w/display\npulse-socket = /run/p/native\nuser-namespace = required\n\
+         bridge-netmask-bitlength = 16\nbridge-netaddr = 172.16.0.0\nbridge-ip6 = fd00:3::1/64\nhost-ports = 53;123\nconnection-rate = 30\nconnection-burst = 300\nlxc-path = /var/lib/x\nwayland-socket = /run/w/display\npulse-socket = /run/p/native\nuser-namespace = required\n\
          seccomp-profile = /s.profile\nallowed-host-paths = /opt/apps;/run/user\n\
          launcher-read-paths = /usr/share/fonts\nlauncher-write-paths = /var/cache/x;/srv\nadministrators = root;1234\nmasked-paths = /proc/keys;/sys/kernel\nhost-files = /etc/hosts;/etc/ssl\nmax-containers = 8\nmax-processes = 100\nmax-open-files = 256\nmax-memory-share = 20\noom-score-adjust = 300\n\
          max-environment-size = 4096\nmax-command-length = 2048\nmax-manifest-size = 65536\nmax-pending-calls = 16\nmax-connections = 500\nmax-bus-connections = 20\nmax-bus-calls = 99\n\
@@ -91,6 +92,12 @@ fn every_key_is_read() {
             prefix_len: 16,
             network: Ipv4Addr::new(172, 16, 0, 0),
             ip6: Some(("fd00:3::1".parse().unwrap(), 64)),
+            host_ports: vec![53, 123],
+            connections: ConnectionSettings {
+                most: Some(500),
+                rate: Some(30),
+                burst: Some(300),
+            },
         },
         seccomp_profile: SeccompProfile::File("/s.profile".into()),
         allowed_host_paths: vec!["/opt/apps".into(), "/run/user".into()],
@@ -124,7 +131,6 @@ fn every_key_is_read() {
             gateways: GatewaysConfig {
                 wayland_socket: Some("/run/w/display".into()),
                 pulse_socket: Some("/run/p/native".into()),
-                connections: 500,
                 bus_connections: 20,
                 bus_calls: 99,
             },
@@ -431,6 +437,8 @@ fn every_bound_has_its_ends() {
         ("max-manifest-size", 1024, 67_108_864),
         ("max-pending-calls", 1, 65536),
         ("max-connections", 1, 1_048_576),
+        ("connection-rate", 1, 10_000),
+        ("connection-burst", 1, 10_000),
         ("max-bus-connections", 1, 256),
         ("max-bus-calls", 1, 4096),
         ("root-tree-size", 1_048_576, 1 << 50),

@@ -8,7 +8,7 @@ use std::{
 };
 
 use smol::Executor;
-use softwarecontainer_network::LateNetwork;
+use softwarecontainer_network::{LateNetwork, warn_if_too_many};
 
 use crate::{
     agent::PrepareError,
@@ -81,6 +81,7 @@ pub(super) fn prepare(
     for lack in &kernel_lacks {
         log::warn!("the kernel lacks {lack}");
     }
+    warn_if_too_many(&config.bridge.connections, config.agent.containers);
     let network = LateNetwork::new(config.bridge.clone());
     if let Err(error) = network.get() {
         log::error!("no container can be created yet: {}", Chain(&error));

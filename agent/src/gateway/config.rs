@@ -9,9 +9,6 @@ pub struct GatewaysConfig {
     pub wayland_socket: Option<PathBuf>,
     /// Absolute path of the sound server's socket; `None`: the agent's environment tells.
     pub pulse_socket: Option<PathBuf>,
-    /// Network connections that one container has begun and that are tracked, for each family of
-    /// addresses.
-    pub connections: u32,
     /// Connections of one container to the host's buses.
     pub bus_connections: u32,
     /// Calls of one of these connections that may wait for their replies, in each direction.
@@ -23,7 +20,6 @@ impl Default for GatewaysConfig {
         Self {
             wayland_socket: None,
             pulse_socket: None,
-            connections: 4096,
             bus_connections: 32,
             bus_calls: 128,
         }

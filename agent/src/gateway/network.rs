@@ -2,6 +2,8 @@
 
 mod names;
 
+use std::net::IpAddr;
+
 use softwarecontainer_capability::{
     Settings as _,
     gateway::network::{Host, NetworkSettings},
@@ -30,9 +32,8 @@ impl NetworkGateway {
         let (wanted, names) = if settings.active {
             let names = names::hold(&settings.rules, network.host_names());
             let known = names::addresses(&names);
-            let permissions = permissions(settings, &known);
-            let connections = target.config.connections;
-            (Connection::new(network, permissions, connections), names)
+            let permissions = permissions(settings, &known, network.gateway());
+            (Connection::new(network, permissions), names)
         } else {
             Default::default()
         };
@@ -44,20 +45,16 @@ impl NetworkGateway {
 }
 
 /// What the rules of manifests permit, with addresses in place of names.
-fn permissions(settings: &NetworkSettings, names: &Names) -> Vec<Permission> {
+fn permissions(settings: &NetworkSettings, names: &Names, gateway: &[IpAddr]) -> Vec<Permission> {
     let mut permissions = Vec::new();
     for rule in &settings.rules {
         let peers = match &rule.host {
             Host::Any => vec![Peer::Anybody],
+            Host::Gateway => hosts(gateway),
             Host::Network { address, prefix } => {
                 vec![Peer::Subnet(Subnet::new(*address, *prefix))]
             }
-            Host::Name(name) => {
-                let addresses = names.get(name).into_iter().flatten();
-                addresses
-                    .map(|one| Peer::Subnet(Subnet::host(*one)))
-                    .collect()
-            }
+            Host::Name(name) => hosts(names.get(name).into_iter().flatten()),
         };
         permissions.extend(peers.into_iter().map(|peer| Permission {
             direction: rule.direction,
@@ -66,6 +63,11 @@ fn permissions(settings: &NetworkSettings, names: &Names) -> Vec<Permission> {
         }));
     }
     permissions
+}
+
+fn hosts<'a>(addresses: impl IntoIterator<Item = &'a IpAddr>) -> Vec<Peer> {
+    let peers = addresses.into_iter();
+    peers.map(|one| Peer::Subnet(Subnet::host(*one))).collect()
 }
 
 impl Gateway for NetworkGateway {
@@ -122,7 +124,7 @@ mod tests {
             peer: Peer::Subnet(Subnet::host(address)),
             traffic: Traffic::Tcp(Ports::new(443, 443).unwrap()),
         });
-        assert_eq!(permissions(&settings, &names), permitted);
-        assert!(permissions(&settings, &Names::new()).is_empty());
+        assert_eq!(permissions(&settings, &names, &[]), permitted);
+        assert!(permissions(&settings, &Names::new(), &[]).is_empty());
     }
 }

@@ -43,6 +43,10 @@ RRECOMMENDS:${PN} = "\
     kernel-module-veth \
     kernel-module-xt-classify \
     kernel-module-xt-connlimit \
+    kernel-module-xt-limit \
+    kernel-module-xt-comment \
+    kernel-module-ipt-reject \
+    kernel-module-ip6t-reject \
     kernel-module-xt-conntrack \
     kernel-module-xt-masquerade \
 "

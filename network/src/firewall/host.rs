@@ -1,22 +1,29 @@
-//! Our rules on the host: masquerading, forwarding, and the classes of containers' packets.
-//!
-//! They are in chains of our own, named after the bridge; a chain of the system only holds the jump
-//! to ours, at its end, so that the integrator's own rules come first. Nothing of others is ever
-//! changed.
+//! Our rules on the host: masquerading, forwarding, what containers reach of the host itself, and
+//! the classes of their packets.
 
 use std::{
-    collections::BTreeMap,
-    fmt::Write,
+    collections::{BTreeMap, BTreeSet},
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
 };
 
 use softwarecontainer_capability::class_id::ClassId;
 
 use super::{
-    Family, FirewallError, generation, iptables,
+    Family, FirewallError,
+    chain::{Chain, load, refill, table, unload},
+    generation, iptables,
     rule::{Match, Rule, Verdict},
 };
-use crate::{settings::BridgeSettings, subnet::Subnet};
+use crate::{
+    permission::{Peer, Permission},
+    settings::BridgeSettings,
+    subnet::Subnet,
+    surroundings::open_ports,
+    sysctl,
+};
+
+/// ICMPv6 without which no neighbour is found and no multicast joined.
+const NEIGHBOUR_KINDS: [u8; 5] = [135, 136, 131, 132, 143];
 
 /// A container whose packets are classified where they leave the host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,51 +45,55 @@ impl Classified {
     }
 }
 
+/// A container that has a network, as the host's own services see it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Visitor {
+    /// All its addresses.
+    pub(crate) addresses: Vec<IpAddr>,
+    /// What it may call; of these, what is named counts here.
+    pub(crate) permissions: Vec<Permission>,
+}
+
 /// What of ours is loaded on the host.
 #[derive(Debug)]
 pub struct HostFirewall {
     device: String,
     networks: BTreeMap<Family, Subnet>,
-    /// Masquerading and forwarding are ours to arrange.
+    host_ports: Vec<u16>,
+    /// The bridge, with masquerading and forwarding, is ours to arrange.
     routing: bool,
     classes: BTreeMap<i32, Classified>,
     /// A class has been set at some time, so that our chain for them exists.
     classifying: bool,
+    visitors: BTreeMap<i32, Visitor>,
+    /// A container has had a network at some time, so that our chain for them exists.
+    guarding: bool,
+    /// The host's own addresses.
+    local: BTreeSet<IpAddr>,
     /// Generation of the rules after our last change; `None` when it cannot be known.
     generation: Option<u32>,
-}
-
-/// One chain of ours.
-struct Chain {
-    table: &'static str,
-    /// The system's chain that jumps to ours.
-    hook: &'static str,
-    name: String,
-    rules: Vec<Rule>,
-}
-
-impl Chain {
-    fn jump(&self) -> String {
-        format!("{} -j {}", self.hook, self.name)
-    }
 }
 
 impl HostFirewall {
     /// Nothing is loaded yet; `routing` says whether masquerading and forwarding are ours to
     /// arrange.
-    pub(crate) fn new(config: &BridgeSettings, routing: bool) -> Self {
-        let networks = config
+    pub(crate) fn new(settings: &BridgeSettings, routing: bool) -> Self {
+        let networks = settings
             .addresses()
             .into_iter()
             .map(|one| Subnet::new(one.address, one.prefix))
             .map(|network| (network.family(), network))
             .collect();
         Self {
-            device: config.device.clone(),
+            device: settings.device.clone(),
             networks,
+            host_ports: settings.host_ports.clone(),
             routing,
             classes: BTreeMap::new(),
             classifying: false,
+            visitors: BTreeMap::new(),
+            guarding: routing,
+            local: BTreeSet::new(),
             generation: None,
         }
     }
@@ -94,7 +105,7 @@ impl HostFirewall {
     pub fn apply(&mut self) -> Result<(), FirewallError> {
         let mut legacy = false;
         let class_chain = format!(":SC-CLS-{} ", self.device);
-        for family in self.families() {
+        for family in families() {
             let saved = iptables::save(family)?;
             // Left by an agent that ended without cleaning up: its classes must not outlive its
             // containers.
@@ -111,22 +122,19 @@ impl HostFirewall {
     }
 
     /// Loads everything again if somebody has changed the host's rules since our last change.
+    /// Returns whether that was so.
     ///
     /// # Errors
     /// [`FirewallError`].
-    pub fn repair(&mut self) -> Result<(), FirewallError> {
+    pub fn repair(&mut self) -> Result<bool, FirewallError> {
         if self.is_current() {
-            return Ok(());
+            return Ok(false);
         }
-        log::info!(
-            "the host's firewall was changed by others: loading our rules for {} again",
-            self.device
-        );
-        self.apply()
+        self.apply().map(|()| true)
     }
 
     fn is_current(&self) -> bool {
-        let nothing = !self.routing && !self.classifying;
+        let nothing = !self.routing && !self.classifying && !self.guarding;
         nothing || (self.generation.is_some() && self.generation == generation::current())
     }
 
@@ -139,27 +147,15 @@ impl HostFirewall {
         id: i32,
         classified: Option<Classified>,
     ) -> Result<(), FirewallError> {
-        let hooked = self.classifying && self.is_current();
-        let before = match classified {
-            Some(new) => self.classes.insert(id, new),
-            None => self.classes.remove(&id),
-        };
+        let before = exchange(&mut self.classes, id, classified);
         if before == classified {
             return Ok(());
         }
-        let classifying = self.classifying;
-        self.classifying = true;
-        let result = if hooked {
-            self.reload_classes()
-        } else {
-            self.apply()
-        };
+        let exists = std::mem::replace(&mut self.classifying, true);
+        let result = self.update(exists, Self::class_chain);
         if result.is_err() {
-            self.classifying = classifying;
-            match before {
-                Some(old) => self.classes.insert(id, old),
-                None => self.classes.remove(&id),
-            };
+            self.classifying = exists;
+            exchange(&mut self.classes, id, before);
         }
         result
     }
@@ -170,23 +166,79 @@ impl HostFirewall {
         self.classes.get(&id).copied()
     }
 
-    fn reload_classes(&mut self) -> Result<(), FirewallError> {
-        let texts: Vec<_> = self
-            .families()
-            .into_iter()
-            .map(|family| {
-                let mut text = String::new();
-                declare(&mut text, family, &self.class_chain(family));
-                text.push_str("COMMIT\n");
-                (family, text)
-            })
-            .collect();
-        let rules: Vec<_> = texts
-            .iter()
-            .map(|(family, text)| (*family, text.as_str()))
-            .collect();
-        iptables::restore(&rules)?;
+    /// Says which addresses the host itself has; those that containers may reach by name.
+    ///
+    /// # Errors
+    /// [`FirewallError`].
+    pub(crate) fn set_local(&mut self, local: BTreeSet<IpAddr>) -> Result<(), FirewallError> {
+        let rules = self.guard_rules();
+        self.local = local;
+        if self.guard_rules() == rules || !self.guarding {
+            return Ok(());
+        }
+        self.update(true, Self::guard_chain)
+    }
+
+    /// Lets a container reach of the host what it may, or forgets it.
+    ///
+    /// # Errors
+    /// [`FirewallError`]; what it reaches is then what it was.
+    pub(crate) fn set_visitor(
+        &mut self,
+        id: i32,
+        visitor: Option<Visitor>,
+    ) -> Result<(), FirewallError> {
+        let rules = self.guard_rules();
+        let before = exchange(&mut self.visitors, id, visitor);
+        if self.guard_rules() == rules {
+            return Ok(());
+        }
+        let exists = std::mem::replace(&mut self.guarding, true);
+        let result = if self.visitors.is_empty() && !self.routing {
+            self.drop_guard()
+        } else {
+            self.update(exists, Self::guard_chain)
+        };
+        if result.is_err() {
+            self.guarding = exists;
+            exchange(&mut self.visitors, id, before);
+        }
+        result
+    }
+
+    /// Fills one chain anew, or everything if it is not there or others have been at work.
+    fn update(
+        &mut self,
+        exists: bool,
+        chain: fn(&Self, Family) -> Chain,
+    ) -> Result<(), FirewallError> {
+        if !exists || !self.is_current() {
+            return self.apply();
+        }
+        let texts = families().map(|family| (family, refill(family, &[chain(self, family)])));
+        let texts: Vec<_> = texts.collect();
+        let rules = texts.iter().map(|(family, text)| (*family, text.as_str()));
+        iptables::restore(&rules.collect::<Vec<_>>())?;
         self.generation = self.generation.and_then(|_| generation::current());
+        Ok(())
+    }
+
+    /// A bridge that is not ours has a chain on it only as long as it has containers of ours.
+    fn drop_guard(&mut self) -> Result<(), FirewallError> {
+        let current = self.is_current();
+        for family in families() {
+            let text = unload(
+                family,
+                &[self.guard_chain(family)],
+                &iptables::save(family)?,
+            );
+            if !text.is_empty() {
+                iptables::restore(&[(family, &text)])?;
+            }
+        }
+        self.guarding = false;
+        // What others have changed meanwhile is still to be found.
+        self.generation = generation::current().filter(|_| current);
         Ok(())
     }
 
@@ -195,15 +247,17 @@ impl HostFirewall {
     /// # Errors
     /// [`FirewallError`].
     pub(crate) fn remove(&mut self) -> Result<(), FirewallError> {
-        if !self.routing && !self.classifying {
+        if !self.routing && !self.classifying && !self.guarding {
             return Ok(());
         }
         // The chains of an earlier agent too, which may have classified.
         self.classifying = true;
+        self.guarding = true;
         self.classes.clear();
-        for family in self.families() {
+        self.visitors.clear();
+        for family in families() {
             let saved = iptables::save(family)?;
-            let text = unload(&self.chains(family), &saved);
+            let text = unload(family, &self.chains(family), &saved);
             if !text.is_empty() {
                 iptables::restore(&[(family, &text)])?;
             }
@@ -211,20 +265,15 @@ impl HostFirewall {
         Ok(())
     }
 
-    fn families(&self) -> Vec<Family> {
-        self.networks.keys().copied().collect()
-    }
-
     fn chains(&self, family: Family) -> Vec<Chain> {
-        let Some(network) = self.networks.get(&family) else {
-            return Vec::new();
-        };
         let device = &self.device;
         let mut chains = Vec::new();
-        if self.routing {
+        if let Some(network) = self.networks.get(&family).filter(|_| self.routing) {
             chains.push(Chain {
                 table: "nat",
                 hook: "POSTROUTING",
+                only: None,
+                before_others: false,
                 name: format!("SC-NAT-{device}"),
                 rules: vec![Rule::new(
                     [Match::Source(*network), Match::NotDestination(*network)],
@@ -232,10 +281,12 @@ impl HostFirewall {
                 )],
             });
             // The containers' own firewalls decide; this only keeps a policy of DROP from stopping
-            // what they allow.
+            // what they allow. It comes last, so that the integrator's own rules count.
             chains.push(Chain {
                 table: "filter",
                 hook: "FORWARD",
+                only: None,
+                before_others: false,
                 name: format!("SC-FWD-{device}"),
                 rules: vec![
                     Rule::accept([Match::From(device.clone())]),
@@ -243,10 +294,75 @@ impl HostFirewall {
                 ],
             });
         }
+        if self.guarding {
+            chains.push(self.guard_chain(family));
+        }
         if self.classifying {
             chains.push(self.class_chain(family));
         }
         chains
+    }
+
+    /// What containers reach of the host itself. It comes before the integrator's own rules, which
+    /// decide about what it lets pass: they open ports for others, not for apps.
+    fn guard_chain(&self, family: Family) -> Chain {
+        let returns = |matches: Vec<Match>| Rule::new(matches, Verdict::Return);
+        let mut rules = vec![returns(vec![Match::Established])];
+        if family == Family::V6 {
+            rules.extend(NEIGHBOUR_KINDS.map(|kind| returns(vec![Match::IcmpType(kind)])));
+        }
+        rules.push(returns(vec![Match::EchoRequest]));
+        rules.extend(
+            open_ports(&self.host_ports).map(|port| returns(vec![port]).with_comment("host-ports")),
+        );
+        rules.extend(self.guard_rules().remove(&family).unwrap_or_default());
+        if self.routing {
+            // Nobody else is on a bridge of ours.
+            rules.extend(Rule::refusals());
+        }
+        Chain {
+            table: "filter",
+            hook: "INPUT",
+            only: Some(Match::From(self.device.clone())),
+            before_others: true,
+            name: format!("SC-IN-{}", self.device),
+            rules,
+        }
+    }
+
+    /// What belongs to single containers: which addresses of the host they have by name. On a
+    /// bridge that others use, too, the refusal of everything else is among it.
+    fn guard_rules(&self) -> BTreeMap<Family, Vec<Rule>> {
+        let mut rules = BTreeMap::<Family, Vec<Rule>>::new();
+        for visitor in self.visitors.values() {
+            for address in &visitor.addresses {
+                let source = Subnet::host(*address);
+                let family = source.family();
+                let rules = rules.entry(family).or_default();
+                let named = visitor.permissions.iter().filter(|one| self.is_local(one));
+                rules.extend(named.filter_map(|one| {
+                    let mut matches = one.matches(family)?;
+                    matches.insert(0, Match::Source(source));
+                    Some(Rule::new(matches, Verdict::Return).with_comment(one.to_string()))
+                }));
+                if !self.routing {
+                    rules.extend(Rule::refusals().map(|mut rule| {
+                        rule.matches.insert(0, Match::Source(source));
+                        rule
+                    }));
+                }
+            }
+        }
+        rules.retain(|_, rules| !rules.is_empty());
+        rules
+    }
+
+    /// Whether a permission names an address that the host has.
+    fn is_local(&self, permission: &Permission) -> bool {
+        match permission.peer {
+            Peer::Anybody => false,
+            Peer::Subnet(subnet) => self.local.iter().any(|one| subnet.contains(*one)),
+        }
     }
 
     fn class_chain(&self, family: Family) -> Chain {
@@ -259,153 +375,26 @@ impl HostFirewall {
         Chain {
             table: "mangle",
             hook: "POSTROUTING",
+            only: None,
+            before_others: false,
             name: format!("SC-CLS-{}", self.device),
             rules: rules.collect(),
         }
     }
 }
 
-/// Declares a chain, which empties it if it exists, and fills it.
-fn declare(text: &mut String, family: Family, chain: &Chain) {
-    let _ = writeln!(text, "*{}", chain.table);
-    let _ = writeln!(text, ":{} - [0:0]", chain.name);
-    for rule in &chain.rules {
-        let _ = writeln!(text, "-A {} {}", chain.name, rule.iptables(family));
+/// The families that this kernel has.
+fn families() -> impl Iterator<Item = Family> {
+    let v6 = sysctl::exists("net/ipv6").then_some(Family::V6);
+    std::iter::once(Family::V4).chain(v6)
+}
+
+fn exchange<T>(map: &mut BTreeMap<i32, T>, id: i32, new: Option<T>) -> Option<T> {
+    match new {
+        Some(new) => map.insert(id, new),
+        None => map.remove(&id),
     }
-}
-
-/// Input for iptables-restore that makes `chains` as they should be, each with exactly one jump to
-/// it.
-fn load(family: Family, chains: &[Chain], saved: &str) -> String {
-    let mut text = String::new();
-    for chain in chains {
-        declare(&mut text, family, chain);
-        match jumps(chain, saved) {
-            0 => {
-                let _ = writeln!(text, "-A {}", chain.jump());
-            }
-            several => {
-                for _ in 1..several {
-                    let _ = writeln!(text, "-D {}", chain.jump());
-                }
-            }
-        }
-        let _ = writeln!(text, "COMMIT");
-    }
-    text
-}
-
-/// Input for iptables-restore that removes those of `chains` that exist.
-fn unload(chains: &[Chain], saved: &str) -> String {
-    let mut text = String::new();
-    for chain in chains {
-        let declared = format!(":{} ", chain.name);
-        if !table(chain.table, saved).any(|line| line.starts_with(&declared)) {
-            continue;
-        }
-        let _ = writeln!(text, "*{}", chain.table);
-        for _ in 0..jumps(chain, saved) {
-            let _ = writeln!(text, "-D {}", chain.jump());
-        }
-        let _ = writeln!(text, "-F {0}\n-X {0}\nCOMMIT", chain.name);
-    }
-    text
-}
-
-fn jumps(chain: &Chain, saved: &str) -> usize {
-    let jump = format!("-A {}", chain.jump());
-    table(chain.table, saved)
-        .filter(|line| *line == jump)
-        .count()
-}
-
-/// The lines of one table in the output of iptables-save.
-fn table<'a>(name: &'a str, saved: &'a str) -> impl Iterator<Item = &'a str> {
-    saved
-        .lines()
-        .skip_while(move |line| line.strip_prefix('*') != Some(name))
-        .skip(1)
-        .take_while(|line| *line != "COMMIT")
-        .map(str::trim_end)
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn firewall() -> HostFirewall {
-        let config = BridgeSettings {
-            create: true,
-            ..BridgeSettings::default()
-        };
-        HostFirewall::new(&config, true)
-    }
-
-    const FRESH: &str = "*nat\n:SC-NAT-lxcbr0 - [0:0]\n\
-        -A SC-NAT-lxcbr0 -s 10.0.3.0/24 ! -d 10.0.3.0/24 -j MASQUERADE\n\
-        -A POSTROUTING -j SC-NAT-lxcbr0\nCOMMIT\n\
-        *filter\n:SC-FWD-lxcbr0 - [0:0]\n-A SC-FWD-lxcbr0 -i lxcbr0 -j ACCEPT\n-A SC-FWD-lxcbr0 -o lxcbr0 -j ACCEPT\n\
-        -A FORWARD -j SC-FWD-lxcbr0\nCOMMIT\n";
-
-    #[test]
-    fn an_empty_host_gets_chains_and_jumps() {
-        assert_eq!(load(Family::V4, &firewall().chains(Family::V4), ""), FRESH);
-    }
-
-    #[test]
-    fn a_jump_that_is_there_is_not_doubled_and_a_double_one_goes() {
-        let once = "*nat\n-A POSTROUTING -j SC-NAT-lxcbr0\nCOMMIT\n*filter\n-A FORWARD -j SC-FWD-lxcbr0\nCOMMIT\n";
-        let text = load(Family::V4, &firewall().chains(Family::V4), once);
-        assert!(
-            !text.contains("-A POSTROUTING -j") && !text.contains("-A FORWARD -j"),
-            "{text}"
-        );
-        let twice = once.replace(
-            "-A FORWARD -j SC-FWD-lxcbr0\n",
-            "-A FORWARD -j SC-FWD-lxcbr0\n-A FORWARD -j SC-FWD-lxcbr0\n",
-        );
-        let text = load(Family::V4, &firewall().chains(Family::V4), &twice);
-        assert_eq!(
-            text.matches("-D FORWARD -j SC-FWD-lxcbr0").count(),
-            1,
-            "{text}"
-        );
-    }
-
-    #[test]
-    fn a_jump_in_another_table_does_not_count() {
-        let elsewhere = "*mangle\n-A POSTROUTING -j SC-NAT-lxcbr0\nCOMMIT\n";
-        assert_eq!(
-            load(Family::V4, &firewall().chains(Family::V4), elsewhere),
-            FRESH
-        );
-    }
-
-    #[test]
-    fn only_what_exists_is_removed() {
-        let saved = "*nat\n:POSTROUTING ACCEPT [0:0]\n:SC-NAT-lxcbr0 - [0:0]\n-A POSTROUTING -j SC-NAT-lxcbr0\nCOMMIT\n";
-        assert_eq!(
-            unload(&firewall().chains(Family::V4), saved),
-            "*nat\n-D POSTROUTING -j SC-NAT-lxcbr0\n-F SC-NAT-lxcbr0\n-X SC-NAT-lxcbr0\nCOMMIT\n"
-        );
-        assert_eq!(unload(&firewall().chains(Family::V4), ""), "");
-    }
-
-    #[test]
-    fn each_classified_container_has_a_rule_of_its_family() {
-        let mut firewall = firewall();
-        firewall.classes.insert(
-            0,
-            Classified {
-                v4: Ipv4Addr::new(10, 0, 3, 2),
-                v6: None,
-                class: ClassId::parse("0x100001").unwrap(),
-            },
-        );
-        assert_eq!(
-            firewall.class_chain(Family::V4).rules[0].iptables(Family::V4),
-            "-s 10.0.3.2/32 ! -o lxcbr0 -j CLASSIFY --set-class 10:1"
-        );
-        assert!(firewall.class_chain(Family::V6).rules.is_empty());
-    }
-}
+mod tests;

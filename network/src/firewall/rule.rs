@@ -1,7 +1,5 @@
 //! One rule of a packet filter, and its form for iptables-restore(8).
 
-use std::fmt;
-
 use softwarecontainer_capability::{class_id::ClassId, traffic::Ports};
 
 use super::Family;
@@ -12,6 +10,8 @@ use crate::subnet::Subnet;
 pub(crate) struct Rule {
     pub matches: Vec<Match>,
     pub verdict: Verdict,
+    /// Why it is there, for who looks at the rules.
+    pub comment: Option<String>,
 }
 
 /// A property of a packet.
@@ -29,8 +29,14 @@ pub(crate) enum Match {
     Destination(Subnet),
     /// Its destination is not in there.
     NotDestination(Subnet),
+    /// Its source is the port of this service, for UDP.
+    UdpFrom(u16),
+    /// TCP of any kind.
+    AnyTcp,
     /// ICMP of this family.
     Icmp,
+    /// A ping.
+    EchoRequest,
     /// An ICMP message of this type, of this family.
     IcmpType(u8),
     /// TCP to these ports.
@@ -41,6 +47,15 @@ pub(crate) enum Match {
     Established,
     /// It begins a connection.
     New,
+    /// It is the first packet of a connection.
+    First,
+    /// Fewer packets than this come in a second, after a burst of as many.
+    Below {
+        /// Packets in a second.
+        rate: u32,
+        /// Packets at once.
+        burst: u32,
+    },
     /// More connections than this exist.
     ConnectionsAbove(u32),
 }
@@ -52,6 +67,14 @@ pub(crate) enum Verdict {
     Accept,
     /// It disappears.
     Drop,
+    /// The sender learns at once that a firewall does not let it pass.
+    Refuse,
+    /// The sender's TCP connection is reset.
+    Reset,
+    /// The chain that jumped here decides.
+    Return,
+    /// Another chain decides.
+    Jump(&'static str),
     /// It gets the address of the interface that it leaves by.
     Masquerade,
     /// It belongs to a class of tc(8).
@@ -63,11 +86,27 @@ impl Rule {
         Self {
             matches: matches.into_iter().collect(),
             verdict,
+            comment: None,
         }
+    }
+
+    /// What lets the sender know at once that something may not pass.
+    pub(crate) fn refusals() -> [Self; 2] {
+        [
+            Self::new([Match::AnyTcp], Verdict::Reset),
+            Self::new([], Verdict::Refuse),
+        ]
     }
 
     pub(crate) fn accept(matches: impl IntoIterator<Item = Match>) -> Self {
         Self::new(matches, Verdict::Accept)
+    }
+
+    pub(crate) fn with_comment(self, comment: impl Into<String>) -> Self {
+        Self {
+            comment: Some(comment.into()),
+            ..self
+        }
     }
 
     /// The arguments of iptables(8) that follow the chain's name.
@@ -77,12 +116,15 @@ impl Rule {
             text.push_str(&one.iptables(family));
             text.push(' ');
         }
-        text + &format!("-j {}", self.verdict)
+        if let Some(comment) = &self.comment {
+            text.push_str(&format!("-m comment --comment \"{comment}\" "));
+        }
+        text + "-j " + &self.verdict.iptables(family)
     }
 }
 
 impl Match {
-    fn iptables(&self, family: Family) -> String {
+    pub(crate) fn iptables(&self, family: Family) -> String {
         use Family::{V4, V6};
         match self {
             Self::From(device) => format!("-i {device}"),
@@ -95,14 +137,25 @@ impl Match {
                 V4 => "-p icmp".to_owned(),
                 V6 => "-p ipv6-icmp".to_owned(),
             },
+            Self::EchoRequest => Self::IcmpType(match family {
+                V4 => 8,
+                V6 => 128,
+            })
+            .iptables(family),
             Self::IcmpType(kind) => match family {
                 V4 => format!("-p icmp -m icmp --icmp-type {kind}"),
                 V6 => format!("-p ipv6-icmp -m icmp6 --icmpv6-type {kind}"),
             },
+            Self::UdpFrom(port) => format!("-p udp --sport {port}"),
+            Self::AnyTcp => "-p tcp".to_owned(),
             Self::Tcp(ports) => with_ports("tcp", *ports),
             Self::Udp(ports) => with_ports("udp", *ports),
             Self::Established => "-m conntrack --ctstate ESTABLISHED,RELATED".to_owned(),
             Self::New => "-m conntrack --ctstate NEW".to_owned(),
+            Self::First => "-m conntrack --ctstate NEW ! --ctstatus CONFIRMED".to_owned(),
+            Self::Below { rate, burst } => {
+                format!("-m limit --limit {rate}/second --limit-burst {burst}")
+            }
             Self::ConnectionsAbove(most) => {
                 format!("-m connlimit --connlimit-above {most} --connlimit-mask 0")
             }
@@ -121,13 +174,20 @@ fn with_ports(protocol: &str, ports: Ports) -> String {
     }
 }
 
-impl fmt::Display for Verdict {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl Verdict {
+    fn iptables(&self, family: Family) -> String {
         match self {
-            Self::Accept => f.write_str("ACCEPT"),
-            Self::Drop => f.write_str("DROP"),
-            Self::Masquerade => f.write_str("MASQUERADE"),
-            Self::Classify(class) => write!(f, "CLASSIFY --set-class {class}"),
+            Self::Accept => "ACCEPT".to_owned(),
+            Self::Drop => "DROP".to_owned(),
+            Self::Refuse => match family {
+                Family::V4 => "REJECT --reject-with icmp-admin-prohibited".to_owned(),
+                Family::V6 => "REJECT --reject-with icmp6-adm-prohibited".to_owned(),
+            },
+            Self::Reset => "REJECT --reject-with tcp-reset".to_owned(),
+            Self::Return => "RETURN".to_owned(),
+            Self::Jump(chain) => (*chain).to_owned(),
+            Self::Masquerade => "MASQUERADE".to_owned(),
+            Self::Classify(class) => format!("CLASSIFY --set-class {class}"),
         }
     }
 }

@@ -73,7 +73,18 @@ impl Netlink {
     /// # Errors
     /// [`NetlinkError`], source RTM_GETADDR of rtnetlink(7).
     pub fn addresses(&self, link: &Link) -> Result<Vec<InterfaceAddress>, NetlinkError> {
-        let attempt = format!("list the addresses of {}", link.name);
+        let index = u32::try_from(link.index).ok();
+        let all = self.interface_addresses()?.into_iter();
+        let own = all.filter(|(at, _)| Some(*at) == index);
+        Ok(own.map(|(_, address)| address).collect())
+    }
+
+    /// The addresses of all interfaces, with the indexes of these.
+    ///
+    /// # Errors
+    /// [`NetlinkError`], source RTM_GETADDR of rtnetlink(7).
+    pub fn interface_addresses(&self) -> Result<Vec<(u32, InterfaceAddress)>, NetlinkError> {
+        let attempt = "list the addresses of the network interfaces";
         let message = IfaddrmsgBuilder::default()
             .ifa_family(RtAddrFamily::Unspecified)
             .ifa_prefixlen(0)
@@ -81,18 +92,17 @@ impl Netlink {
             .ifa_index(0)
             .rtattrs(attributes([]))
             .build()
-            .map_err(|error| encoding(&attempt, &error))?;
-        let bodies = self.query(&attempt, Rtm::Getaddr, NlmF::DUMP, message)?;
+            .map_err(|error| encoding(attempt, &error))?;
+        let bodies = self.query(attempt, Rtm::Getaddr, NlmF::DUMP, message)?;
         let mut found = Vec::new();
         for body in bodies {
             let message = Ifaddrmsg::from_bytes_with_input(
                 &mut Cursor::new(body.as_ref()),
                 body.as_ref().len(),
             )
-            .map_err(|error| encoding(&attempt, &error))?;
-            if u32::try_from(link.index) == Ok(*message.ifa_index()) {
-                found.extend(parse(&message));
-            }
+            .map_err(|error| encoding(attempt, &error))?;
+            let index = *message.ifa_index();
+            found.extend(parse(&message).map(|address| (index, address)));
         }
         Ok(found)
     }

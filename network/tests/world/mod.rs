@@ -17,8 +17,6 @@ use crate::netns::Namespace;
 pub const OUTSIDE: &str = "198.51.100.2";
 pub const OUTSIDE6: &str = "2001:db8::2";
 pub const BRIDGE: &str = "10.9.3.1";
-/// How many connections a container may begin.
-const CONNECTIONS: u32 = 1000;
 
 pub struct World {
     pub host: Namespace,
@@ -44,6 +42,7 @@ impl World {
             prefix_len: 24,
             network: "10.9.3.0".parse().unwrap(),
             ip6: Some(("fd00:9:3::1".parse().unwrap(), 64)),
+            ..BridgeSettings::default()
         };
         let network = host.run(|| Network::start(config)).unwrap();
         Self {
@@ -113,7 +112,7 @@ impl Container<'_> {
         world.host.run(|| {
             let network = &world.network;
             let wanted = match permissions {
-                Some(permissions) => Connection::new(network, permissions, CONNECTIONS),
+                Some(permissions) => Connection::new(network, permissions),
                 None => Connection::default(),
             };
             connection.change(network, id, inside.fd(), wanted)
@@ -148,6 +147,7 @@ fn permissions(config: &Value) -> Option<Vec<Permission>> {
         direction: rule.direction,
         peer: match rule.host {
             Host::Any => Peer::Anybody,
+            Host::Gateway => Peer::Subnet(Subnet::host(BRIDGE.parse().unwrap())),
             Host::Network { address, prefix } => Peer::Subnet(Subnet::new(address, prefix)),
             Host::Name(name) => panic!("{name}: names are looked up by the agent"),
         },

@@ -200,6 +200,16 @@ pub(super) const NEEDS: &[Need] = &[
         "a bound on containers' connections",
     ),
     useful(
+        &["CONFIG_NETFILTER_XT_MATCH_LIMIT"],
+        Evidence::Module(&["xt_limit"]),
+        "a bound on how fast containers begin connections",
+    ),
+    useful(
+        &["CONFIG_IP_NF_TARGET_REJECT"],
+        Evidence::Module(&["ipt_REJECT"]),
+        "refusing at once what apps may not send",
+    ),
+    useful(
         &["CONFIG_IPV6"],
         Evidence::Module(&["ipv6"]),
         "the network gateway",

@@ -5,11 +5,16 @@ use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
 };
 
+/// How rules say [`Host::Gateway`].
+const GATEWAY: &str = "gateway";
+
 /// Who the other side of a conversation may be.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Host {
-    /// Anybody, IPv4 and IPv6.
+    /// Anybody, IPv4 and IPv6; the world outside, for what the container starts.
     Any,
+    /// The host, at its address on the bridge.
+    Gateway,
     /// Every address that begins with the same `prefix` bits; a single one has 32 or 128 of them.
     Network {
         /// The first address of the network: no bit is set behind the prefix.
@@ -22,13 +27,16 @@ pub enum Host {
 }
 
 impl Host {
-    /// Reads `*`, an address, a network in CIDR notation or a host name.
+    /// Reads `*`, `gateway`, an address, a network in CIDR notation or a host name.
     ///
     /// # Errors
     /// What is wrong with it, as the end of a sentence.
     pub fn parse(text: &str) -> Result<Self, &'static str> {
         if text == "*" {
             return Ok(Self::Any);
+        }
+        if text == GATEWAY {
+            return Ok(Self::Gateway);
         }
         let (address, prefix) = match text.split_once('/') {
             Some((address, prefix)) => (address, Some(prefix)),
@@ -51,6 +59,7 @@ impl fmt::Display for Host {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Any => f.write_str("*"),
+            Self::Gateway => f.write_str(GATEWAY),
             Self::Network { address, prefix } => write!(f, "{address}/{prefix}"),
             Self::Name(name) => f.write_str(name),
         }

@@ -94,6 +94,7 @@ fn ports_do_not_concern_icmp_beside_another_protocol() {
 fn hosts_are_anybody_addresses_networks_or_names() {
     for (text, host) in [
         ("*", Host::Any),
+        ("gateway", Host::Gateway),
         ("10.1.2.3", network("10.1.2.3", 32)),
         ("10.1.2.3/8", network("10.0.0.0", 8)),
         ("0.0.0.0/0", network("0.0.0.0", 0)),
