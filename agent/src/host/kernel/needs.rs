@@ -210,6 +210,16 @@ pub(super) const NEEDS: &[Need] = &[
         "refusing at once what apps may not send",
     ),
     useful(
+        &["CONFIG_IP6_NF_TARGET_REJECT"],
+        Evidence::Module(&["ip6t_REJECT"]),
+        "refusing at once what apps may not send over IPv6",
+    ),
+    useful(
+        &["CONFIG_NETFILTER_XT_MATCH_COMMENT"],
+        Evidence::Module(&["xt_comment"]),
+        "comments that tell what network rules are for",
+    ),
+    useful(
         &["CONFIG_IPV6"],
         Evidence::Module(&["ipv6"]),
         "the network gateway",
