@@ -142,6 +142,46 @@ fn what_no_manifest_may_open_stays_closed_with_everything_that_one_can_give() {
     }
 }
 
+/// The book says which parts of the profile io_uring goes past. A write buffer brings no
+/// set-user-ID program to the host all the same, and what the kernel itself refuses stays refused.
+#[test]
+fn what_goes_through_io_uring_no_filter_sees_but_the_rest_holds() {
+    let agent = TestAgent::with(&Setup::manifest(MANIFEST));
+    let host = agent.path("shared");
+    std::fs::create_dir(&host).unwrap();
+    let options = r#"[{"writeBufferEnabled": true}]"#;
+    let client = agent.client();
+    let (direct, buffered) = (agent.create(), client.create(options).unwrap());
+    let program = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/attacks/attacker.py");
+    let planted = host.join("planted");
+    for id in [buffered, direct] {
+        let path = host.to_str().unwrap();
+        client
+            .bind_mount(id, program, "/attacker.py", true)
+            .unwrap();
+        client.bind_mount(id, path, "/shared", false).unwrap();
+        let attempt = |what: &str| attempt(&agent, id, what);
+        assert_eq!(attempt("ring_set_user_id /shared"), "refused EPERM");
+        assert_eq!(attempt("ring_socket"), "refused EPERM");
+        client.set_capabilities(id, &["test.calls"]).unwrap();
+        assert_eq!(attempt("ring_socket"), "done");
+        for closed in [
+            "/usr/attack",
+            "/proc/sys/kernel/core_pattern",
+            "/sys/attack",
+        ] {
+            let refused = attempt(&format!("ring_write {closed}"));
+            assert!(refused.starts_with("refused E"), "{closed}: {refused}");
+        }
+        assert_eq!(attempt("ring_set_user_id /shared"), "done");
+        client.destroy(id).unwrap();
+        let mode = planted.metadata().unwrap().mode() & 0o7777;
+        let expected = if id == buffered { 0o755 } else { 0o4755 };
+        assert_eq!(mode, expected, "{mode:o}");
+        std::fs::remove_file(&planted).unwrap();
+    }
+}
+
 #[test]
 fn a_manifest_applies_to_what_is_started_after_it_was_set() {
     let agent = TestAgent::with(&Setup::manifest(MANIFEST));

@@ -18,7 +18,7 @@ LIBC = ctypes.CDLL(None, use_errno=True)
 NUMBERS = {
     # x86_64, then the generic table of aarch64 and newer architectures
     "bpf": (321, 280), "clone": (56, 220), "clone3": (435, 435), "finit_module": (313, 273),
-    "fsopen": (430, 430), "init_module": (175, 105), "io_uring_setup": (425, 425), "kexec_load": (246, 104),
+    "fsopen": (430, 430), "init_module": (175, 105), "io_uring_enter": (426, 426), "io_uring_setup": (425, 425), "kexec_load": (246, 104),
     "keyctl": (250, 219), "mount": (165, 40), "mount_setattr": (442, 442), "move_mount": (429, 429),
     "open_by_handle_at": (304, 265), "open_tree": (428, 428), "perf_event_open": (298, 241), "pivot_root": (155, 41),
     "process_vm_readv": (310, 270), "ptrace": (101, 117), "reboot": (169, 142), "setns": (308, 268),
@@ -333,6 +333,43 @@ def userfaultfd():
 
 def io_uring():
     call("io_uring_setup", 1, ctypes.create_string_buffer(256))
+
+
+def through_ring(opcode, fd, offset=0, address=0, length=0, flags=0):
+    """What a system call does, asked of io_uring(7) instead, past every filter: one entry of linux/io_uring.h; its result."""
+    import mmap
+    parameters = ctypes.create_string_buffer(120)
+    ring = call("io_uring_setup", 1, parameters)
+    numbers = struct.unpack("30I", parameters.raw)
+    submission, completion = numbers[10:17], numbers[20:26]
+    rings = mmap.mmap(ring, max(submission[6] + 4, completion[5] + 32))
+    entries = mmap.mmap(ring, 64, offset=0x10000000)
+    entries[:40] = struct.pack("BBHiQQIIQ", opcode, 0, 0, fd, offset, address, length, flags, 0)
+    rings[submission[6]:submission[6] + 4] = struct.pack("I", 0)
+    rings[submission[1]:submission[1] + 4] = struct.pack("I", 1)
+    call("io_uring_enter", ring, 1, 1, 1, None, 0)
+    _, result = struct.unpack("Qi", rings[completion[5]:completion[5] + 12])
+    if result < 0:
+        raise OSError(-result, "io_uring")
+    return result
+
+
+def ring_open(path, flags, mode=0):
+    path = ctypes.create_string_buffer(path.encode())
+    return through_ring(18, -100, address=ctypes.addressof(path), length=mode, flags=flags)
+
+
+def ring_write():
+    ring_open(sys.argv[2], os.O_CREAT | os.O_RDWR, 0o644)
+
+
+def ring_set_user_id():
+    ring_open(sys.argv[2] + "/planted", os.O_CREAT | os.O_WRONLY, 0o4755)
+
+
+def ring_socket():
+    # IORING_OP_SOCKET of AF_VSOCK, a way to the hypervisor.
+    through_ring(45, 40, offset=socket.SOCK_STREAM)
 
 
 def keyctl_session():
