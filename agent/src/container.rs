@@ -79,6 +79,9 @@ pub struct Container {
     submounts: Submounts,
     owner: Owner,
     user: AppUser,
+    /// To whom the files belong that apps make in mounts, if the launcher has said so: user and
+    /// group of the host.
+    file_owner: Option<(u32, u32)>,
     state: State,
     settings: GatewaySettings,
     baseline: Baseline,

@@ -11,6 +11,7 @@ use std::{
     },
 };
 
+use softwarecontainer_agent::host::credentials::Credentials;
 use support::{Setup, TestAgent};
 
 const USER: u32 = 1000;
@@ -85,6 +86,80 @@ fn what_an_app_writes_belongs_to_that_user_on_the_host() {
             assert_eq!((metadata.uid(), metadata.gid()), (USER, USER), "{name}");
         }
     }
+}
+
+/// A home as an installer makes it for quotas: each app's files belong to another user of the host.
+#[test]
+fn the_files_of_a_home_belong_to_the_host_user_that_the_launcher_names() {
+    const HOST_USER: u32 = 70_001;
+    let agent = TestAgent::start();
+    for (inside, write_buffer) in [(0, false), (USER, false), (USER, true)] {
+        let options = format!(
+            r#"[{{"writeBufferEnabled": {write_buffer}, "userID": {inside}, "hostUserID": {HOST_USER}}}]"#
+        );
+        let id = agent.client().create(&options).unwrap();
+        let home = agent.path(&format!("home-{inside}-{write_buffer}"));
+        fs::create_dir(&home).unwrap();
+        fs::set_permissions(&home, fs::Permissions::from_mode(0o700)).unwrap();
+        fs::write(home.join("settings"), "old\n").unwrap();
+        for path in [&home, &home.join("settings")] {
+            chown(path, Some(HOST_USER), Some(HOST_USER)).unwrap();
+        }
+        let root = home.join("root");
+        fs::write(&root, "of the host's root").unwrap();
+        fs::set_permissions(&root, fs::Permissions::from_mode(0o600)).unwrap();
+        agent
+            .client()
+            .bind_mount(id, home.to_str().unwrap(), "/home/app/data", false)
+            .unwrap();
+        let script = "cd /home/app/data && cat settings && stat -c %u settings && \
+                      mkdir -p one/two && echo x > one/two/file && echo new > settings";
+        assert_eq!(agent.shell_ok(id, script), format!("old\n{inside}"));
+        assert_ne!(agent.shell(id, "cat /home/app/data/root").0, 0);
+        agent.client().destroy(id).unwrap();
+        for name in ["settings", "one", "one/two/file"] {
+            let metadata = fs::metadata(home.join(name)).unwrap();
+            assert_eq!(
+                (metadata.uid(), metadata.gid()),
+                (HOST_USER, HOST_USER),
+                "{name}, {options}"
+            );
+        }
+        // What a quota of that user would count, and that user can remove.
+        let owner = Credentials {
+            user: HOST_USER,
+            groups: vec![HOST_USER],
+        };
+        let removed = owner.act(|| fs::remove_dir_all(home.join("one"))).unwrap();
+        removed.unwrap();
+    }
+}
+
+#[test]
+fn only_root_names_another_host_user() {
+    let agent = TestAgent::start();
+    let launcher = agent.client_of(2);
+    let options = |user: u32| format!(r#"[{{"writeBufferEnabled": false, "hostUserID": {user}}}]"#);
+    for stranger in [0, 3] {
+        let (_, text) = launcher.create(&options(stranger)).unwrap_err();
+        assert!(
+            text.contains(&format!("hostUserID is {stranger}"))
+                && text.contains("the caller is user 2"),
+            "{text}"
+        );
+    }
+    launcher.create(&options(2)).unwrap();
+}
+
+#[test]
+fn without_a_user_namespace_no_host_user_can_be_named() {
+    let agent = TestAgent::with(&Setup {
+        config: "user-namespace = off".to_owned(),
+        ..Setup::default()
+    });
+    let options = r#"[{"writeBufferEnabled": false, "hostUserID": 70001}]"#;
+    let (_, text) = agent.client().create(options).unwrap_err();
+    assert!(text.contains("hostUserID needs a user namespace"), "{text}");
 }
 
 #[test]

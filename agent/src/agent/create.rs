@@ -34,6 +34,12 @@ impl Agent {
         if let Some(size) = size.filter(|size| *size > most) {
             return Err(AgentError::RootTreeTooLarge { size, limit: most });
         }
+        if let Some(asked) = options.host_user
+            && ![0, asked].contains(&creator)
+        {
+            let caller = creator;
+            return Err(AgentError::HostUser { asked, caller });
+        }
         for key in unknown {
             log::warn!("container options: unknown key {key:?} ignored");
         }

@@ -44,6 +44,17 @@ pub enum AgentError {
         /// The most bytes.
         limit: u32,
     },
+    /// Only root may have files made as somebody else.
+    #[error(
+        "container options: hostUserID is {asked}, but the caller is user {caller}: only root may \
+         name another user"
+    )]
+    HostUser {
+        /// The user that is asked for.
+        asked: u32,
+        /// The caller.
+        caller: u32,
+    },
     /// `Create` asks for more than the configuration allows.
     #[error(
         "container options: temporaryFileSystemSize is {size}, more than the {limit} of \

@@ -24,6 +24,7 @@ impl Container {
         let mounts = self.mounts()?;
         HostSource::open_for(host, !read_only, caller, mounts.paths)
             .map_err(BindError::from)
+            .map(|source| source.owned_by(self.file_owner))
             .and_then(|source| mounts.bind(&source, container, !source.is_writable()))
             .map(drop)
             .map_err(|source| ContainerError::BindMount {

@@ -25,6 +25,7 @@ use crate::{
         app_user::AppUser,
         cgroup::{Cgroups, CpuQuota, Freezer, members::pidfd, memory},
         container_path::Owner,
+        credentials::group_of,
         lxc_calls::LxcCalls,
         mount,
         namespace::Namespaces,
@@ -53,6 +54,10 @@ impl Container {
         shared.own_cgroups.expect_moves();
         let name = lxc_name(id);
         let id_base = shared.id_base(id)?;
+        if options.host_user.is_some() && id_base.is_none() {
+            return Err(ContainerError::HostUser);
+        }
+        let file_owner = options.host_user.map(|user| (user, group_of(user)));
         let network = shared.network.get().map_err(NetworkError::from)?;
         network.repair_or_warn();
         let items = network.lxc_items(id)?;
@@ -74,6 +79,7 @@ impl Container {
         let parts = Parts {
             rootfs,
             user,
+            file_owner,
             buffers,
             network: network.clone(),
             network_items: items,
@@ -108,6 +114,7 @@ impl Container {
         let Parts {
             rootfs,
             user,
+            file_owner,
             buffers,
             network,
             network_items,
@@ -196,6 +203,7 @@ impl Container {
             submounts: Submounts::default(),
             owner,
             user,
+            file_owner,
             state: State::Ready,
             settings: GatewaySettings::default(),
             baseline,
@@ -210,6 +218,7 @@ impl Container {
 struct Parts {
     rootfs: Rootfs,
     user: AppUser,
+    file_owner: Option<(u32, u32)>,
     buffers: Option<Buffers>,
     network: Arc<Network>,
     /// How it is connected, as LXC's configuration says it.

@@ -85,6 +85,9 @@ pub enum ContainerError {
     /// User namespaces are required and cannot be had.
     #[error(transparent)]
     NoUserNamespace(#[from] NoUserNamespace),
+    /// Without a user namespace files belong to whom they belong to.
+    #[error("container options: hostUserID needs a user namespace, which this container has not")]
+    HostUser,
     /// A capability's gateway configuration is malformed.
     #[error(transparent)]
     Config(#[from] ConfigError),

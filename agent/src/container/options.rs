@@ -14,14 +14,20 @@ pub struct ContainerOptions {
     pub size: Option<u64>,
     /// The user of the container that apps are; 0 is its root.
     pub user: u32,
+    /// The user of the host to whom the files belong that apps make in mounts.
+    pub host_user: Option<u32>,
 }
 
 const ENABLED: &str = "writeBufferEnabled";
 const SIZE_ENABLED: &str = "temporaryFileSystemWriteBufferEnabled";
 const SIZE: &str = "temporaryFileSystemSize";
 const USER: &str = "userID";
+const HOST_USER: &str = "hostUserID";
+const KEYS: [&str; 5] = [ENABLED, SIZE_ENABLED, SIZE, USER, HOST_USER];
 /// The last user that a container can have: the next one is nobody.
 const LAST_USER: u32 = 65533;
+/// The last user that a host can have: the next one stands for none (chown(2)).
+const LAST_HOST_USER: u32 = u32::MAX - 1;
 
 /// An argument of `Create` that cannot be used.
 #[derive(Debug, Error)]
@@ -90,7 +96,7 @@ pub fn parse(text: &str) -> Result<(ContainerOptions, Vec<String>), OptionsError
     let mut write_buffer = None;
     let mut size_enabled = None;
     let mut size = None;
-    let mut user = None;
+    let (mut user, mut host_user) = (None, None);
     let mut unknown = Vec::new();
     for (element, value) in elements.iter().enumerate() {
         let Value::Object(object) = value else {
@@ -106,11 +112,14 @@ pub fn parse(text: &str) -> Result<(ContainerOptions, Vec<String>), OptionsError
         })?);
         size_enabled = boolean(object, element, SIZE_ENABLED)?.or(size_enabled);
         size = bytes(object, element, SIZE)?.or(size);
-        user = user_id(object, element)?.or(user);
+        let expected = "a whole number from 0 to 65533";
+        user = user_id(object, element, USER, LAST_USER, expected)?.or(user);
+        let expected = "the number of a user of the host";
+        host_user = user_id(object, element, HOST_USER, LAST_HOST_USER, expected)?.or(host_user);
         unknown.extend(
             object
                 .keys()
-                .filter(|key| ![ENABLED, SIZE_ENABLED, SIZE, USER].contains(&key.as_str()))
+                .filter(|key| !KEYS.contains(&key.as_str()))
                 .cloned(),
         );
     }
@@ -118,6 +127,7 @@ pub fn parse(text: &str) -> Result<(ContainerOptions, Vec<String>), OptionsError
         write_buffer: write_buffer.unwrap_or_default(),
         size: size.filter(|_| size_enabled == Some(true)),
         user: user.unwrap_or_default(),
+        host_user,
     };
     Ok((options, unknown))
 }
@@ -139,17 +149,23 @@ fn boolean(
     }
 }
 
-fn user_id(object: &Map<String, Value>, element: usize) -> Result<Option<u32>, OptionsError> {
-    let Some(value) = object.get(USER) else {
+fn user_id(
+    object: &Map<String, Value>,
+    element: usize,
+    key: &'static str,
+    last: u32,
+    expected: &'static str,
+) -> Result<Option<u32>, OptionsError> {
+    let Some(value) = object.get(key) else {
         return Ok(None);
     };
     let id = value.as_u64().and_then(|id| u32::try_from(id).ok());
-    match id.filter(|id| *id <= LAST_USER) {
+    match id.filter(|id| *id <= last) {
         Some(id) => Ok(Some(id)),
         None => Err(OptionsError::Value {
             element,
-            key: USER,
-            expected: "a whole number from 0 to 65533",
+            key,
+            expected,
             found: shown(value),
         }),
     }
@@ -195,7 +211,8 @@ mod tests {
             ContainerOptions {
                 write_buffer: false,
                 size: None,
-                user: 0
+                user: 0,
+                host_user: None
             }
         );
     }
@@ -231,6 +248,20 @@ mod tests {
             "null",
         ] {
             assert!(user(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn the_host_user_is_one_that_a_host_can_have() {
+        let user = |id: &str| {
+            let text = format!(r#"[{{"writeBufferEnabled": true, "hostUserID": {id}}}]"#);
+            parse(&text).map(|(options, _)| options.host_user)
+        };
+        assert_eq!(user("0").unwrap(), Some(0));
+        assert_eq!(user("70000").unwrap(), Some(70000));
+        for wrong in ["-1", "4294967295", "1.5", "\"app\"", "null"] {
+            let text = crate::error_chain::Chain(&user(wrong).unwrap_err()).to_string();
+            assert!(text.contains("[0].hostUserID must be the number"), "{text}");
         }
     }
 

@@ -60,6 +60,13 @@ impl Credentials {
     }
 }
 
+/// The primary group of a user of the host; for one that the system does not know, that of the same
+/// number.
+pub fn group_of(user: u32) -> u32 {
+    let known = nix::unistd::User::from_uid(nix::unistd::Uid::from_raw(user));
+    known.ok().flatten().map_or(user, |it| it.gid.as_raw())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

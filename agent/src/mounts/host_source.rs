@@ -255,6 +255,13 @@ impl HostSource {
         })
     }
 
+    /// With another [owner](Self::owner), if one is given.
+    #[must_use]
+    pub fn owned_by(mut self, owner: Option<(u32, u32)>) -> Self {
+        self.owner = owner.or(self.owner);
+        self
+    }
+
     /// What is mounted at `point`, in a directory that an app has from `owner`.
     ///
     /// # Errors

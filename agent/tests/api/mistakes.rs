@@ -1,13 +1,14 @@
 //! Mistakes of first-time users: each message names the place, the key, and what to do.
 
-use std::fs;
+use std::{fs, os::unix::fs::PermissionsExt as _, sync::Arc};
 
+use rustix::thread::{CapabilitySet, remove_capability_from_bounding_set};
 use serde_json::{Value, json};
 
 use crate::{
     capabilities::manifest,
     fails_with,
-    support::{Setup, TestAgent},
+    support::{Before, Setup, TestAgent},
 };
 
 /// What an agent that does not start with `setup` says.
@@ -82,6 +83,91 @@ fn mistakes_that_stop_the_start() {
             assert!(text.contains(part), "{part:?} is missing from {text:?}");
         }
     }
+}
+
+#[test]
+fn a_manifest_that_the_agent_may_not_read_is_named() {
+    let agent = TestAgent::prepared(&Setup {
+        before: Some(without_override()),
+        ..Setup::manifest(r#"{"version": "1", "capabilities": []}"#)
+    });
+    let path = agent.path("manifests/test.json");
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o000)).unwrap();
+    let output = agent.command().output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let text = String::from_utf8(output.stderr).unwrap();
+    let place = format!("{}: ", path.display());
+    assert!(text.contains(&place), "{text}");
+    assert!(text.contains("Permission denied"), "{text}");
+}
+
+/// Takes root's right to read everything from the agent, as a hardened unit may.
+fn without_override() -> Before {
+    Arc::new(|| {
+        for capability in [CapabilitySet::DAC_OVERRIDE, CapabilitySet::DAC_READ_SEARCH] {
+            remove_capability_from_bounding_set(capability)?;
+        }
+        Ok(())
+    })
+}
+
+#[test]
+fn a_capability_in_two_manifests_that_contradict_each_other_names_both() {
+    let of = |value: &str| {
+        manifest(&[(
+            "com.screen",
+            json!([{"id": "env", "config": [{"name": "SIZE", "value": value}]}]),
+        )])
+    };
+    let agent = TestAgent::with(&Setup {
+        manifests: vec![
+            ("a.json".to_owned(), of("7 inch")),
+            ("b.json".to_owned(), of("12 inch")),
+        ],
+        ..Setup::default()
+    });
+    let id = agent.create();
+    let place = |name: &str| agent.path("manifests").join(name).display().to_string();
+    fails_with(
+        agent.client().set_capabilities(id, &["com.screen"]),
+        &[
+            &place("b.json"),
+            "config[0].value",
+            "\"12 inch\" contradicts",
+            "\"7 inch\" that SIZE already has",
+        ],
+    );
+}
+
+#[test]
+fn a_program_that_only_the_host_has_is_told_from_one_that_nobody_has() {
+    let agent = TestAgent::start();
+    let id = agent.create();
+    let program = agent.path("app");
+    fs::write(&program, "#!/bin/sh\n").unwrap();
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+    let program = program.to_str().unwrap();
+    let file = agent.path("output");
+    let run = |command: &str| {
+        let client = agent.client();
+        let pid = client
+            .execute(id, command, "", file.to_str().unwrap(), &[])
+            .unwrap();
+        client.wait_ended(id, pid);
+        fs::read_to_string(&file).unwrap()
+    };
+    let output = run(program);
+    assert!(
+        output.contains(&format!("{program}: No such file")),
+        "{output}"
+    );
+    assert!(
+        output.contains("this container does not see it"),
+        "{output}"
+    );
+    let output = run("/none/app");
+    assert!(output.contains("/none/app: No such file"), "{output}");
+    assert!(!output.contains("does not see it"), "{output}");
 }
 
 #[test]

@@ -52,6 +52,8 @@ pub struct Setup {
     pub manifests: Vec<(String, String)>,
     /// Manifest files that are always applied.
     pub default_manifests: Vec<(String, String)>,
+    /// More of the bus's configuration.
+    pub bus: String,
     /// More environment variables for the agent.
     pub environment: Vec<(String, String)>,
     /// What the agent's process does before it becomes the agent: enters a network namespace, for
@@ -151,7 +153,7 @@ impl TestAgent {
             setup.config
         );
         fs::write(dir.path().join("config"), config).unwrap();
-        let (bus, address) = start_bus(dir.path());
+        let (bus, address) = start_bus(dir.path(), &setup.bus);
         Self {
             bus,
             agent: None,
@@ -439,12 +441,18 @@ const BUS_CONFIG: &str = r#"<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bu
  "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
 <busconfig><type>session</type><listen>ADDRESS</listen><policy context="default">
 <allow user="*"/><allow own="*"/><allow send_destination="*" eavesdrop="true"/><allow eavesdrop="true"/>
-</policy></busconfig>"#;
+</policy>MORE</busconfig>"#;
 
-fn start_bus(dir: &Path) -> (Child, String) {
+fn start_bus(dir: &Path, more: &str) -> (Child, String) {
     let config = dir.join("bus.conf");
     let address = format!("unix:path={}/bus", dir.display());
-    fs::write(&config, BUS_CONFIG.replace("ADDRESS", &address)).unwrap();
+    fs::write(
+        &config,
+        BUS_CONFIG
+            .replace("ADDRESS", &address)
+            .replace("MORE", more),
+    )
+    .unwrap();
     let mut bus = Command::new("dbus-daemon")
         .args(["--nofork", "--print-address=1"])
         .arg(format!("--config-file={}", config.display()))

@@ -8,7 +8,10 @@ use std::{
 use smol::stream::StreamExt;
 use zbus::{Connection, connection::Builder, fdo, proxy};
 
-use crate::{error::Error, manifest::Mount};
+use crate::{
+    error::Error,
+    manifest::{App, Mount},
+};
 
 const NAME: &str = "com.pelagicore.SoftwareContainerAgent";
 
@@ -121,9 +124,27 @@ impl Agent {
         called("ListCapabilities", self.proxy.list_capabilities()).await
     }
 
-    /// Creates a container; returns its ID.
-    pub async fn create(&self, write_buffer: bool) -> Result<i32, Error> {
-        let config = serde_json::json!([{ "writeBufferEnabled": write_buffer }]).to_string();
+    /// What no other agent has at any time: the bus, and the agent's unique name there.
+    pub async fn instance(&self) -> Result<String, Error> {
+        // The bus starts the agent for a call, if need be, and not for a question about its name.
+        self.list().await?;
+        let name = NAME.try_into().map_err(Error::Bus)?;
+        let bus = called("GetId", async { Ok(self.bus.get_id().await?) }).await?;
+        let owner = called("GetNameOwner", async {
+            Ok(self.bus.get_name_owner(name).await?)
+        });
+        Ok(format!("{bus}/{}", owner.await?))
+    }
+
+    /// Creates a container for an app; returns its ID.
+    pub async fn create(&self, app: &App) -> Result<i32, Error> {
+        let mut options = serde_json::json!({ "writeBufferEnabled": app.write_buffer });
+        for (key, user) in [("userID", app.user), ("hostUserID", app.home_owner)] {
+            if let Some(user) = user {
+                options[key] = user.into();
+            }
+        }
+        let config = serde_json::json!([options]).to_string();
         called("Create", self.proxy.create(&config)).await
     }
 

@@ -1,9 +1,6 @@
 //! The life of an app: container, capabilities, home directory, process, end.
 
-use std::{
-    path::PathBuf,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use nix::{
     sys::{
@@ -17,7 +14,10 @@ use smol::{Async, Task, Timer};
 use crate::{
     agent::{Agent, Event, Events},
     error::Error,
-    manifest::{App, Mount},
+    home,
+    identity::{Made, Process},
+    left,
+    manifest::App,
     notify,
     output::Relay,
     state::{Entry, Note, State},
@@ -64,9 +64,12 @@ pub async fn run(
     signals: &StopSignals,
 ) -> Result<u8, Error> {
     let mut note = state.begin(&app.name)?;
+    left::end(agent, &app.name, &mut note).await?;
     let mut events = agent.events().await?;
     let clock = Clock::start();
-    let container = agent.create(app.write_buffer).await?;
+    let instance = agent.instance().await?;
+    let container = agent.create(app).await?;
+    let made = Made::new(instance, container);
     // Outlives the app: one that says something when it is asked to end would die of SIGPIPE if
     // nobody listened any more.
     let mut output = Output { copying: None };
@@ -74,7 +77,7 @@ pub async fn run(
     let outcome = live(
         agent,
         app,
-        container,
+        &made,
         &mut note,
         &mut events,
         &mut output,
@@ -82,7 +85,9 @@ pub async fn run(
     )
     .await;
     if matches!(outcome, Err(Error::AgentGone)) {
-        // The container went with the agent; its ID may be another's by now.
+        // The container may have gone with the agent, and its ID be another's by now. The next
+        // launcher finds out.
+        note.keep();
         return outcome;
     }
     let clock = Clock::start();
@@ -97,12 +102,15 @@ pub async fn run(
 async fn live(
     agent: &Agent,
     app: &App,
-    container: i32,
+    made: &Made,
     note: &mut Note,
     events: &mut Events,
     output: &mut Output,
     signals: &StopSignals,
 ) -> Result<u8, Error> {
+    let container = made.container;
+    // Already now: what a killed launcher leaves is found by it.
+    note.write(&app.name, made, None)?;
     let clock = Clock::start();
     agent.set_capabilities(container, &app.capabilities).await?;
     clock.report(
@@ -111,7 +119,7 @@ async fn live(
     );
 
     let clock = Clock::start();
-    agent.bind_mount(container, &home(app)?).await?;
+    agent.bind_mount(container, &home::make(app)?).await?;
     for mount in &app.mounts {
         agent.bind_mount(container, mount).await?;
     }
@@ -145,12 +153,7 @@ async fn live(
         )
         .await?;
     clock.report(&app.name, &format!("started process {pid}"));
-    note.write(&Entry {
-        name: app.name.clone(),
-        launcher: std::process::id(),
-        container,
-        pid,
-    })?;
+    note.write(&app.name, made, Some(Process::new(pid)))?;
     notify::ready();
     output.copying = relay.map(|relay| smol::spawn(relay.copy()));
 
@@ -190,28 +193,6 @@ pub fn ask_to_stop(entry: &Entry) -> Result<(), Error> {
         .map_err(|_| Error::NotRunning(entry.name.clone()))
         .map(Pid::from_raw)?;
     nix::sys::signal::kill(launcher, Signal::SIGTERM).map_err(|errno| Error::Signals(errno.into()))
-}
-
-/// The app's home directory, made if it is not there yet.
-fn home(app: &App) -> Result<Mount, Error> {
-    let host = app.home.clone().unwrap_or_else(|| {
-        std::env::var_os("STATE_DIRECTORY")
-            .map_or_else(
-                || "/var/lib/softwarecontainer-launcher".into(),
-                PathBuf::from,
-            )
-            .join(&app.name)
-    });
-    std::fs::create_dir_all(&host).map_err(|source| Error::File {
-        action: "make the home directory",
-        path: host.clone(),
-        source,
-    })?;
-    Ok(Mount {
-        host,
-        container: app.home_in_container.clone(),
-        read_only: false,
-    })
 }
 
 async fn wait_for_end(events: &mut Events, container: i32, pid: i32) -> Result<u32, Error> {

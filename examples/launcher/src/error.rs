@@ -2,6 +2,10 @@
 
 use std::{io, path::PathBuf};
 
+use zbus::DBusError as _;
+
+use crate::manifest_error::ManifestError;
+
 /// An error of the launcher.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -28,12 +32,12 @@ pub enum Error {
         source: io::Error,
     },
     /// An app manifest is not what it should be.
-    #[error("{}: {reason}", path.display())]
+    #[error("{}", path.display())]
     Manifest {
         /// The manifest.
         path: PathBuf,
         /// What is wrong with it.
-        reason: String,
+        source: ManifestError,
     },
     /// No app of that name runs.
     #[error("no app named {0} is running")]
@@ -55,18 +59,27 @@ pub fn chain(error: &Error) -> String {
     let mut cause = std::error::Error::source(error);
     while let Some(error) = cause {
         text += ": ";
-        text += &match error.downcast_ref() {
-            // The bus's words name a policy; what to do is this.
-            Some(zbus::Error::MethodError(name, Some(message), _))
-                if *name == "org.freedesktop.DBus.Error.AccessDenied" =>
-            {
-                format!("{message} (is this user in the group softwarecontainer?)")
-            }
-            // The agent's own words; zbus would put the error's name before them.
-            Some(zbus::Error::MethodError(_, Some(message), _)) => message.clone(),
-            _ => error.to_string(),
-        };
+        if let Some(answer) = error.downcast_ref().and_then(answer) {
+            return text + &answer;
+        }
+        text += &error.to_string();
         cause = error.source();
     }
     text
+}
+
+/// The words of whoever answered a call; zbus would put the error's name before them.
+fn answer(error: &zbus::Error) -> Option<String> {
+    let (name, message) = match error {
+        zbus::Error::MethodError(name, message, _) => (name.to_string(), message.as_deref()?),
+        zbus::Error::FDO(error) => (error.name().to_string(), error.description()?),
+        _ => return None,
+    };
+    // The bus's words name a policy; what to do is this.
+    Some(match name.as_str() {
+        "org.freedesktop.DBus.Error.AccessDenied" => {
+            format!("{message} (is this user in the group softwarecontainer?)")
+        }
+        _ => message.to_owned(),
+    })
 }

@@ -13,7 +13,9 @@ use std::{
 
 use serde_json::{Map, Value};
 
-use crate::error::Error;
+use crate::{error::Error, manifest_error::ManifestError};
+
+type Keys = Map<String, Value>;
 
 /// An app.
 #[derive(Debug, PartialEq)]
@@ -24,8 +26,13 @@ pub struct App {
     pub command: String,
     /// Capabilities of the agent's manifests.
     pub capabilities: Vec<String>,
+    /// The user of the container that the app is; `None` is its root.
+    pub user: Option<u32>,
     /// Home directory on the host; `None` is one that the launcher keeps for the app.
     pub home: Option<PathBuf>,
+    /// The user of the host to whom the files in the home directory belong, and those in `mounts`;
+    /// `None` is the launcher's own. Only a launcher that is root can name another.
+    pub home_owner: Option<u32>,
     /// Where the home directory appears in the container, and the value of `HOME` there.
     pub home_in_container: PathBuf,
     /// More directories or files of the host, such as the app itself.
@@ -74,16 +81,13 @@ impl App {
         };
         let mut file = File::open(path).map_err(failed("open"))?;
         let status = file.metadata().map_err(failed("look at"))?;
-        let wrong = |reason: String| Error::Manifest {
+        let wrong = |source| Error::Manifest {
             path: path.to_owned(),
-            reason,
+            source,
         };
-        let owner = status.uid();
-        if (owner != 0 && owner != nix::unistd::geteuid().as_raw()) || status.mode() & 0o022 != 0 {
-            return Err(wrong(format!(
-                "others could have written it (owner {owner}, mode {:o})",
-                status.mode() & 0o7777
-            )));
+        let (owner, mode) = (status.uid(), status.mode() & 0o7777);
+        if (owner != 0 && owner != nix::unistd::geteuid().as_raw()) || mode & 0o022 != 0 {
+            return Err(wrong(ManifestError::Writable { owner, mode }));
         }
         let mut text = String::new();
         file.read_to_string(&mut text).map_err(failed("read"))?;
@@ -94,24 +98,24 @@ impl App {
         Self::parse(&text, name).map_err(wrong)
     }
 
-    /// Parses a manifest; `name` counts if it has none itself. The error is the reason.
-    pub fn parse(text: &str, name: &str) -> Result<Self, String> {
-        let value: Value = serde_json::from_str(text).map_err(|error| error.to_string())?;
-        let Value::Object(mut keys) = value else {
-            return Err("the manifest is no object".to_owned());
+    /// Parses a manifest; `name` counts if it has none itself.
+    pub fn parse(text: &str, name: &str) -> Result<Self, ManifestError> {
+        let Value::Object(mut keys) = serde_json::from_str(text).map_err(ManifestError::Syntax)?
+        else {
+            return Err(ManifestError::NoObject);
         };
         let name = string(&mut keys, "name")?.unwrap_or_else(|| name.to_owned());
         if name.is_empty() || name.starts_with('.') || name.contains(['/', '\0']) {
-            return Err(format!("\"{name}\" is no name for an app"));
+            return Err(wrong("name", "a name for an app", name.into()));
         }
-        let command =
-            string(&mut keys, "command")?.ok_or_else(|| "\"command\" is missing".to_owned())?;
         let home_in_container = absolute(&mut keys, "home-in-container")?
             .unwrap_or_else(|| Path::new("/home").join(&name));
         let app = Self {
-            command,
+            command: string(&mut keys, "command")?.ok_or_else(|| missing("", "command"))?,
             capabilities: strings(&mut keys, "capabilities")?,
+            user: number(&mut keys, "user")?,
             home: absolute(&mut keys, "home")?,
+            home_owner: number(&mut keys, "home-owner")?,
             directory: absolute(&mut keys, "working-directory")?
                 .unwrap_or_else(|| home_in_container.clone()),
             home_in_container,
@@ -122,89 +126,110 @@ impl App {
             name,
         };
         // A misspelt key would silently take something from the app or give it something.
-        nothing_left(&keys)?;
+        nothing_left(keys)?;
         Ok(app)
     }
 }
 
-fn nothing_left(keys: &Map<String, Value>) -> Result<(), String> {
-    keys.keys()
-        .next()
-        .map_or(Ok(()), |key| Err(format!("unknown key \"{key}\"")))
+fn wrong(key: &str, expected: &'static str, found: Value) -> ManifestError {
+    ManifestError::Value {
+        key: key.to_owned(),
+        expected,
+        found,
+    }
 }
 
-fn string(keys: &mut Map<String, Value>, key: &str) -> Result<Option<String>, String> {
+fn missing(place: &'static str, key: &'static str) -> ManifestError {
+    ManifestError::Missing { place, key }
+}
+
+fn nothing_left(keys: Keys) -> Result<(), ManifestError> {
+    keys.into_iter()
+        .next()
+        .map_or(Ok(()), |(key, _)| Err(ManifestError::Unknown(key)))
+}
+
+fn string(keys: &mut Keys, key: &'static str) -> Result<Option<String>, ManifestError> {
     match keys.remove(key) {
         None => Ok(None),
         Some(Value::String(text)) => Ok(Some(text)),
-        Some(other) => Err(format!("\"{key}\" is no string but {other}")),
+        Some(other) => Err(wrong(key, "a string", other)),
     }
 }
 
-fn boolean(keys: &mut Map<String, Value>, key: &str) -> Result<bool, String> {
+fn boolean(keys: &mut Keys, key: &'static str) -> Result<bool, ManifestError> {
     match keys.remove(key) {
         None => Ok(false),
         Some(Value::Bool(value)) => Ok(value),
-        Some(other) => Err(format!("\"{key}\" is no boolean but {other}")),
+        Some(other) => Err(wrong(key, "true or false", other)),
     }
 }
 
-fn absolute(keys: &mut Map<String, Value>, key: &str) -> Result<Option<PathBuf>, String> {
+fn number(keys: &mut Keys, key: &'static str) -> Result<Option<u32>, ManifestError> {
+    let Some(value) = keys.remove(key) else {
+        return Ok(None);
+    };
+    let number = value.as_u64().and_then(|number| number.try_into().ok());
+    match number {
+        Some(number) => Ok(Some(number)),
+        None => Err(wrong(key, "the number of a user", value)),
+    }
+}
+
+fn absolute(keys: &mut Keys, key: &'static str) -> Result<Option<PathBuf>, ManifestError> {
     match string(keys, key)? {
-        Some(path) if !path.starts_with('/') => {
-            Err(format!("\"{key}\" is no absolute path but \"{path}\""))
-        }
+        Some(path) if !path.starts_with('/') => Err(wrong(key, "an absolute path", path.into())),
         path => Ok(path.map(PathBuf::from)),
     }
 }
 
-fn strings(keys: &mut Map<String, Value>, key: &str) -> Result<Vec<String>, String> {
+fn strings(keys: &mut Keys, key: &'static str) -> Result<Vec<String>, ManifestError> {
     match keys.remove(key) {
         None => Ok(Vec::new()),
         Some(Value::Array(values)) => values
             .into_iter()
             .map(|value| match value {
                 Value::String(text) => Ok(text),
-                other => Err(format!("\"{key}\" holds {other}, which is no string")),
+                other => Err(wrong(key, "an array of strings", other)),
             })
             .collect(),
-        Some(other) => Err(format!("\"{key}\" is no array but {other}")),
+        Some(other) => Err(wrong(key, "an array of strings", other)),
     }
 }
 
-fn environment(keys: &mut Map<String, Value>) -> Result<BTreeMap<String, String>, String> {
+fn environment(keys: &mut Keys) -> Result<BTreeMap<String, String>, ManifestError> {
     match keys.remove("environment") {
         None => Ok(BTreeMap::new()),
         Some(Value::Object(variables)) => variables
             .into_iter()
             .map(|(name, value)| match value {
                 Value::String(text) => Ok((name, text)),
-                other => Err(format!("environment: {name} is no string but {other}")),
+                other => Err(wrong(&format!("environment.{name}"), "a string", other)),
             })
             .collect(),
-        Some(other) => Err(format!("\"environment\" is no object but {other}")),
+        Some(other) => Err(wrong("environment", "an object", other)),
     }
 }
 
-fn mounts(keys: &mut Map<String, Value>) -> Result<Vec<Mount>, String> {
+fn mounts(keys: &mut Keys) -> Result<Vec<Mount>, ManifestError> {
     let values = match keys.remove("mounts") {
         None => return Ok(Vec::new()),
         Some(Value::Array(values)) => values,
-        Some(other) => return Err(format!("\"mounts\" is no array but {other}")),
+        Some(other) => return Err(wrong("mounts", "an array of objects", other)),
     };
     values
         .into_iter()
         .map(|value| {
             let Value::Object(mut keys) = value else {
-                return Err("\"mounts\" holds something that is no object".to_owned());
+                return Err(wrong("mounts", "an array of objects", value));
             };
-            let missing = |key| format!("a mount has no \"{key}\"");
+            let missing = |key| missing("a mount: ", key);
             let mount = Mount {
                 host: absolute(&mut keys, "host")?.ok_or_else(|| missing("host"))?,
                 container: absolute(&mut keys, "container")?.ok_or_else(|| missing("container"))?,
                 read_only: boolean(&mut keys, "read-only")?,
             };
-            nothing_left(&keys)?;
+            nothing_left(keys)?;
             Ok(mount)
         })
         .collect()

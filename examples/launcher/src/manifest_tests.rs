@@ -21,7 +21,8 @@ fn every_key_is_taken() {
             "name": "map", "command": "/app/map --dark", "capabilities": ["com.example.net"],
             "home": "/data/map", "home-in-container": "/home/user", "working-directory": "/app",
             "mounts": [{"host": "/opt/map", "container": "/app", "read-only": true}],
-            "environment": {"LANG": "C.UTF-8"}, "output": "/var/log/map", "write-buffer": true
+            "environment": {"LANG": "C.UTF-8"}, "output": "/var/log/map", "write-buffer": true,
+            "user": 1000, "home-owner": 2001
         }"#,
         "file",
     )
@@ -34,6 +35,7 @@ fn every_key_is_taken() {
     assert!(app.mounts[0].read_only);
     assert_eq!(app.environment["LANG"], "C.UTF-8");
     assert!(app.write_buffer);
+    assert_eq!((app.user, app.home_owner), (Some(1000), Some(2001)));
 }
 
 #[test]
@@ -51,8 +53,14 @@ fn the_reason_names_the_key_that_is_wrong() {
             "container",
         ),
         (r#"{"command": "x", "name": "../x"}"#, "../x"),
+        (r#"{"command": "x", "user": "app"}"#, "user"),
+        (r#"{"command": "x", "user": -1}"#, "user"),
+        (
+            r#"{"command": "x", "home-owner": 4294967296}"#,
+            "home-owner",
+        ),
     ] {
-        let reason = App::parse(text, "app").unwrap_err();
+        let reason = App::parse(text, "app").unwrap_err().to_string();
         assert!(reason.contains(key), "{text}: {reason}");
     }
 }
@@ -66,7 +74,7 @@ fn a_manifest_that_others_could_have_written_is_refused() {
     assert_eq!(App::load(&path).unwrap().name, "app");
     for mode in [0o664, 0o646] {
         std::fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();
-        let error = App::load(&path).unwrap_err().to_string();
+        let error = crate::error::chain(&App::load(&path).unwrap_err());
         assert!(error.contains("others"), "{error}");
     }
 }

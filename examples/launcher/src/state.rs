@@ -1,19 +1,27 @@
 //! Which apps run: one locked file per app.
 //!
 //! The launcher of an app holds the lock of its file as long as it lives, however it ends; what is
-//! in an unlocked file is history. So there is nothing to clean up after a crash, and an app cannot
-//! be started twice.
+//! in an unlocked file is history, or what a launcher that was killed has left ([`crate::left`]).
+//! An app cannot be started twice.
 
 use std::{
     fs::{File, OpenOptions},
     io::{self, Read, Seek, Write},
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use nix::fcntl::{Flock, FlockArg};
 use serde_json::{Value, json};
 
-use crate::error::Error;
+use crate::{
+    error::Error,
+    identity::{Made, Process},
+};
+
+/// How often a lock is tried, and how long after each other.
+const TRIES: u32 = 5;
+const TRY_AGAIN: Duration = Duration::from_millis(20);
 
 /// The directory of the files.
 pub struct State(PathBuf);
@@ -35,6 +43,8 @@ pub struct Entry {
 pub struct Note {
     path: PathBuf,
     file: Flock<File>,
+    left: Option<(Made, Option<Process>)>,
+    keep: bool,
 }
 
 impl State {
@@ -58,14 +68,23 @@ impl State {
             .write(true)
             .open(&path)
             .map_err(failed("open", &path))?;
-        match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
-            Ok(file) => {
-                file.set_len(0).map_err(failed("write", &path))?;
-                Ok(Note { path, file })
-            }
-            Err((_, nix::Error::EWOULDBLOCK)) => Err(Error::Running(name.to_owned())),
-            Err((_, errno)) => Err(failed("lock", &path)(errno.into())),
+        let mut file = lock(file, name, &path)?;
+        let mut text = String::new();
+        file.read_to_string(&mut text)
+            .map_err(failed("read", &path))?;
+        let mut note = Note {
+            left: serde_json::from_str(&text).ok().and_then(|it| left(&it)),
+            path,
+            file,
+            keep: false,
+        };
+        if let Some((made, process)) = note.left.clone() {
+            // Known to the next launcher still, and not listed any more.
+            note.put(
+                &json!({"container": made.to_json(), "process": process.map(Process::to_json)}),
+            )?;
         }
+        Ok(note)
     }
 
     /// The apps that run, by name.
@@ -109,28 +128,66 @@ impl Note {
         &self.path
     }
 
-    /// Makes the app known.
-    pub fn write(&mut self, entry: &Entry) -> Result<(), Error> {
-        let text = json!({
-            "name": entry.name, "launcher": entry.launcher, "container": entry.container, "pid": entry.pid,
-        })
-        .to_string();
+    /// The container that an earlier launcher of the app has left, and the app's process.
+    pub fn take_left(&mut self) -> Option<(Made, Option<Process>)> {
+        self.left.take()
+    }
+
+    /// Leaves what is noted to the next launcher.
+    pub fn keep(&mut self) {
+        self.keep = true;
+    }
+
+    /// Makes the app known, or what there is of it already.
+    pub fn write(
+        &mut self,
+        name: &str,
+        made: &Made,
+        process: Option<Process>,
+    ) -> Result<(), Error> {
+        let value = json!({
+            "name": name,
+            "launcher": std::process::id(),
+            "container": made.to_json(),
+            "process": process.map(Process::to_json),
+        });
+        self.put(&value)
+    }
+
+    fn put(&mut self, value: &Value) -> Result<(), Error> {
         self.file
             .set_len(0)
             .and_then(|()| self.file.rewind())
-            .and_then(|()| self.file.write_all(text.as_bytes()))
+            .and_then(|()| self.file.write_all(value.to_string().as_bytes()))
             .map_err(failed("write", &self.path))
     }
 }
 
 impl Drop for Note {
     fn drop(&mut self) {
+        if self.keep {
+            return;
+        }
         // Emptied, not removed: another launcher may have opened it already and wait to lock this
         // very file.
         if let Err(error) = self.file.set_len(0) {
             eprintln!("cannot empty {}: {error}", self.path.display());
         }
     }
+}
+
+/// Locks the file of an app, unless its launcher holds the lock. Who only looks holds it for a
+/// moment.
+fn lock(mut file: File, name: &str, path: &Path) -> Result<Flock<File>, Error> {
+    for _ in 0..TRIES {
+        match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+            Ok(locked) => return Ok(locked),
+            Err((unlocked, nix::Error::EWOULDBLOCK)) => file = unlocked,
+            Err((_, errno)) => return Err(failed("lock", path)(errno.into())),
+        }
+        std::thread::sleep(TRY_AGAIN);
+    }
+    Err(Error::Running(name.to_owned()))
 }
 
 /// The entry of a file whose lock is held, with the open file.
@@ -154,12 +211,18 @@ fn read(path: &Path) -> Result<Option<(Entry, File)>, Error> {
 
 fn parse(text: &str) -> Option<Entry> {
     let value: Value = serde_json::from_str(text).ok()?;
+    let (made, process) = left(&value)?;
     Some(Entry {
         name: value.get("name")?.as_str()?.to_owned(),
         launcher: value.get("launcher")?.as_u64()?.try_into().ok()?,
-        container: value.get("container")?.as_i64()?.try_into().ok()?,
-        pid: value.get("pid")?.as_i64()?.try_into().ok()?,
+        container: made.container,
+        pid: process?.pid,
     })
+}
+
+fn left(value: &Value) -> Option<(Made, Option<Process>)> {
+    let process = Process::from_json(value.get("process")?);
+    Some((Made::from_json(value.get("container")?)?, process))
 }
 
 fn failed(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Error {
@@ -176,12 +239,12 @@ fn failed(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Error 
 mod tests {
     use super::*;
 
-    fn entry(name: &str) -> Entry {
+    fn entry(name: &str, process: &Process) -> Entry {
         Entry {
             name: name.to_owned(),
-            launcher: 10,
+            launcher: std::process::id(),
             container: 2,
-            pid: 77,
+            pid: process.pid,
         }
     }
 
@@ -191,10 +254,13 @@ mod tests {
         let state = State::new(&directory.path().join("state"));
         assert_eq!(state.entries().unwrap(), []);
         let mut note = state.begin("map").unwrap();
+        let made = Made::new("bus/:1.7".to_owned(), 2);
+        note.write("map", &made, None).unwrap();
         assert_eq!(state.entries().unwrap(), [], "not started yet");
-        note.write(&entry("map")).unwrap();
-        assert_eq!(state.entries().unwrap(), [entry("map")]);
-        assert_eq!(state.entry("map").unwrap(), entry("map"));
+        let process = Process::new(77);
+        note.write("map", &made, Some(process)).unwrap();
+        assert_eq!(state.entries().unwrap(), [entry("map", &process)]);
+        assert_eq!(state.entry("map").unwrap(), entry("map", &process));
         drop(note);
         assert_eq!(state.entries().unwrap(), []);
         assert!(matches!(state.entry("map"), Err(Error::NotRunning(_))));
@@ -207,16 +273,23 @@ mod tests {
         let note = state.begin("map").unwrap();
         assert!(matches!(state.begin("map"), Err(Error::Running(_))));
         drop(note);
-        state.begin("map").unwrap();
+        assert_eq!(state.begin("map").unwrap().take_left(), None);
     }
 
     #[test]
-    fn what_a_killed_launcher_left_does_not_count() {
+    fn what_a_killed_launcher_left_is_not_listed_and_the_next_one_gets_it() {
         let directory = tempfile::tempdir().unwrap();
         let state = State::new(directory.path());
-        let left = r#"{"name":"map","launcher":1,"container":1,"pid":1}"#;
-        std::fs::write(directory.path().join("map.app"), left).unwrap();
-        assert_eq!(state.entries().unwrap(), []);
-        state.begin("map").unwrap();
+        let made = Made::new("bus/:1.7".to_owned(), 2);
+        for process in [None, Some(Process::new(77))] {
+            let mut note = state.begin("map").unwrap();
+            note.write("map", &made, process).unwrap();
+            note.keep();
+            drop(note);
+            assert_eq!(state.entries().unwrap(), []);
+            let mut note = state.begin("map").unwrap();
+            assert_eq!(state.entries().unwrap(), [], "it is being ended");
+            assert_eq!(note.take_left(), Some((made.clone(), process)));
+        }
     }
 }
