@@ -5,6 +5,7 @@
 
 mod config;
 mod create;
+mod ended;
 mod error;
 mod follow;
 mod stop;
@@ -162,20 +163,33 @@ impl Agent {
     }
 
     async fn remove(&self, id: i32, locked: Locked) -> Result<(), AgentError> {
+        self.remove_if(id, locked, |_| true).await.map(drop)
+    }
+
+    /// Removes a container if it is `wanted`; returns whether it was.
+    async fn remove_if(
+        &self,
+        id: i32,
+        locked: Locked,
+        wanted: fn(&Container) -> bool,
+    ) -> Result<bool, AgentError> {
         let mut guard = locked.lock_arc().await;
-        unblock(move || match guard.as_mut() {
+        let removed = unblock(move || match guard.as_mut() {
+            Some(container) if !wanted(container) => Ok(false),
             Some(container) => {
                 container.destroy()?;
                 *guard = None;
                 // What the container needed is not needed until the next one.
                 crate::host::sys::give_back_heap();
-                Ok(())
+                Ok(true)
             }
             None => Err(AgentError::NoContainer { id }),
         })
         .await?;
-        self.slots().remove(&id);
-        Ok(())
+        if removed {
+            self.slots().remove(&id);
+        }
+        Ok(removed)
     }
 
     /// Freezes a container.

@@ -294,8 +294,13 @@ pub async fn serve(
     Ok(connection)
 }
 
-/// Sends `ProcessStateChanged` for every process that ends.
-pub async fn tell_ends(connection: Connection, ended: Receiver<Ended>) {
+/// Sends `ProcessStateChanged` for every process that ends, and tells the agent.
+pub async fn tell_ends(
+    connection: Connection,
+    ended: Receiver<Ended>,
+    agent: Arc<Agent>,
+    executor: Arc<Executor<'static>>,
+) {
     let emitter = match SignalEmitter::new(&connection, PATH) {
         Ok(emitter) => emitter,
         Err(error) => {
@@ -314,5 +319,9 @@ pub async fn tell_ends(connection: Connection, ended: Receiver<Ended>) {
         if let Err(error) = sent {
             log::error!("container {container}: end of process {pid} could not be told: {error}");
         }
+        let agent = agent.clone();
+        // It may destroy the container, which other ends do not wait for.
+        let work = async move { agent.process_ended(container).await };
+        executor.spawn(work).detach();
     }
 }

@@ -176,6 +176,7 @@ impl Config {
         reader.absolute_paths("launcher-read-paths", &mut config.launcher_read_paths)?;
         reader.absolute_paths("launcher-write-paths", &mut config.launcher_write_paths)?;
         reader.users("administrators", &mut config.agent.administrators)?;
+        reader.bool("destroy-when-ended", &mut config.agent.destroy_when_ended)?;
         reader.paths_below(
             "masked-paths",
             &["/proc", "/sys"],

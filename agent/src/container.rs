@@ -127,6 +127,11 @@ impl Container {
         })
     }
 
+    /// Whether apps ran in it, and none does any more.
+    pub fn has_ended(&self) -> bool {
+        self.link.processes().have_ended()
+    }
+
     /// Checks that it is neither suspended nor invalid, and has not ended by itself.
     ///
     /// # Errors

@@ -113,7 +113,8 @@ async fn serve(
     // Held until the end.
     let own = Own::take(&config.container)?;
     let (lxc_path, own_paths) = (own.lxc_path.clone(), own.paths());
-    let telling = executor.spawn(bus::tell_ends(connection.clone(), ended));
+    let telling = bus::tell_ends(connection.clone(), ended, agent.clone(), executor.clone());
+    let telling = executor.spawn(telling);
     let preparing = executor.clone();
     let prepare = unblock(move || prepare(config, lxc_path, own_paths, preparing, ended_sender));
     let preparing = executor.spawn({

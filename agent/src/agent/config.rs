@@ -5,6 +5,8 @@
 pub struct AgentConfig {
     /// Users who may see and control every container, besides root.
     pub administrators: Vec<u32>,
+    /// Whether a container is destroyed when the last of its processes has ended.
+    pub destroy_when_ended: bool,
     /// Containers at the same time.
     pub containers: u32,
     /// Bytes of the options of `Create`.
@@ -17,6 +19,7 @@ impl Default for AgentConfig {
     fn default() -> Self {
         Self {
             administrators: Vec::new(),
+            destroy_when_ended: false,
             containers: 256,
             options_length: 64 << 10,
             largest_root_tree: 1 << 30,

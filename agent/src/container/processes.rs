@@ -179,6 +179,12 @@ impl Processes {
         self.state().running.len()
     }
 
+    /// Whether processes were started, and all of them have ended and been told of.
+    pub fn have_ended(&self) -> bool {
+        let state = self.state();
+        state.next > 0 && state.starting.is_empty() && state.running.is_empty()
+    }
+
     fn tell(&self, state: &mut State, number: Number) {
         let Some(Running {
             pid,
@@ -225,6 +231,23 @@ mod tests {
         assert_eq!(told.try_recv().unwrap(), end);
         processes.all_gone();
         assert!(told.try_recv().is_err());
+    }
+
+    #[test]
+    fn processes_have_ended_when_there_were_some_and_the_last_end_is_told() {
+        let (processes, _told) = processes();
+        assert!(!processes.have_ended(), "none was started yet");
+        let (first, _outcome) = processes.expect();
+        assert!(!processes.have_ended(), "one is being started");
+        let (second, _outcome) = processes.expect();
+        for (number, pid) in [(first, 5), (second, 6)] {
+            processes.started(number, pid);
+            processes.announced(number);
+        }
+        processes.ended(first, 0);
+        assert!(!processes.have_ended(), "another one runs");
+        processes.ended(second, 0);
+        assert!(processes.have_ended());
     }
 
     #[test]

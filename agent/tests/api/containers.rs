@@ -319,3 +319,40 @@ fn the_tools_of_lxc_know_a_container() {
     agent.client().suspend(id).unwrap();
     assert_eq!(run("lxc-info", &["-n", "SC-0", "-s", "-H"]), "FROZEN");
 }
+
+#[test]
+fn a_container_whose_last_process_has_ended_is_destroyed_where_that_is_configured() {
+    let agent = TestAgent::with(&Setup {
+        config: "destroy-when-ended = true".to_owned(),
+        ..Setup::default()
+    });
+    let (client, unused) = (agent.client(), agent.create());
+    let id = agent.create();
+    let home = agent.path("home");
+    std::fs::create_dir(&home).unwrap();
+    client
+        .bind_mount(id, home.to_str().unwrap(), "/home/app", false)
+        .unwrap();
+    let long = client.execute(id, "sleep 1000", "", "", &[]).unwrap();
+    agent.shell_ok(id, "touch /home/app/file");
+    // Another one runs.
+    assert_eq!(agent.shell_ok(id, "echo still here"), "still here");
+    signal(long, "TERM");
+    client.wait_ended(id, long);
+    wait_until("the container is destroyed", || {
+        client.list().unwrap() == [unused]
+    });
+    assert!(home.join("file").exists());
+    assert!(!agent.container_dir(id).exists());
+    // One in which nothing has run is kept.
+    agent.client().destroy(unused).unwrap();
+}
+
+#[test]
+fn a_container_whose_processes_have_ended_is_kept_by_default() {
+    let agent = TestAgent::start();
+    let id = agent.create();
+    agent.shell_ok(id, "true");
+    assert_eq!(agent.shell_ok(id, "echo still here"), "still here");
+    assert_eq!(agent.client().list().unwrap(), [id]);
+}
