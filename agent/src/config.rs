@@ -190,6 +190,7 @@ impl Config {
         )?;
         reader.number("max-pending-calls", &mut config.pending_calls, 1..=65536)?;
         limits::read(&mut reader, &mut config.agent, container)?;
+        config.bridge.connections.containers = config.agent.containers;
         reader.finish()?;
         Ok(config)
     }

@@ -103,6 +103,36 @@ fn it_cannot_fill_the_hosts_table_of_connections() {
     let _server = Echo::start(&lab.outside, 80);
     let other = lab.container(&["web"]);
     assert!(lab.reaches(other, OUTSIDE, 80));
+    lab.agent.client().destroy(id).unwrap();
+    support::wait_until("they go with their container", || tracked() < 100);
+}
+
+/// A TCP connection stays in the table for two minutes after its end.
+const FINISHED: &str = r#"
+import socket, sys
+failed = finished = 0
+while failed < 20 and finished < 5000:
+    try:
+        socket.create_connection((sys.argv[1], 80), 0.1).close()
+        finished += 1
+    except TimeoutError:
+        failed += 1
+print("it filled" if finished == 5000 else "it was stopped")
+"#;
+
+#[test]
+fn connections_that_it_has_finished_do_not_fill_it_either() {
+    let lab = web_only();
+    let _server = Echo::start(&lab.outside, 80);
+    let id = lab.container(&["all"]);
+    let program = lab.agent.path("finished.py");
+    std::fs::write(&program, FINISHED).unwrap();
+    lab.agent
+        .client()
+        .bind_mount(id, program.to_str().unwrap(), "/finished.py", true)
+        .unwrap();
+    let flood = format!("/usr/bin/python3 -I /finished.py {OUTSIDE}");
+    assert_eq!(lab.agent.shell_ok(id, &flood), "it was stopped");
 }
 
 #[test]

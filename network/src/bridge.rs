@@ -77,6 +77,8 @@ pub struct Bridge {
     settings: BridgeSettings,
     /// Made by this agent or one before it, rather than by the integrator.
     ours: bool,
+    /// It was made now.
+    new: bool,
     firewall: HostFirewall,
 }
 
@@ -120,6 +122,7 @@ impl Bridge {
                 let mut bridge = Self {
                     settings,
                     ours,
+                    new,
                     firewall,
                 };
                 if let Err(undo) = bridge.undo() {
@@ -132,6 +135,7 @@ impl Bridge {
         Ok(Self {
             settings,
             ours,
+            new,
             firewall,
         })
     }
@@ -140,6 +144,11 @@ impl Bridge {
     #[must_use]
     pub fn settings(&self) -> &BridgeSettings {
         &self.settings
+    }
+
+    /// Whether it was there before, perhaps with containers of an earlier agent.
+    pub(crate) fn was_there(&self) -> bool {
+        !self.new
     }
 
     /// Our rules on the host.

@@ -50,6 +50,9 @@ impl Connection {
         if wanted == *self {
             return Ok(());
         }
+        if self.firewall.is_none() {
+            network.wait_until_forgotten();
+        }
         if let Err(error) = apply(network, id, namespace, self, &wanted) {
             if let Err(undo) = apply(network, id, namespace, &wanted, self) {
                 log::warn!(

@@ -6,6 +6,7 @@
 
 mod addresses;
 mod bridge;
+mod conntrack;
 mod container;
 mod firewall;
 mod frame_filter;
@@ -15,6 +16,7 @@ pub mod name_servers;
 pub mod namespace;
 mod netlink;
 mod network;
+mod nfnetlink;
 mod permission;
 mod settings;
 mod subnet;
@@ -30,6 +32,7 @@ pub use firewall::{Classified, FirewallError, HostFirewall};
 pub use limits::{ConnectionSettings, warn_if_too_many};
 pub use netlink::{InterfaceAddress, MacAddress, Netlink, NetlinkError};
 pub use network::{LateNetwork, Network, NetworkError, Port};
+pub use nfnetlink::NfnetlinkError;
 pub use permission::{Peer, Permission};
 pub use settings::BridgeSettings;
 pub use subnet::Subnet;

@@ -2,6 +2,7 @@
 //! leaves.
 
 use std::{
+    collections::BTreeSet,
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
     os::fd::BorrowedFd,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -13,6 +14,7 @@ use softwarecontainer_capability::{class_id::ClassId, error_chain::Chain, traffi
 use crate::{
     addresses::{AddressPlan, AddressesUsedUp, ContainerAddresses},
     bridge::{Bridge, BridgeError},
+    conntrack::Forgetting,
     firewall::{Classified, FirewallError, Visitor, container::ContainerFirewall},
     frame_filter::{self, Identity},
     host_names::HostNames,
@@ -146,6 +148,10 @@ pub struct Network {
     limits: ConnectionLimits,
     bridge: Mutex<Bridge>,
     host_names: Arc<HostNames>,
+    forgetting: Forgetting,
+    /// The containers since whose first start the host's table of connections has none of an
+    /// earlier agent's; `None` if there was none.
+    fresh: Option<Mutex<BTreeSet<i32>>>,
 }
 
 impl Network {
@@ -163,13 +169,17 @@ impl Network {
         host_names: Arc<HostNames>,
     ) -> Result<Self, BridgeError> {
         let plan = settings.address_plan();
+        let bridge = Bridge::ensure(settings.clone())?;
         Ok(Self {
             device: settings.device.clone(),
             surroundings: Surroundings::new(&settings, &plan),
+            // The bridge's rules have made the kernel track connections.
             limits: ConnectionLimits::new(&settings.connections, limits::table_size()),
             plan,
-            bridge: Mutex::new(Bridge::ensure(settings)?),
+            fresh: bridge.was_there().then(Mutex::default),
+            bridge: Mutex::new(bridge),
             host_names,
+            forgetting: Forgetting::default(),
         })
     }
 
@@ -178,6 +188,7 @@ impl Network {
     /// # Errors
     /// [`BridgeError`]; as much as possible is undone.
     pub fn stop(&self) -> Result<(), BridgeError> {
+        self.forgetting.wait();
         self.bridge().undo()
     }
 
@@ -291,6 +302,13 @@ impl Network {
     /// [`NetworkError`].
     pub fn attach(&self, id: i32, namespace: BorrowedFd<'_>) -> Result<(), NetworkError> {
         let addresses = self.addresses(id)?;
+        if self
+            .fresh
+            .as_ref()
+            .is_some_and(|fresh| lock(fresh).insert(id))
+        {
+            self.forget_connections(id);
+        }
         let netlink = Netlink::open()?;
         let link = netlink.link(&self.veth(id))?;
         netlink.set_filter(&link, &frame_filter::closed())?;
@@ -336,15 +354,31 @@ impl Network {
     }
 
     /// After a container's end: removes its interface, which the kernel would do only some time
-    /// later, and its class.
+    /// later, its class, and its connections, which the host would remember for minutes.
     ///
     /// # Errors
-    /// The first [`NetworkError`]; the other step is done nevertheless.
+    /// The first [`NetworkError`]; the other steps are done nevertheless.
     pub fn detach(&self, id: i32) -> Result<(), NetworkError> {
+        let connected = self.bridge().firewall().has_visitor(id);
         let link = self.prepare(id);
         let visitor = self.set_visitor(id, None);
         let class = self.set_class(id, None);
+        if connected {
+            self.forget_connections(id);
+        }
         link.and(visitor).and(class)
+    }
+
+    /// Drops the connections of container `id` from the host's table, soon.
+    fn forget_connections(&self, id: i32) {
+        if let Ok(addresses) = self.addresses(id) {
+            self.forgetting.begin(&addresses.all());
+        }
+    }
+
+    /// Waits until the host knows no connections of containers that have ended.
+    pub(crate) fn wait_until_forgotten(&self) {
+        self.forgetting.wait();
     }
 
     /// Sets or ends the class of the packets of container `id`.
@@ -387,8 +421,12 @@ impl Network {
 
     /// A panic while the lock was held leaves rules that the next change writes anew.
     fn bridge(&self) -> MutexGuard<'_, Bridge> {
-        self.bridge.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.bridge)
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn identity(addresses: &ContainerAddresses) -> Identity {

@@ -536,3 +536,67 @@ for port in range(1, 20001):
     let dropped: u64 = dropped.split_whitespace().next().unwrap().parse().unwrap();
     assert!(dropped > 10_000, "{rules}");
 }
+
+#[test]
+fn the_host_forgets_the_connections_of_a_container_that_ended() {
+    let world = World::new();
+    world.outside.ip("route add 10.9.3.0/24 via 198.51.100.1");
+    world.outside.ip("route add fd00:9:3::/64 via 2001:db8::1");
+    let _server = Echo::start(&world.outside, 7000);
+    let entries = || {
+        let count = world
+            .host
+            .shell("cat /proc/sys/net/netfilter/nf_conntrack_count");
+        count.trim().parse::<u32>().unwrap()
+    };
+    let mut other = world.container(1);
+    other.set(&unlimited()).unwrap();
+    assert!(other.inside.tcp(OUTSIDE, 7000).is_some());
+    let others = entries();
+    assert!(others > 0, "the host has no table of connections");
+
+    let mut container = world.container(0);
+    container.set(&unlimited()).unwrap();
+    let _answers = Echo::start(&container.inside, 7001);
+    for to in [OUTSIDE, OUTSIDE6] {
+        assert!(container.inside.tcp(to, 7000).is_some());
+        assert!(container.inside.udp(to, 7000).is_some());
+        assert!(container.inside.ping(to));
+    }
+    assert!(world.outside.tcp(&container.address(), 7001).is_some());
+    assert!(container.inside.ping(BRIDGE));
+    assert!(entries() >= others + 7, "{}", entries());
+    world.host.run(|| world.network.detach(0)).unwrap();
+    // Its successor waits for that.
+    let mut successor = world.container(0);
+    successor.set(&unlimited()).unwrap();
+    assert_eq!(entries(), others);
+}
+
+#[test]
+fn a_container_cannot_answer_as_a_dhcp_server() {
+    let world = World::new();
+    let [mut server, mut client] = [0, 1].map(|id| world.container(id));
+    for container in [&mut server, &mut client] {
+        container.set(&near_too()).unwrap();
+    }
+    let _listens = Echo::start(&client.inside, 68);
+    let answers = |from: u16| {
+        let program = format!(
+            "import socket\ns = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)\n\
+             s.bind(('', {from}))\ns.settimeout(5)\n\
+             s.sendto(b'offer', ('{}', 68))\nprint(s.recv(99).decode())",
+            client.address()
+        );
+        let mut command = server.inside.command("python3");
+        command.args(["-c", &program]).output().unwrap()
+    };
+    let refused = answers(67);
+    let why = String::from_utf8_lossy(&refused.stderr);
+    assert!(why.contains("Operation not permitted"), "{why}");
+    let passes = answers(1067);
+    assert_eq!(
+        String::from_utf8_lossy(&passes.stdout).trim(),
+        server.address()
+    );
+}

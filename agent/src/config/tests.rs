@@ -94,6 +94,7 @@ fn every_key_is_read() {
             ip6: Some(("fd00:3::1".parse().unwrap(), 64)),
             host_ports: vec![53, 123],
             connections: ConnectionSettings {
+                containers: 8,
                 most: Some(500),
                 rate: Some(30),
                 burst: Some(300),

@@ -81,11 +81,11 @@ pub(super) fn prepare(
     for lack in &kernel_lacks {
         log::warn!("the kernel lacks {lack}");
     }
-    warn_if_too_many(&config.bridge.connections, config.agent.containers);
     let network = LateNetwork::new(config.bridge.clone());
     if let Err(error) = network.get() {
         log::error!("no container can be created yet: {}", Chain(&error));
     }
+    warn_if_too_many(&config.bridge.connections);
     let watch = HostWatch::new(own.clone()).map_err(PrepareError::Watch)?;
     let random = random::bytes().map_err(PrepareError::Random)?;
     Ok(Shared {

@@ -43,6 +43,7 @@ RRECOMMENDS:${PN} = "\
     kernel-module-veth \
     kernel-module-xt-classify \
     kernel-module-xt-connlimit \
+    kernel-module-nf-conntrack-netlink \
     kernel-module-xt-limit \
     kernel-module-xt-comment \
     kernel-module-ipt-reject \

@@ -179,6 +179,11 @@ impl HostFirewall {
         self.update(true, Self::guard_chain)
     }
 
+    /// Whether a container has a network.
+    pub(crate) fn has_visitor(&self, id: i32) -> bool {
+        self.visitors.contains_key(&id)
+    }
+
     /// Lets a container reach of the host what it may, or forgets it.
     ///
     /// # Errors

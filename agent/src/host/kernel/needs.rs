@@ -200,6 +200,11 @@ pub(super) const NEEDS: &[Need] = &[
         "a bound on containers' connections",
     ),
     useful(
+        &["CONFIG_NF_CT_NETLINK"],
+        Evidence::Module(&["nf_conntrack_netlink"]),
+        "forgetting the connections of containers that have ended",
+    ),
+    useful(
         &["CONFIG_NETFILTER_XT_MATCH_LIMIT"],
         Evidence::Module(&["xt_limit"]),
         "a bound on how fast containers begin connections",
