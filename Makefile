@@ -42,6 +42,9 @@ demo: setup ## Install, build, and show a launcher's whole sequence on a real co
 test: setup ## Install, build, and run every test
 	scripts/test
 
+test-unprivileged: ## Build, and run the tests that need no root and change nothing on this machine
+	scripts/test --unprivileged
+
 lint: ## Format, clippy, shellcheck and the files' own checks
 	scripts/lint
 
@@ -123,4 +126,4 @@ install-launcher:
 
 -include qemu-test/Makefile.inc
 
-.PHONY: build help setup demo test lint check yocto-check msrv coverage hooks bench install install-programs install-configuration install-systemd install-man install-manifests install-completions install-launcher
+.PHONY: build help setup demo test test-unprivileged lint check yocto-check msrv coverage hooks bench install install-programs install-configuration install-systemd install-man install-manifests install-completions install-launcher

@@ -26,12 +26,12 @@ pub struct NetworkSettings {
     /// The container gets an address and a route. False as long as no element has been merged.
     pub active: bool,
     /// What may pass; replies to it pass too, and nothing else.
-    pub rules: BTreeSet<Rule>,
+    pub rules: BTreeSet<TrafficRule>,
 }
 
 /// One kind of traffic that may pass.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub struct Rule {
+pub struct TrafficRule {
     /// Who starts the conversation.
     pub direction: Direction,
     /// The other side.
@@ -79,7 +79,7 @@ fn direction_of(element: &Element) -> Result<Direction, ConfigError> {
 }
 
 /// The rules that one entry of `allow` stands for.
-fn rules_of(direction: Direction, entry: &Value) -> Result<Vec<Rule>, ConfigError> {
+fn rules_of(direction: Direction, entry: &Value) -> Result<Vec<TrafficRule>, ConfigError> {
     let Value::Object(entry) = entry else {
         return Err(ConfigError::new(Problem::WrongType {
             expected: "an object",
@@ -105,7 +105,7 @@ fn rules_of(direction: Direction, entry: &Value) -> Result<Vec<Rule>, ConfigErro
     })?;
     Ok(traffic
         .into_iter()
-        .map(|traffic| Rule {
+        .map(|traffic| TrafficRule {
             direction,
             host: host.clone(),
             traffic,

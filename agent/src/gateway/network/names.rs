@@ -6,7 +6,7 @@ use std::{
     sync::Arc,
 };
 
-use softwarecontainer_capability::gateway::network::{Host, Rule};
+use softwarecontainer_capability::gateway::network::{Host, TrafficRule};
 use softwarecontainer_network::host_names::{HostName, HostNames};
 
 /// Addresses by host name.
@@ -16,7 +16,10 @@ pub(super) type Names = BTreeMap<String, BTreeSet<IpAddr>>;
 pub(super) type Held = BTreeMap<String, Arc<HostName>>;
 
 /// Every name in `rules`; what is not known of one yet comes later.
-pub(super) fn hold<'a>(rules: impl IntoIterator<Item = &'a Rule>, names: &HostNames) -> Held {
+pub(super) fn hold<'a>(
+    rules: impl IntoIterator<Item = &'a TrafficRule>,
+    names: &HostNames,
+) -> Held {
     let mut held = Held::new();
     for rule in rules {
         if let Host::Name(name) = &rule.host {
@@ -39,8 +42,8 @@ mod tests {
 
     use super::*;
 
-    fn rule(host: &str) -> Rule {
-        Rule {
+    fn rule(host: &str) -> TrafficRule {
+        TrafficRule {
             direction: Direction::Outgoing,
             host: Host::parse(host).unwrap(),
             traffic: Traffic::Any,
