@@ -43,6 +43,17 @@ pub fn required_str<'a>(element: &'a Element, key: &str) -> Result<&'a str, Conf
     }
 }
 
+/// The boolean at `key`, or `None` when the key is absent.
+///
+/// # Errors
+/// The value is no boolean.
+pub fn optional_bool(element: &Element, key: &str) -> Result<Option<bool>, ConfigError> {
+    match element.get(key) {
+        None => Ok(None),
+        Some(_) => required_bool(element, key).map(Some),
+    }
+}
+
 /// The boolean at `key`, which must be there.
 ///
 /// # Errors

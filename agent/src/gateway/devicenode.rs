@@ -8,20 +8,24 @@
 //! number may by then be that of another device. So a node that goes takes the right to its number
 //! with it, and one that comes back is made anew.
 
+mod device;
+mod selected;
+
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fs::{self, Permissions},
     io,
-    os::unix::fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt as _, lchown},
+    os::unix::fs::{PermissionsExt as _, lchown},
     path::{Path, PathBuf},
 };
 
-use nix::{
-    libc::dev_t,
-    sys::stat::{Mode, SFlag, major, minor, mknod},
+use nix::sys::stat::{Mode, mknod};
+use softwarecontainer_capability::{
+    Settings as _,
+    gateway::devicenode::{DeviceNodeSettings, DeviceSelector, Wanted},
 };
-use softwarecontainer_capability::{Settings as _, gateway::devicenode::DeviceNodeSettings};
 
+use self::{device::Device, selected::Class};
 use super::{
     contract::Gateway,
     error::{Cause, GatewayError},
@@ -47,6 +51,8 @@ const ALWAYS_THERE: [&str; 6] = [
 pub struct DeviceNode {
     /// The node made on the host for each path that is there.
     nodes: BTreeMap<PathBuf, Node>,
+    /// What each selector stands for.
+    found: BTreeMap<DeviceSelector, BTreeSet<PathBuf>>,
     made: u32,
 }
 
@@ -55,49 +61,6 @@ struct Node {
     file: PathBuf,
     device: Device,
     attached: Option<Attached>,
-}
-
-/// A device node as it is on the host.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Device {
-    kind: SFlag,
-    number: dev_t,
-    mode: u32,
-}
-
-impl Device {
-    fn find(path: &Path) -> Result<Self, Cause> {
-        let metadata = fs::metadata(path).map_err(failed("examine device node", path))?;
-        let kind = match metadata.file_type() {
-            kind if kind.is_char_device() => SFlag::S_IFCHR,
-            kind if kind.is_block_device() => SFlag::S_IFBLK,
-            _ => {
-                return Err(Cause::Other(format!(
-                    "{} is no device node",
-                    path.display()
-                )));
-            }
-        };
-        Ok(Self {
-            kind,
-            number: metadata.rdev(),
-            mode: metadata.mode() & 0o777,
-        })
-    }
-
-    fn is_same_device(&self, other: &Self) -> bool {
-        (self.kind, self.number) == (other.kind, other.number)
-    }
-
-    /// As the devices cgroup names it.
-    fn rule(&self) -> String {
-        let letter = if self.kind == SFlag::S_IFCHR {
-            'c'
-        } else {
-            'b'
-        };
-        format!("{letter} {}:{} rwm", major(self.number), minor(self.number))
-    }
 }
 
 impl Gateway for DeviceNode {
@@ -111,7 +74,6 @@ impl Gateway for DeviceNode {
     ) -> Result<(), GatewayError> {
         self.apply(target, to).map_err(|cause| {
             // What has gone from the host since is nothing to go back to.
-            self.remove_others(target, from);
             self.follow(target, from);
             GatewayError::new(DeviceNodeSettings::ID, cause)
         })
@@ -129,24 +91,89 @@ impl Gateway for DeviceNode {
 
 impl DeviceNode {
     fn apply(&mut self, target: &Target<'_>, to: &DeviceNodeSettings) -> Result<(), Cause> {
-        self.remove_others(target, to);
-        for (path, mode) in wanted(to) {
-            self.show(target, path, mode)?;
+        self.find(target, to);
+        for (selector, wanted) in &to.selected {
+            let nothing = self.found.get(selector).is_none_or(BTreeSet::is_empty);
+            if nothing && !wanted.optional {
+                return Err(Cause::Other(format!(
+                    "the host has no device of {selector}"
+                )));
+            }
+        }
+        let wanted = self.wanted(to);
+        self.remove_others(target, &wanted);
+        for (path, wanted) in &wanted {
+            self.show(target, path, wanted.mode).or_else(|cause| {
+                if may_lack(path, wanted) {
+                    Ok(())
+                } else {
+                    Err(cause)
+                }
+            })?;
         }
         Ok(())
     }
 
     /// Does with each node what has happened to it on the host.
     fn follow(&mut self, target: &Target<'_>, settings: &DeviceNodeSettings) {
-        for (path, mode) in wanted(settings) {
-            if let Err(cause) = self.show(target, path, mode) {
+        self.find(target, settings);
+        let wanted = self.wanted(settings);
+        self.remove_others(target, &wanted);
+        for (path, wanted) in &wanted {
+            if let Err(cause) = self.show(target, path, wanted.mode)
+                && !may_lack(path, wanted)
+            {
                 log::info!("container {}: {}", target.id, Chain(&cause));
             }
         }
     }
 
-    fn remove_others(&mut self, target: &Target<'_>, settings: &DeviceNodeSettings) {
-        let unwanted = |path: &&PathBuf| !settings.nodes.contains_key(*path);
+    /// Finds what the selectors stand for now, and tells where that has changed.
+    fn find(&mut self, target: &Target<'_>, settings: &DeviceNodeSettings) {
+        self.found
+            .retain(|selector, _| settings.selected.contains_key(selector));
+        for selector in settings.selected.keys() {
+            let class = Class::of(selector);
+            // First, so that nothing is missed in between.
+            if let Err(error) = target.watch.follow_devices(class.subsystem) {
+                log::warn!("cannot follow devices of {selector}: {error}");
+            }
+            if let Some(name) = &selector.by_path {
+                watch(target, &class.link(name));
+            }
+            let nodes = selected::nodes(selector);
+            if self.found.get(selector) != Some(&nodes) {
+                let names: Vec<_> = nodes.iter().map(|it| it.to_string_lossy()).collect();
+                let names = match names.as_slice() {
+                    [] => "nothing".to_owned(),
+                    names => names.join(", "),
+                };
+                log::info!("container {}: {selector} is {names}", target.id);
+                self.found.insert(selector.clone(), nodes);
+            }
+        }
+    }
+
+    /// What is asked for each node, by its name or because a selector has found it.
+    fn wanted(&self, settings: &DeviceNodeSettings) -> BTreeMap<PathBuf, Wanted> {
+        let named = settings.nodes.iter().map(|(path, wanted)| (path, *wanted));
+        let found = settings.selected.iter().flat_map(|(selector, wanted)| {
+            let paths = self.found.get(selector).into_iter().flatten();
+            paths.map(|path| (path, *wanted))
+        });
+        let mut all = BTreeMap::new();
+        for (path, wanted) in named.chain(found) {
+            if !ALWAYS_THERE.iter().any(|name| path == Path::new(name)) {
+                all.entry(path.clone())
+                    .and_modify(|merged: &mut Wanted| *merged = merged.and(wanted))
+                    .or_insert(wanted);
+            }
+        }
+        all
+    }
+
+    fn remove_others(&mut self, target: &Target<'_>, wanted: &BTreeMap<PathBuf, Wanted>) {
+        let unwanted = |path: &&PathBuf| !wanted.contains_key(*path);
         let unwanted: Vec<_> = self.nodes.keys().filter(unwanted).cloned().collect();
         for path in unwanted {
             self.remove(target, &path);
@@ -156,9 +183,7 @@ impl DeviceNode {
     /// Makes the node in the container what the host's is, with the mode that was asked for. If the
     /// host's is gone, so is the container's.
     fn show(&mut self, target: &Target<'_>, path: &Path, mode: Option<u32>) -> Result<(), Cause> {
-        if let Err(error) = target.watch.add(path) {
-            log::warn!("cannot watch for {}: {error}", path.display());
-        }
+        watch(target, path);
         let found = Device::find(path);
         let is_same = |device: &Device| {
             let node = self.nodes.get(path);
@@ -244,11 +269,15 @@ impl DeviceNode {
     }
 }
 
-fn wanted(settings: &DeviceNodeSettings) -> impl Iterator<Item = (&Path, Option<u32>)> {
-    let nodes = settings.nodes.iter();
-    nodes
-        .filter(|(path, _)| !ALWAYS_THERE.iter().any(|name| *path == Path::new(name)))
-        .map(|(path, mode)| (path.as_path(), *mode))
+/// Whether it is as asked that a node is not there.
+fn may_lack(path: &Path, wanted: &Wanted) -> bool {
+    wanted.optional && !path.exists()
+}
+
+fn watch(target: &Target<'_>, path: &Path) {
+    if let Err(error) = target.watch.add(path) {
+        log::warn!("cannot watch for {}: {error}", path.display());
+    }
 }
 
 fn set_mode(file: &Path, mode: u32) -> Result<(), Cause> {

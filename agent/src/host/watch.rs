@@ -1,5 +1,7 @@
 //! Tells when something on the host that containers have was made anew or removed.
 
+mod uevents;
+
 use std::{
     collections::BTreeSet,
     ffi::{OsStr, OsString},
@@ -26,6 +28,7 @@ use smol::{
 };
 
 use super::mountinfo;
+use uevents::Uevents;
 
 /// Watches the directories of files, sockets and devices that containers have (inotify(7)); those
 /// that nobody uses are not watched.
@@ -37,6 +40,7 @@ pub struct HostWatch {
     own: Vec<PathBuf>,
     mounts: OnceLock<()>,
     told: (Sender<()>, Receiver<()>),
+    devices: OnceLock<Uevents>,
 }
 
 impl HostWatch {
@@ -52,6 +56,7 @@ impl HostWatch {
             own,
             mounts: OnceLock::new(),
             told: bounded(1),
+            devices: OnceLock::new(),
         })
     }
 
@@ -125,17 +130,44 @@ impl HostWatch {
         Ok(())
     }
 
+    /// Watches from now on for devices of a subsystem of the kernel; a repeat changes nothing.
+    /// Nobody else's devices are listened to.
+    ///
+    /// # Errors
+    /// The kernel's messages cannot be had.
+    pub fn follow_devices(&self, subsystem: &str) -> io::Result<()> {
+        if self.devices.get().is_none() {
+            let listening = Uevents::listen()?;
+            // Another container may have been quicker.
+            if self.devices.set(listening).is_ok() {
+                // So that `changed`, which waits already, looks here, too.
+                let _ = self.told.0.try_send(());
+            }
+        }
+        if let Some(devices) = self.devices.get() {
+            devices.add(subsystem);
+        }
+        Ok(())
+    }
+
     /// Returns when something may have been made anew or removed.
     ///
     /// # Errors
     /// From read(2).
     pub async fn changed(&self) -> io::Result<()> {
-        let mounts = async {
+        let told = async {
             // The other end is here as well.
             let _ = self.told.1.recv().await;
             Ok(())
         };
-        smol::future::or(mounts, self.names_changed()).await
+        let devices = async {
+            match self.devices.get() {
+                Some(devices) => devices.changed().await,
+                None => smol::future::pending().await,
+            }
+        };
+        let changed = smol::future::or(told, self.names_changed());
+        smol::future::or(changed, devices).await
     }
 
     async fn names_changed(&self) -> io::Result<()> {

@@ -1,34 +1,84 @@
 //! Devicenode gateway: device nodes of the host in a container.
 
+mod selector;
+
 use crate::{
-    element::{Element, optional_str, required_absolute_path, required_host_path},
+    element::{Element, optional_bool, optional_str, required_absolute_path, required_host_path},
     error::ConfigError,
     settings::Settings,
 };
 use serde_json::Value;
 use std::{collections::BTreeMap, path::PathBuf};
 
+pub use selector::DeviceSelector;
+
 /// Merged configuration of the devicenode gateway.
 #[derive(Clone, Default, PartialEq, Eq, Debug)]
 pub struct DeviceNodeSettings {
-    /// Permission bits by absolute path of the node, which is the same on the host and in the
-    /// container. `None`: no element has asked for a mode, and the host's applies.
-    pub nodes: BTreeMap<PathBuf, Option<u32>>,
+    /// Nodes by absolute path, which is the same on the host and in the container.
+    pub nodes: BTreeMap<PathBuf, Wanted>,
+    /// Nodes by what they are, whatever they are called on this board.
+    pub selected: BTreeMap<DeviceSelector, Wanted>,
+}
+
+/// What is asked for a node, or for all that a selector finds.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Wanted {
+    /// Permission bits. `None`: no element has asked for a mode, and the host's applies.
+    pub mode: Option<u32>,
+    /// That there is none is no error.
+    pub optional: bool,
+}
+
+impl Wanted {
+    /// What is asked when both are.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        Self {
+            mode: match (self.mode, other.mode) {
+                (Some(old), Some(new)) => Some(widest(old, new)),
+                (old, new) => old.or(new),
+            },
+            optional: self.optional && other.optional,
+        }
+    }
 }
 
 impl Settings for DeviceNodeSettings {
     const ID: &'static str = "devicenode";
-    const KEYS: &'static [&'static str] = &["name", "mode"];
+    const KEYS: &'static [&'static str] = &[
+        "name", "mode", "optional", "class", "driver", "seat", "parent", "by-path",
+    ];
+
+    fn doubts(element: &Element) -> Vec<(&'static str, String)> {
+        selector::doubt(element)
+            .map(|doubt| (selector::CLASS, doubt))
+            .into_iter()
+            .collect()
+    }
 
     fn merge(&mut self, element: &Element) -> Result<(), ConfigError> {
-        required_host_path(element, "name")?;
-        let name = required_absolute_path(element, "name")?;
-        let mode = mode_of(element)?;
-        let merged = self.nodes.entry(name).or_default();
-        *merged = match (*merged, mode) {
-            (Some(old), Some(new)) => Some(widest(old, new)),
-            (old, new) => old.or(new),
+        let selector = DeviceSelector::of(element)?;
+        let name = match selector {
+            Some(_) => None,
+            None => {
+                required_host_path(element, "name")?;
+                Some(required_absolute_path(element, "name")?)
+            }
         };
+        let wanted = Wanted {
+            mode: mode_of(element)?,
+            optional: optional_bool(element, "optional")?.unwrap_or(false),
+        };
+        let and = |merged: &mut Wanted| *merged = merged.and(wanted);
+        if let Some(selector) = selector {
+            self.selected
+                .entry(selector)
+                .and_modify(and)
+                .or_insert(wanted);
+        } else if let Some(name) = name {
+            self.nodes.entry(name).and_modify(and).or_insert(wanted);
+        }
         Ok(())
     }
 }
@@ -81,7 +131,7 @@ mod tests {
     use serde_json::json;
 
     fn mode(config: Value) -> Option<u32> {
-        merged::<DeviceNodeSettings>(config).unwrap().nodes[&PathBuf::from("/dev/x")]
+        merged::<DeviceNodeSettings>(config).unwrap().nodes[&PathBuf::from("/dev/x")].mode
     }
 
     #[test]
@@ -112,6 +162,40 @@ mod tests {
             mode(json!([{"name": "/dev/x"}, {"name": "/dev/x", "mode": 600}, {"name": "/dev/x"}])),
             Some(0o600)
         );
+    }
+
+    #[test]
+    fn what_one_element_needs_is_needed() {
+        let optional = |config: Value| {
+            merged::<DeviceNodeSettings>(config).unwrap().nodes[&PathBuf::from("/dev/x")].optional
+        };
+        let (may, must) = (
+            json!({"name": "/dev/x", "optional": true}),
+            json!({"name": "/dev/x"}),
+        );
+        assert!(optional(json!([may, may])));
+        assert!(!optional(json!([may, must])));
+        assert!(!optional(json!([must, may])));
+        let error = merged::<DeviceNodeSettings>(json!([{"name": "/dev/x", "optional": "yes"}]));
+        let error = error.unwrap_err().to_string();
+        assert!(error.contains("optional: must be true or false"), "{error}");
+    }
+
+    #[test]
+    fn selectors_that_are_the_same_are_merged_and_others_are_not() {
+        let settings: DeviceNodeSettings = merged(json!([
+            {"class": "drm-render", "mode": "640"},
+            {"class": "drm-render", "mode": "604"},
+            {"class": "drm-render", "driver": "panfrost"},
+        ]))
+        .unwrap();
+        let modes: Vec<_> = settings
+            .selected
+            .values()
+            .map(|wanted| wanted.mode)
+            .collect();
+        assert_eq!(modes, [Some(0o644), None]);
+        assert!(settings.nodes.is_empty());
     }
 
     #[test]
