@@ -95,6 +95,7 @@ install-configuration:
 
 install-systemd:
 	$(call place,644,systemd/softwarecontainer-agent.service,$(UNITDIR)/softwarecontainer-agent.service)
+	$(INSTALL) -m 644 systemd/softwarecontainer.slice systemd/softwarecontainer-containers.service $(DESTDIR)$(UNITDIR)
 	$(call place,644,systemd/90-softwarecontainer.preset,$(PRESETDIR)/90-softwarecontainer.preset)
 	$(call place,644,systemd/softwarecontainer.sysusers,$(SYSUSERSDIR)/softwarecontainer.conf)
 	$(call place,644,systemd/softwarecontainer.modules,$(MODULESLOADDIR)/softwarecontainer.conf)

@@ -282,6 +282,7 @@ impl Agent {
             return;
         };
         shared.lxc.remove_alias();
+        shared.cgroup_parents.remove();
         if let Err(error) = unblock(move || shared.network.stop()).await {
             log::error!(
                 "the containers' network is not undone completely: {}",

@@ -2,6 +2,7 @@
 //! file of its name.
 
 mod bind_mount;
+mod cgroup_parents;
 mod config;
 mod confinement;
 mod create;
@@ -31,10 +32,10 @@ use std::{os::fd::OwnedFd, sync::Arc, time::Duration};
 use softwarecontainer_capability::GatewaySettings;
 use softwarecontainer_network::Network;
 
+pub use cgroup_parents::Parents as CgroupParents;
 pub use config::{ContainerConfig, ContainerLimits};
 pub use error::ContainerError;
 pub use execute::Execution;
-pub use lxc_cgroups::Parents as LxcCgroupParents;
 pub use lxc_start::LxcPaths;
 pub use shared::{Shared, lxc_name};
 pub use state::State;

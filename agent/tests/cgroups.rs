@@ -23,7 +23,10 @@ use softwarecontainer_agent::{
     gateway::cgroups::ContainerCgroup,
     host::cgroup::{Cgroups, Version},
 };
-use softwarecontainer_capability::{Settings, gateway::cgroups::CgroupsSettings};
+use softwarecontainer_capability::{
+    Settings,
+    gateway::cgroups::{CgroupValue, CgroupsSettings},
+};
 use world::World;
 
 /// A cgroup in the hierarchies of some controllers, with a process in it that stands for a
@@ -91,7 +94,16 @@ impl Cage {
             let merged = settings.merge(element.as_object().unwrap());
             merged.map_err(|error| error.to_string())?;
         }
-        let change = || limits.set(&world.network, 0, self.init.id(), &settings);
+        self.apply(limits, world, &settings)
+    }
+
+    fn apply(
+        &self,
+        limits: &mut ContainerCgroup,
+        world: &World,
+        settings: &CgroupsSettings,
+    ) -> Result<(), String> {
+        let change = || limits.set(&world.network, 0, self.init.id(), settings);
         world.host.run(change).map_err(|error| error.to_string())
     }
 
@@ -225,10 +237,25 @@ fn a_setting_that_this_host_does_not_have_is_an_error_and_changes_nothing() {
             before
         );
     }
-    let error = container
-        .set(&mut limits, &world, &[("pids.max", "many")])
-        .unwrap_err();
-    assert!(error.contains("\"many\""), "{error}");
+    // A manifest's value is judged before; what the kernel says is told all the same.
+    let mut settings = CgroupsSettings::default();
+    let many = CgroupValue::Text("many".to_owned());
+    settings.values.insert("pids.max".to_owned(), many);
+    let error = container.apply(&mut limits, &world, &settings).unwrap_err();
+    assert!(
+        error.contains("\"many\"") && error.contains("pids.max"),
+        "{error}"
+    );
+    assert_eq!(
+        (container.read("pids.max"), container.memory_limit()),
+        before
+    );
+    let refused = container.set(&mut limits, &world, &[("pids.max", "many")]);
+    let error = refused.unwrap_err();
+    assert!(
+        error.ends_with("config.value: \"many\" is not a whole number"),
+        "{error}"
+    );
 }
 
 #[test]

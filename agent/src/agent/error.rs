@@ -98,15 +98,12 @@ pub enum PrepareError {
     /// The seccomp profile.
     #[error(transparent)]
     Filter(#[from] FilterError),
-    /// The agent's own cgroups are not known.
+    /// The agent's own cgroups are not known, or those of all containers cannot be made.
     #[error(transparent)]
     Cgroups(#[from] CgroupError),
     /// What apps could write to, now or under an earlier agent, is not known.
     #[error("cannot tell which directories apps can write to")]
     Writable(#[source] io::Error),
-    /// There are no random numbers.
-    #[error("cannot read random bytes")]
-    Random(#[source] io::Error),
     /// Sockets of the host cannot be followed.
     #[error("cannot watch the host")]
     Watch(#[source] io::Error),

@@ -1,7 +1,11 @@
 //! Reads how much of everything there may be.
 
 use super::{error::ConfigError, reader::Reader};
-use crate::{agent::AgentConfig, container::ContainerConfig};
+use crate::{
+    agent::AgentConfig,
+    container::ContainerConfig,
+    host::cgroup::{NoCpuList, Totals},
+};
 
 /// Reads the bounds of what launchers may ask for and containers may have.
 pub(super) fn read(
@@ -16,6 +20,7 @@ pub(super) fn read(
     reader.number("max-processes", &mut limits.processes, 3..=4_194_304)?;
     reader.number("max-memory-share", &mut limits.memory_share, 0..=100)?;
     reader.number("oom-score-adjust", &mut limits.oom_score_adjust, 0..=1000)?;
+    totals(reader, &mut container.totals)?;
     reader.number("max-open-files", &mut limits.open_files, 64..=1_048_576)?;
     // What the kernel takes in one execve(2) is the upper end of both.
     let arguments = 2 << 20;
@@ -55,5 +60,21 @@ pub(super) fn read(
     reader.number("dev-size", &mut dev_size, 65536..=0x7fff_ffff)?;
     reader.number("shm-size", &mut limits.shm_size, 65536..=1 << 40)?;
     limits.dev_size = Some(dev_size).filter(|size| *size > 0);
+    Ok(())
+}
+
+/// Reads the bounds of all containers together.
+fn totals(reader: &mut Reader<'_>, totals: &mut Totals) -> Result<(), ConfigError> {
+    reader.number("total-memory", &mut totals.memory, 0..=100)?;
+    reader.number("total-processes", &mut totals.processes, 0..=100)?;
+    reader.number("total-cpu", &mut totals.cpu, 0..=100)?;
+    let mut weight = 0;
+    reader.number("io-weight", &mut weight, 1..=10000)?;
+    totals.io_weight = Some(weight).filter(|weight| *weight > 0);
+    if let Some(text) = reader.string("cpuset")? {
+        let list = text.parse();
+        totals.cpuset =
+            Some(list.map_err(|error: NoCpuList| reader.error("cpuset", text, error.to_string()))?);
+    }
     Ok(())
 }

@@ -1,7 +1,9 @@
 //! Tests of the configuration file and its precedence.
 
 use super::*;
-use crate::{container::ContainerLimits, error_chain::Chain, gateway::GatewaysConfig};
+use crate::{
+    container::ContainerLimits, error_chain::Chain, gateway::GatewaysConfig, host::cgroup::Totals,
+};
 use proptest::prelude::*;
 use softwarecontainer_network::ConnectionSettings;
 use std::net::Ipv4Addr;
@@ -61,6 +63,7 @@ const ALL_KEYS: &str = "use-session-bus = true\nshutdown-timeout = 5\nshared-mou
          bridge-netmask-bitlength = 16\nbridge-netaddr = 172.16.0.0\nbridge-ip6 = fd00:3::1/64\nhost-ports = 53;123\nconnection-rate = 30\nconnection-burst = 300\nlxc-path = /var/lib/x\nwayland-socket = /run/w/display\npulse-socket = /run/p/native\nuser-namespace = required\n\
          seccomp-profile = /s.profile\nallowed-host-paths = /opt/apps;/run/user\n\
          launcher-read-paths = /usr/share/fonts\nlauncher-write-paths = /var/cache/x;/srv\nadministrators = root;1234\ndestroy-when-ended = true\nmasked-paths = /proc/keys;/sys/kernel\nhost-files = /etc/hosts;/etc/ssl\nmax-containers = 8\nmax-processes = 100\nmax-open-files = 256\nmax-memory-share = 20\noom-score-adjust = 300\n\
+         total-memory = 60\ntotal-processes = 40\ntotal-cpu = 70\nio-weight = 50\ncpuset = 1-2\n\
          max-environment-size = 4096\nmax-command-length = 2048\nmax-manifest-size = 65536\nmax-pending-calls = 16\nmax-connections = 500\nmax-bus-connections = 20\nmax-bus-calls = 99\n\
          root-tree-size = 2000000\nmax-root-tree-size = 3000000000000\ndev-size = 70000\n\
          shm-size = 80000\n";
@@ -130,6 +133,13 @@ fn every_key_is_read() {
                 dev_size: Some(70_000),
                 shm_size: 80_000,
             },
+            totals: Totals {
+                memory: 60,
+                processes: 40,
+                cpu: 70,
+                io_weight: Some(50),
+                cpuset: Some("1-2".parse().unwrap()),
+            },
             gateways: GatewaysConfig {
                 wayland_socket: Some("/run/w/display".into()),
                 pulse_socket: Some("/run/p/native".into()),
@@ -171,6 +181,14 @@ fn errors_name_file_line_group_and_key() {
         (
             "use-session-bus = yes",
             "/c:2: [SoftwareContainer] use-session-bus: \"yes\" is none of true, false, 1, 0",
+        ),
+        (
+            "cpuset = two",
+            "/c:2: [SoftwareContainer] cpuset: \"two\" is no list of processors such as 0-2,4",
+        ),
+        (
+            "total-memory = 101",
+            "/c:2: [SoftwareContainer] total-memory: \"101\" is not a whole number from 0 to 100",
         ),
         (
             "shutdown-timeout = -1",

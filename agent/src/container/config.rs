@@ -3,7 +3,10 @@
 use std::{path::PathBuf, time::Duration};
 
 use super::host_files;
-use crate::{gateway::GatewaysConfig, host::user_namespace::UserNamespace};
+use crate::{
+    gateway::GatewaysConfig,
+    host::{cgroup::Totals, user_namespace::UserNamespace},
+};
 
 /// What tells of the host or changes it. (`/proc/sys` and `/proc/sysrq-trigger` are read-only.)
 const MASKED_PATHS: [&str; 19] = [
@@ -49,6 +52,8 @@ pub struct ContainerConfig {
     pub host_files: Vec<PathBuf>,
     /// How much of everything a container may have.
     pub limits: ContainerLimits,
+    /// What all containers together may have of the machine.
+    pub totals: Totals,
     /// What gateways are told.
     pub gateways: GatewaysConfig,
 }
@@ -89,6 +94,7 @@ impl Default for ContainerConfig {
             masked_paths: MASKED_PATHS.iter().map(PathBuf::from).collect(),
             host_files: host_files::DEFAULT.iter().map(PathBuf::from).collect(),
             limits: ContainerLimits::default(),
+            totals: Totals::default(),
             gateways: GatewaysConfig::default(),
         }
     }

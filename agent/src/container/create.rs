@@ -62,10 +62,13 @@ impl Container {
         network.repair_or_warn();
         let items = network.lxc_items(id)?;
         network.prepare(id)?;
+        if !shared.cgroup_parents.exist() {
+            shared.cgroup_parents.make(&shared.config.totals)?;
+        }
         // Whatever killed a container of that ID has left.
-        let cgroups = LxcCgroups::called(&shared.cgroup_name(&name));
-        if cgroups.exist(&shared.lxc_cgroups) {
-            let ended = cgroups.end(&shared.lxc_cgroups, END_LIMIT);
+        let cgroups = LxcCgroups::of(&shared.cgroup_parents, &name);
+        if cgroups.exist(&shared.cgroup_parents) {
+            let ended = cgroups.end(&shared.cgroup_parents, END_LIMIT);
             ended.map_err(ContainerError::Several)?;
         }
         let owner = Owner(id_base.unwrap_or(0));
@@ -87,7 +90,7 @@ impl Container {
         let made = Self::start(shared.clone(), id, name.clone(), id_base, parts);
         if made.is_err() {
             let mut errors = Vec::new();
-            if let Err(failures) = cgroups.end(&shared.lxc_cgroups, END_LIMIT) {
+            if let Err(failures) = cgroups.end(&shared.cgroup_parents, END_LIMIT) {
                 errors.extend(failures);
             }
             errors.extend(network.detach(id).err().map(ContainerError::from));
@@ -128,7 +131,7 @@ impl Container {
         };
         let (root, gateways) = (rootfs.root(), rootfs.gateways());
         let rootfs_mount = rootfs.mount_point();
-        let cgroups = LxcCgroups::called(&shared.cgroup_name(&name));
+        let cgroups = LxcCgroups::of(&shared.cgroup_parents, &name);
         let system_mounts = shared.template.system_mounts()?;
         let host_files = shared.host_files.copies();
         let inputs = lxc_config::Inputs {
@@ -148,6 +151,7 @@ impl Container {
             log: &log,
             init_socket: INIT_SOCKET,
             cgroups: &cgroups,
+            total: shared.cgroup_parents.lxc_item(&shared.config.totals),
             network: network_items,
         };
         let start = Start {
@@ -155,6 +159,7 @@ impl Container {
             items: lxc_config::items(&inputs),
             baseline: Baseline::new(&shared.app_limits),
             extra: shared.config.extra_lxc_config.clone(),
+            pivot_parent: shared.cgroup_parents.of_pivot(),
             log: log.clone(),
         };
         let listener = Listener::bind(&gateways.join(INIT_SOCKET), owner.0).map_err(init_failed)?;

@@ -1,6 +1,6 @@
 //! The cgroups that liblxc makes for a container: one for its monitor, one for its processes.
 //!
-//! They are found by their names beside the cgroup of the system's first process, where only root
+//! They are found by their names below the cgroups of all containers ([`Parents`]), where only root
 //! can make any. What runs in a container that an earlier agent left is known by them: liblxc would
 //! ask a socket whose name anybody on the host can take.
 
@@ -10,14 +10,9 @@ use std::{
     time::Duration,
 };
 
-use super::ContainerError;
-use crate::host::cgroup::{CgroupError, Cgroups, members};
+use super::{ContainerError, cgroup_parents::Parents};
+use crate::host::cgroup::members;
 
-/// The system's first process, beside whose cgroups liblxc makes its own.
-const SYSTEM_INIT: u32 = 1;
-/// How the names of the two begin. That of the processes is where LXC had it in the time of
-/// SoftwareContainer 0.19, so that what reads `/sys/fs/cgroup/cpu/lxc/SC-0` goes on to work.
-const BEGINNINGS: [&str; 2] = ["lxc/", "lxc.monitor."];
 /// The keys of LXC's configuration that give them their names (lxc.container.conf(5)).
 const KEYS: [&str; 2] = ["lxc.cgroup.dir.container", "lxc.cgroup.dir.monitor"];
 
@@ -26,16 +21,17 @@ const KEYS: [&str; 2] = ["lxc.cgroup.dir.container", "lxc.cgroup.dir.monitor"];
 pub(super) struct LxcCgroups([String; 2]);
 
 impl LxcCgroups {
-    /// Those called `name` after their beginnings.
-    pub(super) fn called(name: &str) -> Self {
-        Self(BEGINNINGS.map(|beginning| format!("{beginning}{name}")))
+    /// Those of container `name` below `parents`.
+    pub(super) fn of(parents: &Parents, name: &str) -> Self {
+        let above = [parents.of_containers(), parents.of_monitors()];
+        Self(above.map(|parent| format!("{parent}/{name}")))
     }
 
     /// Those of the container `name` whose LXC configuration is in `directory`, as an agent saved
     /// it.
-    pub(super) fn of_saved(directory: &Path, name: &str) -> Self {
+    pub(super) fn of_saved(directory: &Path, parents: &Parents, name: &str) -> Self {
         let config = fs::read_to_string(directory.join("config")).unwrap_or_default();
-        let mut names = Self::called(name);
+        let mut names = Self::of(parents, name);
         for line in config.lines() {
             let Some((key, value)) = line.split_once('=') else {
                 continue;
@@ -63,9 +59,9 @@ impl LxcCgroups {
     /// Whether one of them is there.
     pub(super) fn exist(&self, parents: &Parents) -> bool {
         let paths = parents
-            .0
-            .iter()
-            .flat_map(|it| self.0.iter().map(|name| it.join(name)));
+            .hierarchies()
+            .into_iter()
+            .flat_map(|it| self.0.iter().map(move |name| it.join(name)));
         paths.into_iter().any(|path| path.exists())
     }
 
@@ -100,33 +96,14 @@ impl LxcCgroups {
 
 /// The cgroups that liblxc makes when it is to make `name`, in all hierarchies.
 fn directories(parents: &Parents, name: &str) -> Vec<PathBuf> {
-    let paths = parents.0.iter().map(|parent| parent.join(name));
-    paths
+    let hierarchies = parents.hierarchies().into_iter();
+    hierarchies
+        .map(|hierarchy| hierarchy.join(name))
         .flat_map(|path| {
             let siblings = path.parent().map(members::children).unwrap_or_default();
             siblings.into_iter().filter(move |it| is_called(it, &path))
         })
         .collect()
-}
-
-/// The directories in which liblxc makes cgroups, one in each hierarchy.
-#[derive(Debug, Clone)]
-pub struct Parents(Vec<PathBuf>);
-
-impl Parents {
-    /// Those of this host.
-    ///
-    /// # Errors
-    /// [`CgroupError::Read`].
-    pub fn find() -> Result<Self, CgroupError> {
-        let of_init = Cgroups::of_process(SYSTEM_INIT)?.directories();
-        // liblxc's cgroups are beside that of systemd itself, not in it.
-        let parents = of_init.into_iter().map(|path| match path.file_name() {
-            Some(last) if last == "init.scope" => path.parent().unwrap_or(&path).to_owned(),
-            _ => path,
-        });
-        Ok(Self(parents.collect()))
-    }
 }
 
 /// Whether liblxc makes `path` when it is to make `wanted`: it adds a number to a name that is
@@ -160,20 +137,27 @@ mod tests {
     #[test]
     fn names_are_those_of_the_saved_configuration() {
         let directory = tempfile::tempdir().unwrap();
-        let read = || LxcCgroups::of_saved(directory.path(), "SC-1");
-        assert_eq!(read(), LxcCgroups::called("SC-1"));
+        let parents = Parents::called("lxc");
+        let read = || LxcCgroups::of_saved(directory.path(), &parents, "SC-1");
+        assert_eq!(
+            read(),
+            LxcCgroups(["lxc/SC-1", "lxc.monitor/SC-1"].map(str::to_owned))
+        );
         let config = "lxc.uts.name = x\nlxc.cgroup.dir.monitor = lxc.monitor.SC-1.9\n\
                       lxc.cgroup.dir.container = lxc/SC-1.9\n";
         fs::write(directory.path().join("config"), config).unwrap();
-        assert_eq!(read(), LxcCgroups::called("SC-1.9"));
+        assert_eq!(
+            read(),
+            LxcCgroups(["lxc/SC-1.9", "lxc.monitor.SC-1.9"].map(str::to_owned))
+        );
     }
 
     #[test]
     fn a_cgroup_is_known_in_each_hierarchy() {
-        let own = LxcCgroups::called("SC-1");
+        let own = LxcCgroups::of(&Parents::called("lxc"), "SC-1");
         for path in [
             "cpu/lxc/SC-1",
-            "memory/lxc.monitor.SC-1",
+            "memory/lxc.monitor/SC-1",
             "unified/lxc/SC-1-2",
         ] {
             assert!(
@@ -185,7 +169,7 @@ mod tests {
             "cpu/SC-1",
             "cpu/lxc/SC-10",
             "cpu/lxc",
-            "lxc.monitor.SC-2",
+            "lxc.monitor/SC-2",
             "",
         ] {
             assert!(

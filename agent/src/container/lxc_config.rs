@@ -56,6 +56,8 @@ pub(super) struct Inputs<'a> {
     pub init_socket: &'a str,
     /// The container's cgroups.
     pub cgroups: &'a LxcCgroups,
+    /// Its part in a bound of all containers.
+    pub total: Option<(&'static str, String)>,
     /// How it is connected, see
     /// [`Network::lxc_items`](softwarecontainer_network::Network::lxc_items).
     pub network: Vec<(&'static str, String)>,
@@ -168,6 +170,7 @@ fn cgroups(inputs: &Inputs<'_>, items: &mut Vec<(&'static str, String)>) {
     items.push((deny, "a".to_owned()));
     items.extend(DEVICES.map(|device| (allow, device.to_owned())));
     items.push((processes, inputs.processes.to_string()));
+    items.extend(inputs.total.clone());
 }
 
 #[cfg(test)]
@@ -175,9 +178,10 @@ mod tests {
     use std::sync::LazyLock;
 
     use super::*;
-    use crate::host::user_namespace::FIRST_ID;
+    use crate::{container::cgroup_parents::Parents, host::user_namespace::FIRST_ID};
 
-    static CGROUPS: LazyLock<LxcCgroups> = LazyLock::new(|| LxcCgroups::called("SC-0"));
+    static CGROUPS: LazyLock<LxcCgroups> =
+        LazyLock::new(|| LxcCgroups::of(&Parents::called("lxc"), "SC-0"));
 
     fn inputs(system_mounts: &[SystemMount]) -> Inputs<'_> {
         Inputs {
@@ -197,6 +201,7 @@ mod tests {
             log: Path::new("/run/sc/SC-0/lxc.log"),
             init_socket: ".init",
             cgroups: &CGROUPS,
+            total: None,
             network: Vec::new(),
         }
     }

@@ -61,6 +61,9 @@ pub struct Start {
     pub items: Vec<(&'static str, String)>,
     /// What its apps are without.
     pub baseline: Baseline,
+    /// The path of the cgroup in which liblxc is to make the one that monitors go to when they
+    /// remove their containers', if it is not at the top.
+    pub pivot_parent: Option<&'static str>,
     /// The integrator's own LXC settings.
     pub extra: Option<PathBuf>,
     /// Where liblxc logs.
@@ -183,6 +186,10 @@ fn call(start: Start, path: &Path) -> lxc::Result<Baseline> {
     let container = lxc::Container::new(&start.name, Some(path))?;
     for (key, value) in &start.items {
         container.set(key, value)?;
+    }
+    if let Some(parent) = start.pivot_parent {
+        // Early releases of LXC 4 have no such key.
+        let _ = container.set("lxc.cgroup.dir.monitor.pivot", parent);
     }
     if apparmor::lacks_lxc_profile() {
         // A liblxc that was built without AppArmor knows no such key.

@@ -3,9 +3,7 @@
 use std::{fs, io, path::Path, time::Duration};
 
 use super::{
-    ContainerError,
-    create::remove_lxc_directory,
-    lxc_cgroups::{LxcCgroups, Parents},
+    ContainerError, cgroup_parents::Parents, create::remove_lxc_directory, lxc_cgroups::LxcCgroups,
     lxc_start::LxcPaths,
 };
 use crate::{
@@ -41,7 +39,7 @@ pub fn remove_all(
     LxcPaths::remove_aliases(shared_mounts_dir);
     for name in names_in(lxc_path) {
         log::info!("removing container {name}, left by an earlier agent");
-        let cgroups = LxcCgroups::of_saved(&lxc_path.join(&name), &name);
+        let cgroups = LxcCgroups::of_saved(&lxc_path.join(&name), parents, &name);
         if let Err(failures) = cgroups.end(parents, END_LIMIT) {
             errors.extend(failures);
             running.push(name);

@@ -6,9 +6,8 @@ use smol::Executor;
 use softwarecontainer_network::LateNetwork;
 
 use super::{
-    ContainerConfig, ContainerError, host_files::HostFiles,
-    lxc_cgroups::Parents as LxcCgroupParents, lxc_start::LxcPaths, processes::Ended,
-    rootfs::Template,
+    ContainerConfig, ContainerError, cgroup_parents::Parents, host_files::HostFiles,
+    lxc_start::LxcPaths, processes::Ended, rootfs::Template,
 };
 use crate::{
     host::{
@@ -37,10 +36,8 @@ pub struct Shared {
     pub watch: Arc<HostWatch>,
     /// Where LXC keeps its containers.
     pub lxc: LxcPaths,
-    /// Where liblxc makes containers' cgroups.
-    pub lxc_cgroups: LxcCgroupParents,
-    /// What tells its containers' cgroups from those of other agents.
-    pub cgroup_tag: String,
+    /// Below which cgroups those of containers are.
+    pub cgroup_parents: Parents,
     /// The cgroups that the agent belongs to.
     pub own_cgroups: Arc<OwnCgroups>,
     /// Whether the host has the unified cgroup hierarchy only.
@@ -71,16 +68,6 @@ pub fn lxc_name(id: i32) -> String {
 }
 
 impl Shared {
-    /// What the cgroups of container `name` are called, after LXC's own beginning of the name.
-    /// Agents with the same LXC path cannot run side by side; those with one of their own can, and
-    /// their containers have the same names.
-    pub(super) fn cgroup_name(&self, name: &str) -> String {
-        match self.config.lxc_path {
-            Some(_) => format!("{name}.{}", self.cgroup_tag),
-            None => name.to_owned(),
-        }
-    }
-
     /// The first host ID of container `id`, `None` if it is to have no user namespace.
     pub(super) fn id_base(&self, id: i32) -> Result<Option<u32>, ContainerError> {
         let obstacle = self.no_user_namespaces.as_deref();

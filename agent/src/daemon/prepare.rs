@@ -8,13 +8,14 @@ use std::{
 };
 
 use smol::Executor;
+use softwarecontainer_lxc as lxc;
 use softwarecontainer_network::{LateNetwork, warn_if_too_many};
 
 use crate::{
     agent::PrepareError,
     config::Config,
     container::{
-        LxcCgroupParents, LxcPaths, Shared,
+        CgroupParents, LxcPaths, Shared,
         host_files::{self, HostFiles},
         processes::Ended,
         recover,
@@ -23,7 +24,7 @@ use crate::{
     error_chain::Chain,
     host::{
         cgroup::OwnCgroups,
-        kernel, process_limits, random,
+        kernel, process_limits,
         seccomp::{self, Filters},
         subordinate_ids, user_namespace,
         watch::HostWatch,
@@ -50,11 +51,13 @@ pub(super) fn prepare(
     ended: smol::channel::Sender<Ended>,
 ) -> Result<Shared, PrepareError> {
     let unwritten = Arc::new(Unwritten::default());
-    let lxc_cgroups = LxcCgroupParents::find()?;
+    let is_own = lxc::default_path().as_ref() != Some(&lxc_path);
+    let cgroup_parents = CgroupParents::find(is_own.then_some(lxc_path.as_path()))?;
     let shared_mounts_dir = &config.container.shared_mounts_dir;
-    for error in recover::remove_all(&lxc_path, &lxc_cgroups, shared_mounts_dir, &unwritten) {
+    for error in recover::remove_all(&lxc_path, &cgroup_parents, shared_mounts_dir, &unwritten) {
         log::error!("removing what an earlier agent left: {}", Chain(&error));
     }
+    cgroup_parents.make(&config.container.totals)?;
     let writable = WritableDirectories::kept_in(&lxc_path).map_err(PrepareError::Writable)?;
     // Apps write to their root trees there.
     let opened = fs::File::open(shared_mounts_dir).map_err(PrepareError::Writable)?;
@@ -87,7 +90,6 @@ pub(super) fn prepare(
     }
     warn_if_too_many(&config.bridge.connections);
     let watch = HostWatch::new(own.clone()).map_err(PrepareError::Watch)?;
-    let random = random::bytes().map_err(PrepareError::Random)?;
     Ok(Shared {
         watch: Arc::new(watch),
         template,
@@ -95,10 +97,7 @@ pub(super) fn prepare(
         network,
         own_cgroups: OwnCgroups::remember()?,
         lxc: LxcPaths::new(lxc_path, config.container.shared_mounts_dir.clone()),
-        lxc_cgroups,
-        // With the process ID, for who looks at cgroups; which may be that of an agent that was
-        // killed.
-        cgroup_tag: format!("{}.{:08x}", std::process::id(), u32::from_ne_bytes(random)),
+        cgroup_parents,
         unified_cgroups: Path::new("/sys/fs/cgroup/cgroup.controllers").exists(),
         no_user_namespaces,
         kernel_lacks,

@@ -1,12 +1,15 @@
 //! Finds the cgroup of a process, in the v1, hybrid and unified layouts, and reads and writes its
 //! files.
 
+mod cpu_list;
 mod cpu_quota;
 mod freezer;
 mod layout;
+mod make;
 pub mod members;
 pub mod memory;
 mod own;
+pub mod totals;
 
 use std::{
     collections::BTreeSet,
@@ -16,11 +19,14 @@ use std::{
 
 use thiserror::Error;
 
+pub use cpu_list::{CpuList, NoCpuList};
 pub use cpu_quota::CpuQuota;
 pub use freezer::Freezer;
 pub use layout::Version;
 use layout::{Membership, Mounts};
+pub use make::make;
 pub use own::{InMonitors, OwnCgroups};
+pub use totals::Totals;
 
 /// A cgroup that cannot be found, or a file of it that cannot be read or written.
 #[derive(Debug, Error)]
@@ -42,6 +48,14 @@ pub enum CgroupError {
         /// The value.
         value: String,
         /// Why; EBUSY for a limit below what is used already.
+        source: io::Error,
+    },
+    /// A cgroup cannot be made.
+    #[error("cannot make cgroup {}", .path.display())]
+    Make {
+        /// Its directory.
+        path: PathBuf,
+        /// Why.
         source: io::Error,
     },
     /// Neither a v1 hierarchy of that controller nor the unified hierarchy is mounted.
@@ -83,6 +97,29 @@ impl Cgroups {
             mounts: Mounts::parse(&read(Path::new("/proc/self/mountinfo"))?),
             membership: Membership::parse(&read(Path::new(&format!("/proc/{pid}/cgroup")))?),
         })
+    }
+
+    /// Those at the top of a tree in which systemd has put this process: its own is `init.scope`
+    /// (systemd.special(7)).
+    #[must_use]
+    pub fn outside_of_init_scope(&self) -> Self {
+        self.with_paths(|path| match path.file_name() {
+            Some(last) if last == "init.scope" => path.parent().unwrap_or(path).to_owned(),
+            _ => path.to_owned(),
+        })
+    }
+
+    /// Those called `path`, below these.
+    #[must_use]
+    pub fn below(&self, path: &Path) -> Self {
+        self.with_paths(|above| above.join(path))
+    }
+
+    fn with_paths(&self, change: impl Fn(&Path) -> PathBuf) -> Self {
+        Self {
+            mounts: self.mounts.clone(),
+            membership: self.membership.with_paths(change),
+        }
     }
 
     /// Which kind of hierarchy `controller` belongs to on this host: v1 if it is mounted as such.

@@ -260,10 +260,15 @@ mod tests {
             on(Version::V2, &[(PERIOD, "200000")]).unwrap(),
             [pair("cpu.max", "max 200000")]
         );
-        let element = serde_json::json!({"setting": QUOTA, "value": "half"});
+        // No manifest brings such a value so far: it is refused where it is read.
         let mut settings = CgroupsSettings::default();
-        let error = settings.merge(element.as_object().unwrap()).unwrap_err();
-        assert!(error.to_string().contains("\"half\""), "{error}");
+        let value = CgroupValue::Text("half".to_owned());
+        settings.values.insert(QUOTA.to_owned(), value);
+        let error = plan(&settings, |_| Some(Version::V2)).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "cpu.cfs_quota_us: \"half\" is not a number"
+        );
     }
 
     #[test]

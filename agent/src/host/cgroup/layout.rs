@@ -128,6 +128,17 @@ impl Membership {
         }
         membership
     }
+
+    /// The same with other paths.
+    pub(super) fn with_paths(&self, change: impl Fn(&Path) -> PathBuf) -> Self {
+        let v1 = self.v1.iter();
+        Self {
+            v1: v1
+                .map(|(controller, path)| (controller.clone(), change(path)))
+                .collect(),
+            v2: self.v2.as_deref().map(&change),
+        }
+    }
 }
 
 #[cfg(test)]

@@ -41,10 +41,16 @@ pub fn prefer_for_killing(init: u32, adjust: u32) -> Result<(), CgroupError> {
     write(&path, &adjust.to_string())
 }
 
-/// So many percent of the machine's memory, in bytes (sysinfo(2)).
+/// So many percent of the machine's memory, in bytes.
 fn share(percent: u32) -> u64 {
+    of_machine() / 100 * u64::from(percent)
+}
+
+/// The machine's memory, in bytes (sysinfo(2)).
+#[must_use]
+pub fn of_machine() -> u64 {
     let system = rustix::system::sysinfo();
     #[allow(clippy::useless_conversion)] // Its width depends on the machine.
     let total = u64::from(system.totalram).saturating_mul(u64::from(system.mem_unit));
-    total / 100 * u64::from(percent)
+    total
 }
