@@ -15,12 +15,16 @@ pub fn first_cause(log: &Path) -> String {
 /// A line is `lxc SC-0 20260101120000.000 ERROR    utils - ../src/lxc/utils.c:function:12 - text`,
 /// where the text of a failed system call is its error, ` - `, and what it was for.
 fn cause_in(text: &str) -> String {
-    let line = text
-        .lines()
-        .find(|line| line.contains(" ERROR "))
-        .unwrap_or_default();
-    let message = line.splitn(3, " - ").nth(2).unwrap_or(line);
-    message.chars().take(EXCERPT).collect()
+    let errors = text.lines().filter(|line| line.contains(" ERROR "));
+    let mut messages = errors.map(|line| line.splitn(3, " - ").nth(2).unwrap_or(line));
+    let first = messages.next().unwrap_or_default();
+    // "Script exited with status 1" is no help without what it was.
+    let names_something = |text: &str| text.contains(['/', '"', '.']) || text.contains(" - ");
+    let cause = match messages.next() {
+        Some(next) if !names_something(first) => format!("{first}: {next}"),
+        _ => first.to_owned(),
+    };
+    cause.chars().take(EXCERPT).collect()
 }
 
 #[cfg(test)]
@@ -34,6 +38,15 @@ mod tests {
             Permission denied - Failed to mount \"/x\" on \"/y\"\n\
             lxc SC-0 20261127033000.125 ERROR    start - ../src/lxc/start.c:spawn:1 - Failed\n";
         let wanted = "Permission denied - Failed to mount \"/x\" on \"/y\"";
+        assert_eq!(cause_in(log), wanted);
+    }
+
+    #[test]
+    fn a_cause_that_names_nothing_comes_with_the_next_error() {
+        let log = "lxc SC-0 1 ERROR    utils - u.c:f:1 - Script exited with status 127\n\
+            lxc SC-0 1 ERROR    start - s.c:f:1 - Failed to run lxc.hook.pre-start\n\
+            lxc SC-0 1 ERROR    start - s.c:f:2 - Failed to initialize container\n";
+        let wanted = "Script exited with status 127: Failed to run lxc.hook.pre-start";
         assert_eq!(cause_in(log), wanted);
     }
 

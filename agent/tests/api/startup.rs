@@ -302,6 +302,46 @@ fn the_file_wins_over_the_defaults() {
 }
 
 #[test]
+fn a_start_that_lxc_fails_quotes_the_first_cause() {
+    let dir = tempfile::TempDir::with_prefix("sc-test-").unwrap();
+    let file = dir.path().join("lxc.conf");
+    fs::write(&file, "").unwrap();
+    let agent = TestAgent::with(&Setup {
+        config: format!("deprecated-lxc-config-path = {}", file.display()),
+        ..Setup::default()
+    });
+    let create = || agent.client().create(r#"[{"writeBufferEnabled": false}]"#);
+    for (setting, cause) in [
+        (
+            "lxc.mount.entry = /none/source opt none bind,create=dir 0 0",
+            "No such file or directory - Failed to mount \"/none/source\"",
+        ),
+        (
+            "lxc.hook.pre-start = /none/hook",
+            "Script exited with status 127: Failed to run lxc.hook.pre-start",
+        ),
+        (
+            "lxc.net.7.type = phys\nlxc.net.7.link = none0",
+            "No such device - Failed to retrieve ifindex for \"none0\"",
+        ),
+        (
+            "lxc.seccomp.profile = /none/profile",
+            "No such file or directory - Failed to open seccomp policy file /none/profile",
+        ),
+        (
+            "lxc.sysctl.net.none = 1",
+            "No such file or directory - Failed to setup sysctl parameters net.none",
+        ),
+    ] {
+        fs::write(&file, format!("{setting}\n")).unwrap();
+        let (_, text) = create().unwrap_err();
+        assert!(text.contains(&format!("(LXC log: {cause}")), "{text}");
+    }
+    fs::write(&file, "").unwrap();
+    assert_eq!(create().unwrap(), 0, "nothing is left of those that failed");
+}
+
+#[test]
 fn more_settings_for_lxc_count_for_every_container() {
     let dir = tempfile::TempDir::with_prefix("sc-test-").unwrap();
     let file = dir.path().join("lxc.conf");
