@@ -105,12 +105,21 @@ fn a_missing_bridge_that_may_not_be_made_is_an_error_until_it_is_there() {
     lab.host
         .ip(&format!("address add {BRIDGE6}/64 dev {bridge} nodad"));
     lab.host.ip(&format!("link set {bridge} up"));
+    let id = lab.agent.create();
+    let (_, text) = lab
+        .agent
+        .client()
+        .set_capabilities(id, &["all"])
+        .unwrap_err();
+    assert!(text.contains("ip_forward is off"), "{text}");
+    lab.agent.client().destroy(id).unwrap();
+    lab.host.shell("sysctl -qw net.ipv4.ip_forward=1");
     let before = lab.host_state();
     let id = lab.container(&["all"]);
     assert!(lab.pings(id, &lab.bridge_ip()));
     assert!(
         !lab.pings(id, OUTSIDE),
-        "forwarding and masquerading are left to whoever made the bridge"
+        "masquerading is left to whoever made the bridge"
     );
     lab.agent.client().destroy(id).unwrap();
     assert_eq!(lab.host_state(), before);

@@ -11,7 +11,7 @@ use softwarecontainer_capability::error_chain::Chain;
 
 use crate::{
     addresses::mac_of,
-    firewall::{FirewallError, HostFirewall},
+    firewall::{Family, FirewallError, HostFirewall},
     netlink::{InterfaceAddress, Link, Netlink, NetlinkError},
     settings::BridgeSettings,
     sysctl::{self, SysctlError},
@@ -45,6 +45,9 @@ pub enum BridgeError {
         /// The addresses that it has.
         has: Vec<InterfaceAddress>,
     },
+    /// It belongs to somebody else and is down.
+    #[error("bridge {0} is down; whoever made it has to set it up")]
+    Down(String),
     /// The kernel refused.
     #[error(transparent)]
     Netlink(#[from] NetlinkError),
@@ -75,8 +78,9 @@ fn local_addresses(netlink: &Netlink) -> Result<BTreeSet<IpAddr>, NetlinkError> 
 #[derive(Debug)]
 pub struct Bridge {
     settings: BridgeSettings,
-    /// Made by this agent or one before it, rather than by the integrator.
-    ours: bool,
+    /// On a bridge that this agent or one before it has made, rather than the integrator: what
+    /// forwarding was before.
+    mark: Option<Ownership>,
     /// It was made now.
     new: bool,
     firewall: HostFirewall,
@@ -92,52 +96,48 @@ impl Bridge {
     /// [`BridgeError`]; what was done is undone.
     pub fn ensure(settings: BridgeSettings) -> Result<Self, BridgeError> {
         let netlink = Netlink::open()?;
-        let (ours, new) = match netlink.find_link(&settings.device)? {
-            None if !settings.create => return Err(BridgeError::Missing(settings.device)),
-            None => {
-                let mark = Ownership::current(&settings.families())?;
-                netlink.create_bridge(&settings.device, mac_of(settings.ip), &mark.to_string())?;
-                (true, true)
-            }
-            Some(link) if link.kind.as_deref() != Some("bridge") => {
-                return Err(BridgeError::NotABridge {
-                    device: settings.device,
-                    kind: link.kind,
-                });
-            }
-            Some(link) if settings.create && Ownership::of(&link).is_some() => (true, false),
-            Some(link) => {
-                check_addresses(&netlink, &link, &settings)?;
-                (false, false)
-            }
+        let (mark, new) = establish(&netlink, &settings, None)?;
+        let mut bridge = Self {
+            firewall: HostFirewall::new(&settings, mark.is_some()),
+            settings,
+            mark,
+            new,
         };
-        let mut firewall = HostFirewall::new(&settings, ours);
-        let ready = if ours {
-            set_up(&netlink, &settings, &mut firewall)
-        } else {
-            firewall.apply().map_err(BridgeError::from)
-        };
-        if let Err(error) = ready {
-            if new {
-                let mut bridge = Self {
-                    settings,
-                    ours,
-                    new,
-                    firewall,
-                };
-                if let Err(undo) = bridge.undo() {
-                    log::warn!("after a failure: {}", Chain(&undo));
-                }
+        if let Err(error) = bridge.begin(&netlink) {
+            if new && let Err(undo) = bridge.undo() {
+                log::warn!("after a failure: {}", Chain(&undo));
             }
             return Err(error);
         }
-        firewall.set_local(local_addresses(&netlink)?)?;
-        Ok(Self {
-            settings,
-            ours,
-            new,
-            firewall,
-        })
+        Ok(bridge)
+    }
+
+    fn begin(&mut self, netlink: &Netlink) -> Result<(), BridgeError> {
+        if self.mark.is_some() {
+            forget_addresses(netlink, &self.settings)?;
+            set_up(netlink, &self.settings)?;
+        }
+        self.firewall.apply()?;
+        Ok(self.firewall.set_local(local_addresses(netlink)?)?)
+    }
+
+    /// Makes a bridge of ours as it should be again, whatever others have done to it. One that
+    /// others make must be there.
+    ///
+    /// # Errors
+    /// [`BridgeError`].
+    pub(crate) fn restore(&mut self) -> Result<(), BridgeError> {
+        let netlink = Netlink::open()?;
+        let (mark, _) = establish(&netlink, &self.settings, self.mark.clone())?;
+        self.mark = mark;
+        if self.mark.is_some() {
+            self.firewall.arrange_routing();
+            set_up(&netlink, &self.settings)?;
+            // The kernel finds out at once whether it carries packets when it is asked, and
+            // otherwise up to a second later (from Linux 6.8).
+            netlink.link(&self.settings.device)?;
+        }
+        Ok(())
     }
 
     /// What was configured.
@@ -151,9 +151,46 @@ impl Bridge {
         !self.new
     }
 
+    /// The error about an address that a bridge of others lacks.
+    pub(crate) fn lacks_address(
+        &self,
+        wanted: InterfaceAddress,
+        has: &[InterfaceAddress],
+    ) -> BridgeError {
+        BridgeError::WrongAddress {
+            device: self.settings.device.clone(),
+            wanted,
+            has: has.to_vec(),
+        }
+    }
+
+    /// The error about a bridge of others that does not exist.
+    pub(crate) fn is_missing(&self) -> BridgeError {
+        BridgeError::Missing(self.settings.device.clone())
+    }
+
+    /// The error about a bridge of others that is down.
+    pub(crate) fn is_down(&self) -> BridgeError {
+        BridgeError::Down(self.settings.device.clone())
+    }
+
+    /// Whether this agent or one before it has made the bridge.
+    pub(crate) fn is_ours(&self) -> bool {
+        self.mark.is_some()
+    }
+
     /// Our rules on the host.
     pub fn firewall(&mut self) -> &mut HostFirewall {
         &mut self.firewall
+    }
+
+    /// Lets the rules follow the addresses that the host has now.
+    ///
+    /// # Errors
+    /// [`BridgeError`].
+    pub(crate) fn follow_addresses(&mut self) -> Result<(), BridgeError> {
+        let local = local_addresses(&Netlink::open()?)?;
+        Ok(self.firewall.set_local(local)?)
     }
 
     /// Takes our rules away and, if the bridge is ours and nobody else uses it, the bridge too;
@@ -163,39 +200,84 @@ impl Bridge {
     /// The first [`BridgeError`]; the other steps are done nevertheless.
     pub fn undo(&mut self) -> Result<(), BridgeError> {
         let rules = self.firewall.remove().map_err(BridgeError::from);
-        let device = if self.ours {
-            self.undo_device()
-        } else {
-            Ok(())
+        let device = match &self.mark {
+            Some(before) => undo_device(&self.settings.device, before),
+            None => Ok(()),
         };
         rules.and(device)
     }
+}
 
-    fn undo_device(&self) -> Result<(), BridgeError> {
-        let netlink = Netlink::open()?;
-        let Some(link) = netlink.find_link(&self.settings.device)? else {
-            return Ok(());
-        };
-        let links = netlink.links()?;
-        if let Some(port) = links.iter().find(|other| other.master == Some(link.index)) {
-            log::warn!("bridge {} stays, because {} uses it", link.name, port.name);
+fn undo_device(device: &str, before: &Ownership) -> Result<(), BridgeError> {
+    let netlink = Netlink::open()?;
+    let links = netlink.links()?;
+    let link = links.iter().find(|link| link.name == device);
+    // Another agent's end may have changed it.
+    let now = link.and_then(Ownership::of);
+    let before = now.as_ref().unwrap_or(before);
+    if let Some(link) = link {
+        let port = links.iter().find(|other| other.master == Some(link.index));
+        if let Some(port) = port {
+            log::warn!("bridge {device} stays, because {} uses it", port.name);
             return Ok(());
         }
-        netlink.delete_link(&link)?;
-        let Some(before) = Ownership::of(&link) else {
-            return Ok(());
-        };
-        // The bridge of another agent still needs forwarding; the last one switches it back.
-        let other = links
-            .iter()
-            .filter(|other| other.index != link.index)
-            .find_map(|other| Ownership::of(other).map(|mark| (other, mark)));
-        match other {
-            Some((other, mark)) => netlink.set_alias(other, &mark.earlier(&before).to_string())?,
-            None => before.restore()?,
+        if now.is_some() {
+            netlink.delete_link(link)?;
         }
-        Ok(())
     }
+    // The bridge of another agent still needs forwarding; the last one switches it back.
+    let others = links.iter().filter(|other| other.name != device);
+    let mut marked = others.filter_map(|other| Ownership::of(other).map(|mark| (other, mark)));
+    match marked.next() {
+        Some((other, mark)) => netlink.set_alias(other, &mark.earlier(before).to_string())?,
+        None => before.restore()?,
+    }
+    Ok(())
+}
+
+/// Makes the bridge if it is absent, and finds out whether it is ours; `mark` is what it was marked
+/// with while it was. The other result is whether it was made now.
+fn establish(
+    netlink: &Netlink,
+    settings: &BridgeSettings,
+    mark: Option<Ownership>,
+) -> Result<(Option<Ownership>, bool), BridgeError> {
+    let device = &settings.device;
+    let Some(link) = netlink.find_link(device)? else {
+        if !settings.create {
+            return Err(BridgeError::Missing(device.clone()));
+        }
+        let mark = match mark {
+            Some(mark) => mark,
+            None => Ownership::current(&settings.families())?,
+        };
+        netlink.create_bridge(device, mac_of(settings.ip), &mark.to_string())?;
+        return Ok((Some(mark), true));
+    };
+    if !link.is_bridge() {
+        return Err(BridgeError::NotABridge {
+            device: device.clone(),
+            kind: link.kind,
+        });
+    }
+    if settings.create {
+        if let Some(mark) = Ownership::of(&link) {
+            return Ok((Some(mark), false));
+        }
+        // Somebody has made it anew by hand, without anything on it.
+        if let Some(mark) = mark
+            && netlink
+                .addresses(&link)?
+                .iter()
+                .all(|one| one.address.is_ipv6())
+        {
+            netlink.set_hardware_address(&link, mac_of(settings.ip))?;
+            netlink.set_alias(&link, &mark.to_string())?;
+            return Ok((Some(mark), false));
+        }
+    }
+    check_addresses(netlink, &link, settings)?;
+    Ok((None, false))
 }
 
 fn check_addresses(
@@ -214,28 +296,26 @@ fn check_addresses(
         }
     }
     if !link.up {
-        log::warn!(
-            "bridge {} is down; whoever made it has to set it up",
-            link.name
-        );
+        log::warn!("{}", BridgeError::Down(link.name.clone()));
     }
     Ok(())
 }
 
-fn set_up(
-    netlink: &Netlink,
-    settings: &BridgeSettings,
-    firewall: &mut HostFirewall,
-) -> Result<(), BridgeError> {
+/// An agent with another configuration may have left some.
+fn forget_addresses(netlink: &Netlink, settings: &BridgeSettings) -> Result<(), BridgeError> {
     let link = netlink.link(&settings.device)?;
     let wanted = settings.addresses();
     for old in netlink.addresses(&link)? {
-        // An agent with another configuration may have left it.
         if old.address.is_ipv4() && !wanted.contains(&old) {
             netlink.delete_address(&link, old)?;
         }
     }
-    for address in wanted {
+    Ok(())
+}
+
+fn set_up(netlink: &Netlink, settings: &BridgeSettings) -> Result<(), BridgeError> {
+    let link = netlink.link(&settings.device)?;
+    for address in settings.addresses() {
         netlink.add_address(&link, address)?;
     }
     for setting in ["accept_dad", "accept_ra"] {
@@ -253,6 +333,40 @@ fn set_up(
             sysctl::write(name, "1")?;
         }
     }
-    firewall.apply()?;
+    let own = own_forwarding(&link.name);
+    if sysctl::read(&own)? != "1" {
+        sysctl::write(&own, "1")?;
+    }
     Ok(())
+}
+
+/// The switch for what arrives at one interface; IPv6 has only the one for all.
+fn own_forwarding(device: &str) -> String {
+    format!("net/ipv4/conf/{device}/forwarding")
+}
+
+/// The switch of forwarding of a family, as sysctl(8) calls it.
+pub(crate) fn forwarding_switch(family: Family) -> &'static str {
+    match family {
+        Family::V4 => "net.ipv4.ip_forward",
+        Family::V6 => "net.ipv6.conf.all.forwarding",
+    }
+}
+
+/// In which families the host forwards packets that arrive at the bridge.
+///
+/// # Errors
+/// [`SysctlError`].
+pub(crate) fn forwarding(device: &str) -> Result<Vec<Family>, SysctlError> {
+    let mut on = Vec::new();
+    for (family, name) in FORWARDING {
+        if sysctl::exists(name) && sysctl::read(name)? != "0" {
+            on.push(family);
+        }
+    }
+    // It is not there while the bridge is not.
+    if sysctl::read(&own_forwarding(device)).is_ok_and(|own| own == "0") {
+        on.retain(|family| *family != Family::V4);
+    }
+    Ok(on)
 }

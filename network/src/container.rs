@@ -8,9 +8,8 @@ use std::os::fd::BorrowedFd;
 use softwarecontainer_capability::error_chain::Chain;
 
 use crate::{
-    firewall::container::ContainerFirewall,
-    network::{Network, NetworkError, Port},
-    permission::Permission,
+    error::NetworkError, firewall::container::ContainerFirewall, network::Network,
+    permission::Permission, port::Port,
 };
 
 /// The state of a container's network.
@@ -44,8 +43,9 @@ impl Connection {
         namespace: BorrowedFd<'_>,
         wanted: Self,
     ) -> Result<(), NetworkError> {
-        if wanted.firewall.is_some() {
-            network.repair_or_warn();
+        if let Some(firewall) = &wanted.firewall {
+            network.require_path(id)?;
+            network.require_way_out(firewall.permissions())?;
         }
         if wanted == *self {
             return Ok(());

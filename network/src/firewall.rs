@@ -5,6 +5,7 @@ pub(crate) mod container;
 mod generation;
 mod host;
 mod iptables;
+mod known;
 mod rule;
 
 pub(crate) use host::Visitor;

@@ -5,21 +5,22 @@ use std::{sync::Arc, time::Duration};
 use smol::{Timer, future::zip};
 
 use super::{Agent, with};
-use crate::{container::Shared, runtime::unblock};
+use crate::{container::Shared, error_chain::Chain, runtime::unblock};
 
 /// How long changes of the host's files are waited for after a first one.
 const CHANGES_PAUSE: Duration = Duration::from_millis(200);
 
 impl Agent {
-    /// Lets every container follow the host's devices, sockets, files and names, as long as the
-    /// agent runs.
+    /// Lets every container follow the host's devices, sockets, files, names and network, as
+    /// long as the agent runs.
     pub async fn follow_host(&self) {
         let Ok(shared) = self.shared.wait().await else {
             return;
         };
         let made_anew = self.follow_devices_and_sockets(shared);
         let files = self.follow_host_files(shared);
-        zip(zip(made_anew, files), self.follow_host_names(shared)).await;
+        let names = self.follow_host_names(shared);
+        zip(zip(made_anew, files), zip(names, follow_network(shared))).await;
     }
 
     /// Follows what is made anew or removed on the host, in every container.
@@ -60,5 +61,15 @@ impl Agent {
             // Name servers may be among them.
             names.network_changed();
         }
+    }
+}
+
+/// Keeps the containers' network as it is to be, whatever others change on the host.
+async fn follow_network(shared: &Shared) {
+    if let Err(error) = shared.network.follow(unblock).await {
+        log::error!(
+            "the containers' network is looked after at calls only: {}",
+            Chain(&error)
+        );
     }
 }

@@ -59,7 +59,7 @@ impl Container {
         }
         let file_owner = options.host_user.map(|user| (user, group_of(user)));
         let network = shared.network.get().map_err(NetworkError::from)?;
-        network.repair_or_warn();
+        network.require_bridge()?;
         let items = network.lxc_items(id)?;
         network.prepare(id)?;
         if !shared.cgroup_parents.exist() {

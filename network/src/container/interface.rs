@@ -4,10 +4,11 @@
 use std::{net::IpAddr, os::fd::BorrowedFd};
 
 use crate::{
+    error::NetworkError,
     firewall::container::ContainerFirewall,
     namespace,
     netlink::{InterfaceAddress, Netlink},
-    network::{INTERFACE, NetworkError, Route, START_LIMIT},
+    network::{INTERFACE, Route, START_LIMIT},
     sysctl,
 };
 

@@ -38,6 +38,19 @@ impl Chain {
         }
     }
 
+    /// Its rules, as iptables-save(8) prints them; `None` if it or the one jump to it is not there.
+    pub(super) fn saved<'a>(&self, family: Family, saved: &'a str) -> Option<Vec<&'a str>> {
+        let declared = format!(":{} ", self.name);
+        let rules = format!("-A {} ", self.name);
+        let is_there = table(self.table, saved).any(|line| line.starts_with(&declared))
+            && self.jumps(family, saved) == 1;
+        is_there.then(|| {
+            table(self.table, saved)
+                .filter(|line| line.starts_with(&rules))
+                .collect()
+        })
+    }
+
     fn jumps(&self, family: Family, saved: &str) -> usize {
         let jump = format!("-A {}", self.jump(family));
         table(self.table, saved)
@@ -69,7 +82,7 @@ pub(super) fn load(family: Family, chains: &[Chain], saved: &str) -> String {
 }
 
 /// Input for iptables-restore that fills `chains` anew, which exist.
-pub(super) fn refill(family: Family, chains: &[Chain]) -> String {
+pub(super) fn refill<'a>(family: Family, chains: impl IntoIterator<Item = &'a Chain>) -> String {
     let mut text = String::new();
     for chain in chains {
         chain.declare(&mut text, family);

@@ -12,6 +12,7 @@ use super::{
     Family, FirewallError,
     chain::{Chain, load, refill, table, unload},
     generation, iptables,
+    known::Known,
     rule::{Match, Rule, Verdict},
 };
 use crate::{
@@ -70,9 +71,13 @@ pub struct HostFirewall {
     guarding: bool,
     /// The host's own addresses.
     local: BTreeSet<IpAddr>,
-    /// Generation of the rules after our last change; `None` when it cannot be known.
+    /// Generation of the rules when all of ours were there; `None` when it cannot be known.
     generation: Option<u32>,
+    known: Known,
 }
+
+/// How often rules are loaded that others take away at the same time.
+const ROUNDS: usize = 3;
 
 impl HostFirewall {
     /// Nothing is loaded yet; `routing` says whether masquerading and forwarding are ours to
@@ -95,15 +100,34 @@ impl HostFirewall {
             guarding: routing,
             local: BTreeSet::new(),
             generation: None,
+            known: Known::default(),
         }
     }
 
-    /// Loads everything of ours, whatever is there now.
+    /// Loads everything of ours that is not there. Returns whether something was missing.
     ///
     /// # Errors
     /// [`FirewallError`].
-    pub fn apply(&mut self) -> Result<(), FirewallError> {
-        let mut legacy = false;
+    pub fn apply(&mut self) -> Result<bool, FirewallError> {
+        // From before the look: what others change after it is still to be found.
+        let mut generation = generation::current();
+        let (mut missing, legacy) = self.load_missing()?;
+        let was_missing = missing;
+        for _ in 0..ROUNDS {
+            if !missing {
+                break;
+            }
+            generation = generation::current();
+            (missing, _) = self.load_missing()?;
+        }
+        self.generation = generation.filter(|_| !legacy && !missing);
+        Ok(was_missing)
+    }
+
+    /// The results are whether something was missing, and whether the variant of iptables is the
+    /// legacy one.
+    fn load_missing(&mut self) -> Result<(bool, bool), FirewallError> {
+        let (mut missing, mut legacy) = (false, false);
         let class_chain = format!(":SC-CLS-{} ", self.device);
         for family in families() {
             let saved = iptables::save(family)?;
@@ -115,14 +139,22 @@ impl HostFirewall {
                 continue;
             }
             legacy |= !saved.contains("(nf_tables)") && !saved.is_empty();
-            iptables::restore(&[(family, &load(family, &chains, &saved))])?;
+            let mut gone = chains;
+            gone.retain(|chain| !self.known.has(family, chain, &saved));
+            if gone.is_empty() {
+                continue;
+            }
+            missing = true;
+            iptables::restore(&[(family, &load(family, &gone, &saved))])?;
+            for chain in &gone {
+                self.known.loaded(family, chain);
+            }
         }
-        self.generation = if legacy { None } else { generation::current() };
-        Ok(())
+        Ok((missing, legacy))
     }
 
-    /// Loads everything again if somebody has changed the host's rules since our last change.
-    /// Returns whether that was so.
+    /// Loads what is missing if somebody has changed the host's rules since our last change.
+    /// Returns whether something was missing.
     ///
     /// # Errors
     /// [`FirewallError`].
@@ -130,10 +162,20 @@ impl HostFirewall {
         if self.is_current() {
             return Ok(false);
         }
-        self.apply().map(|()| true)
+        self.apply()
     }
 
-    fn is_current(&self) -> bool {
+    /// Masquerading and forwarding are ours to arrange from now on.
+    pub(crate) fn arrange_routing(&mut self) {
+        if !self.routing {
+            self.routing = true;
+            self.guarding = true;
+            self.generation = None;
+        }
+    }
+
+    /// Whether nobody has changed the host's rules since all of ours were there.
+    pub(crate) fn is_current(&self) -> bool {
         let nothing = !self.routing && !self.classifying && !self.guarding;
         nothing || (self.generation.is_some() && self.generation == generation::current())
     }
@@ -218,13 +260,27 @@ impl HostFirewall {
         chain: fn(&Self, Family) -> Chain,
     ) -> Result<(), FirewallError> {
         if !exists || !self.is_current() {
-            return self.apply();
+            for family in families() {
+                self.known.forget(family, &chain(self, family));
+            }
+            return self.apply().map(drop);
         }
-        let texts = families().map(|family| (family, refill(family, &[chain(self, family)])));
+        let chains: Vec<_> = families()
+            .map(|family| (family, chain(self, family)))
+            .collect();
+        let texts = chains
+            .iter()
+            .map(|(family, chain)| (*family, refill(*family, [chain])));
         let texts: Vec<_> = texts.collect();
         let rules = texts.iter().map(|(family, text)| (*family, text.as_str()));
         iptables::restore(&rules.collect::<Vec<_>>())?;
-        self.generation = self.generation.and_then(|_| generation::current());
+        for (family, chain) in &chains {
+            self.known.loaded(*family, chain);
+        }
+        // One change for each family; if there were more, those of others are still to be found.
+        let own = u32::try_from(texts.len()).unwrap_or(u32::MAX);
+        let expected = self.generation.map(|before| before.wrapping_add(own));
+        self.generation = expected.filter(|_| generation::current() == expected);
         Ok(())
     }
 
@@ -366,8 +422,13 @@ impl HostFirewall {
     fn is_local(&self, permission: &Permission) -> bool {
         match permission.peer {
             Peer::Anybody => false,
-            Peer::Subnet(subnet) => self.local.iter().any(|one| subnet.contains(*one)),
+            Peer::Subnet(subnet) => self.has_address_in(&subnet),
         }
+    }
+
+    /// Whether an address of the host itself is in there.
+    pub(crate) fn has_address_in(&self, subnet: &Subnet) -> bool {
+        self.local.iter().any(|one| subnet.contains(*one))
     }
 
     fn class_chain(&self, family: Family) -> Chain {

@@ -24,7 +24,7 @@ const NO_DUPLICATE_DETECTION: u32 = 0x02;
 const IFA_FLAGS: u16 = 8;
 
 /// An address and the length of its network prefix in bits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct InterfaceAddress {
     /// The address itself.
     pub address: IpAddr,

@@ -64,6 +64,13 @@ pub struct Link {
     pub master: Option<i32>,
 }
 
+impl Link {
+    /// Whether it is a bridge of the kernel's own kind.
+    pub fn is_bridge(&self) -> bool {
+        self.kind.as_deref() == Some("bridge")
+    }
+}
+
 impl Netlink {
     /// Looks an interface up by name.
     ///
@@ -142,6 +149,17 @@ impl Netlink {
         let attempt = format!("set the alias of {}", link.name);
         let text = attribute(&attempt, Ifla::Ifalias, alias.as_bytes())?;
         let message = link_message(&attempt, link.index, None, [text])?;
+        self.request(&attempt, Rtm::Setlink, NlmF::empty(), message)
+    }
+
+    /// Gives an interface a hardware address.
+    ///
+    /// # Errors
+    /// [`NetlinkError`], source RTM_SETLINK of rtnetlink(7).
+    pub fn set_hardware_address(&self, link: &Link, mac: MacAddress) -> Result<(), NetlinkError> {
+        let attempt = format!("give {} the hardware address {mac}", link.name);
+        let address = attribute(&attempt, Ifla::Address, &mac.0)?;
+        let message = link_message(&attempt, link.index, None, [address])?;
         self.request(&attempt, Rtm::Setlink, NlmF::empty(), message)
     }
 

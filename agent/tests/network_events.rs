@@ -1,0 +1,244 @@
+//! What others change in the host's network while containers use it, and how that is set up again.
+
+#![cfg(feature = "gateway-network")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod lab;
+#[path = "../../network/tests/netns/mod.rs"]
+mod netns;
+mod support;
+
+use std::time::Instant;
+
+use lab::{BRIDGE6, Lab, OUTSIDE, OUTSIDE6};
+use netns::probe::Echo;
+use serde_json::json;
+use support::{Setup, wait_until};
+
+const PORT: u16 = 8080;
+
+fn to_the_web() -> Setup {
+    let rules = json!([{"direction": "OUTGOING", "allow": [{"host": "*", "protocols": "tcp"}]}]);
+    Setup::manifest(&lab::manifest(&[("web", &[("network", rules)])]))
+}
+
+/// Changes by somebody else, with `BRIDGE` and `VETH` in place of names, and what the log says of
+/// each when it was repaired.
+const CHANGES: [(&str, &[&str], &str); 11] = [
+    (
+        "all rules flushed",
+        &["nft flush ruleset"],
+        "rules of ours were missing",
+    ),
+    (
+        "firewall reloaded with a policy of DROP",
+        &[
+            "iptables -P FORWARD DROP",
+            "nft flush ruleset",
+            "iptables -P FORWARD DROP",
+            "ip6tables -P FORWARD DROP",
+        ],
+        "rules of ours were missing",
+    ),
+    (
+        "our chain emptied",
+        &["iptables -F SC-FWD-BRIDGE"],
+        "rules of ours were missing",
+    ),
+    (
+        "forwarding of IPv4 off",
+        &["sysctl -qw net.ipv4.ip_forward=0"],
+        "forwarding of IPv4 was off",
+    ),
+    (
+        "forwarding of IPv4 off for the bridge",
+        &["sysctl -qw net.ipv4.conf.BRIDGE.forwarding=0"],
+        "forwarding of IPv4 was off",
+    ),
+    (
+        "forwarding of IPv6 off",
+        &["sysctl -qw net.ipv6.conf.all.forwarding=0"],
+        "forwarding of IPv6 was off",
+    ),
+    (
+        "the bridge's addresses flushed",
+        &["ip addr flush dev BRIDGE"],
+        "the bridge lacked its address",
+    ),
+    ("the bridge down", &["ip link set BRIDGE down"], "was down"),
+    (
+        "the bridge deleted",
+        &["ip link del BRIDGE"],
+        "the bridge did not exist",
+    ),
+    (
+        "the bridge made anew by hand",
+        &["ip link del BRIDGE", "ip link add BRIDGE type bridge"],
+        "was not connected to the bridge",
+    ),
+    (
+        "the container taken off the bridge",
+        &["ip link set VETH nomaster"],
+        "was not connected to the bridge",
+    ),
+];
+
+#[test]
+fn what_is_taken_while_an_app_runs_is_there_again_within_moments() {
+    let lab = Lab::with(to_the_web());
+    let _echo = Echo::start(&lab.outside, PORT);
+    let id = lab.container(&["web"]);
+    let inside = lab.inside(id);
+    let passes = || inside.tcp(OUTSIDE, PORT).is_some() && inside.tcp(OUTSIDE6, PORT).is_some();
+    assert!(passes());
+    let (bridge, veth) = (&lab.agent.bridge, format!("sc{id}-{}", lab.agent.bridge));
+    let veth = &veth[..veth.len().min(15)];
+    for (what, commands, said) in CHANGES {
+        // A bridge that was made anew is the last of the interfaces.
+        let state = || {
+            let state = lab.host_state();
+            let mut lines: Vec<String> = state.lines().map(str::to_owned).collect();
+            lines.sort();
+            lines
+        };
+        let before = state();
+        let said_before = lab.agent.log().matches(said).count();
+        let start = Instant::now();
+        for command in commands {
+            let command = command.replace("BRIDGE", bridge).replace("VETH", veth);
+            lab.host.shell(&command);
+        }
+        wait_until("it is said what was repaired", || {
+            lab.agent.log().matches(said).count() > said_before
+        });
+        wait_until("packets pass again", passes);
+        println!("{what}: packets pass again after {:?}", start.elapsed());
+        // With the integrator's own policies as these are now.
+        wait_until("everything is as before, and nothing is doubled", || {
+            state() == before
+        });
+    }
+    let log = lab.agent.log();
+    assert!(!log.contains("again and again"), "{log}");
+    assert!(!log.contains("ERROR"), "{log}");
+}
+
+/// A host whose bridge is made by somebody else.
+fn with_a_bridge_of_others() -> Lab {
+    let mut setup = to_the_web();
+    setup.config = "create-bridge = false\n".to_owned();
+    let lab = Lab::with(setup);
+    make_bridge(&lab);
+    lab
+}
+
+fn make_bridge(lab: &Lab) {
+    let bridge = &lab.agent.bridge;
+    for line in [
+        format!("link add {bridge} type bridge"),
+        format!("address add {}/24 dev {bridge}", lab.bridge_ip()),
+        format!("address add {BRIDGE6}/64 dev {bridge} nodad"),
+        format!("link set {bridge} up"),
+    ] {
+        lab.host.ip(&line);
+    }
+    for switch in ["net.ipv4.ip_forward", "net.ipv6.conf.all.forwarding"] {
+        lab.host.shell(&format!("sysctl -qw {switch}=1"));
+    }
+}
+
+#[test]
+fn a_bridge_of_others_is_missed_once_and_followed_when_it_is_back() {
+    let lab = with_a_bridge_of_others();
+    lab.route_to_containers();
+    let _echo = Echo::start(&lab.outside, PORT);
+    let id = lab.container(&["web"]);
+    let inside = lab.inside(id);
+    assert!(inside.tcp(OUTSIDE, PORT).is_some());
+    lab.host.ip(&format!("link del {}", lab.agent.bridge));
+    let missed = || {
+        lab.agent
+            .log()
+            .matches("the bridge did not exist: ")
+            .count()
+    };
+    wait_until("it is told", || missed() > 0);
+    let (_, text) = lab
+        .agent
+        .client()
+        .set_capabilities(id, &["web"])
+        .unwrap_err();
+    assert!(text.contains("does not exist"), "{text}");
+    let start = Instant::now();
+    make_bridge(&lab);
+    wait_until("packets pass again", || inside.tcp(OUTSIDE, PORT).is_some());
+    println!("a new bridge: packets pass after {:?}", start.elapsed());
+    assert_eq!(missed(), 1);
+    lab.agent.client().set_capabilities(id, &["web"]).unwrap();
+}
+
+#[test]
+fn capabilities_are_refused_where_no_packet_could_pass() {
+    let lab = with_a_bridge_of_others();
+    let refusal = |breaks: &str, mends: &[&str]| {
+        let id = lab.agent.create();
+        lab.host.shell(breaks);
+        let refused = lab.agent.client().set_capabilities(id, &["web"]);
+        for line in mends {
+            lab.host.shell(line);
+        }
+        lab.agent.client().set_capabilities(id, &["web"]).unwrap();
+        lab.agent.client().destroy(id).unwrap();
+        refused.unwrap_err().1
+    };
+    let (bridge, ip) = (&lab.agent.bridge, lab.bridge_ip());
+    let text = refusal(
+        "sysctl -qw net.ipv4.ip_forward=0",
+        &["sysctl -qw net.ipv4.ip_forward=1"],
+    );
+    assert!(text.contains("net.ipv4.ip_forward is off"), "{text}");
+    let text = refusal(
+        &format!("ip addr del {ip}/24 dev {bridge}"),
+        &[&format!("ip addr add {ip}/24 dev {bridge}")],
+    );
+    assert!(text.contains("without the configured address"), "{text}");
+    let text = refusal(
+        &format!("ip link set {bridge} down"),
+        &[
+            &format!("ip link set {bridge} up"),
+            &format!("ip addr add {BRIDGE6}/64 dev {bridge} nodad"),
+        ],
+    );
+    assert!(text.contains("is down"), "{text}");
+}
+
+#[test]
+fn who_takes_the_same_again_and_again_is_told_of_and_waited_for() {
+    let lab = Lab::with(to_the_web());
+    let id = lab.container(&["web"]);
+    let fights = || lab.agent.log().matches("again and again").count();
+    let forwarding = || lab.host.shell("sysctl -n net.ipv4.ip_forward").trim() == "1";
+    for _ in 0..14 {
+        if fights() > 0 {
+            break;
+        }
+        wait_until("it is on", forwarding);
+        lab.host.shell("sysctl -qw net.ipv4.ip_forward=0");
+    }
+    wait_until("the fight is told of", || fights() == 1);
+    let repairs = || {
+        lab.agent
+            .log()
+            .matches("forwarding of IPv4 was off")
+            .count()
+    };
+    let told = repairs();
+    wait_until("it is on", forwarding);
+    lab.host.shell("sysctl -qw net.ipv4.ip_forward=0");
+    wait_until("it is on in the end", forwarding);
+    assert_eq!((fights(), repairs()), (1, told));
+    // A call does not wait.
+    lab.host.shell("sysctl -qw net.ipv4.ip_forward=0");
+    lab.agent.client().set_capabilities(id, &["web"]).unwrap();
+    assert!(forwarding());
+}

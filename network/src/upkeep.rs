@@ -1,0 +1,163 @@
+//! Keeps what was set up as it is to be, whatever others do on the host: looks what is there, plans
+//! what is missing, and sets that up again with what set it up at first.
+
+mod pace;
+mod plan;
+pub(crate) mod repairs;
+mod round;
+
+use std::{collections::BTreeMap, time::Instant};
+
+use softwarecontainer_capability::{error_chain::Chain, traffic::Direction};
+
+use crate::{
+    bridge::{self, Bridge},
+    error::NetworkError,
+    firewall::Family,
+    netlink::Netlink,
+    network::Network,
+    permission::{Peer, Permission},
+    port::Port,
+    subnet::Subnet,
+};
+use plan::{Found, Loss, Wanted};
+use round::{Haste, Round};
+
+impl Network {
+    /// After a change of the host's network: repairs what is missing and ours to repair, and tells
+    /// of the rest in the log. `addresses`: the host's own may be among what has changed.
+    ///
+    /// Returns when this has to be done again although nothing tells of a change: when somebody
+    /// takes the same thing again and again, its repairs have pauses between them.
+    pub fn keep_up(&self, addresses: bool) -> Option<Instant> {
+        if addresses && let Err(error) = self.bridge().follow_addresses() {
+            log::warn!("rules for the host's addresses: {}", Chain(&error));
+        }
+        // What could not be repaired is told in the log.
+        self.repair(Haste::Paced).0
+    }
+
+    /// Before a container is created: repairs what is missing.
+    ///
+    /// # Errors
+    /// [`NetworkError`]: there is no bridge.
+    pub fn require_bridge(&self) -> Result<(), NetworkError> {
+        self.require(|loss| matches!(loss, Loss::Bridge | Loss::Address(_)))
+    }
+
+    /// Before the network of container `id` is opened or changed: repairs what is missing.
+    ///
+    /// # Errors
+    /// [`NetworkError`]: it could not be repaired, or that is left to somebody else.
+    pub(crate) fn require_path(&self, id: i32) -> Result<(), NetworkError> {
+        self.require(|loss| match loss {
+            Loss::Port(other) | Loss::Interface(other) => other == id,
+            _ => true,
+        })
+    }
+
+    /// Before a container may call beyond the host on a bridge of others: they may have left
+    /// forwarding off.
+    ///
+    /// # Errors
+    /// [`NetworkError::NoForwarding`].
+    pub(crate) fn require_way_out(&self, permissions: &[Permission]) -> Result<(), NetworkError> {
+        let mut bridge = self.bridge();
+        if bridge.is_ours() {
+            // It is on, or could not be switched on.
+            return Ok(());
+        }
+        let on = bridge::forwarding(self.device())?;
+        let is_near = |subnet: &Subnet| self.plan().subnets().any(|near| near.overlaps(subnet));
+        for permission in permissions {
+            let family = match permission.peer {
+                _ if permission.direction == Direction::Incoming => continue,
+                Peer::Anybody => Family::V4,
+                Peer::Subnet(subnet) if is_near(&subnet) => continue,
+                Peer::Subnet(subnet) if bridge.firewall().has_address_in(&subnet) => continue,
+                Peer::Subnet(subnet) => subnet.family(),
+            };
+            if !on.contains(&family) {
+                let switch = bridge::forwarding_switch(family);
+                return Err(NetworkError::NoForwarding(switch, self.device().to_owned()));
+            }
+        }
+        Ok(())
+    }
+
+    fn require(&self, matters: impl Fn(Loss) -> bool) -> Result<(), NetworkError> {
+        let (_, failures) = self.repair(Haste::AtOnce);
+        let mut failures = failures.into_iter();
+        match failures.find(|(loss, _)| matters(*loss)) {
+            Some((_, error)) => Err(error),
+            None => Ok(()),
+        }
+    }
+
+    fn repair(&self, haste: Haste) -> (Option<Instant>, Vec<(Loss, NetworkError)>) {
+        let mut repairs = self.repairs();
+        let mut bridge = self.bridge();
+        let ports = self.ports().clone();
+        let mut round = Round::new(self, haste, repairs.paces());
+        match look(self, &bridge, &ports) {
+            Ok((losses, found)) => {
+                round.host(&mut bridge, &losses, &found);
+                round.rules(&mut bridge);
+                round.ports(&ports, &losses, &found.ports);
+            }
+            Err(error) => round.failures.push((Loss::Bridge, error)),
+        }
+        let Round {
+            done,
+            failures,
+            mut due,
+            ..
+        } = round;
+        let now = Instant::now();
+        repairs.tell_done(self.device(), &done, now);
+        for retry in repairs.tell_failures(self.device(), &failures, now) {
+            due = Some(due.map_or(retry, |due| due.min(retry)));
+        }
+        (due, failures)
+    }
+}
+
+/// What of the network is missing.
+fn look(
+    network: &Network,
+    bridge: &Bridge,
+    ports: &BTreeMap<i32, Port>,
+) -> Result<(Vec<Loss>, Found), NetworkError> {
+    let netlink = Netlink::open()?;
+    let links = netlink.links()?;
+    let device = links.iter().find(|link| link.name == network.device());
+    let device = device.filter(|link| link.is_bridge());
+    let addresses = match device {
+        Some(link) => netlink.addresses(link)?,
+        None => Vec::new(),
+    };
+    let of_container = |id: &i32| {
+        let name = network.veth(*id);
+        let link = links.iter().find(|link| link.name == name)?;
+        Some((*id, link.clone()))
+    };
+    let found = Found {
+        bridge: device.cloned(),
+        addresses,
+        forwarding: bridge::forwarding(network.device())?,
+        ports: ports.keys().filter_map(of_container).collect(),
+    };
+    let settings = bridge.settings();
+    let forwarding = if bridge.is_ours() {
+        settings.families()
+    } else {
+        Vec::new()
+    };
+    let containers: Vec<i32> = ports.keys().copied().collect();
+    let wanted = Wanted {
+        addresses: &settings.addresses(),
+        forwarding: &forwarding,
+        containers: &containers,
+    };
+    Ok((plan::losses(&wanted, &found), found))
+}
