@@ -85,6 +85,7 @@ install-programs:
 	$(INSTALL) -m 644 manifests/examples/*.json $(DATADIR)/manifests
 	if [ -f agent/seccomp/softwarecontainer.seccomp ]; then \
 		$(INSTALL) -m 644 agent/seccomp/softwarecontainer.seccomp $(DATADIR)/seccomp.profile; fi
+	$(INSTALL) -m 644 agent/seccomp/softwarecontainer.calls $(DATADIR)/seccomp.calls
 	$(INSTALL) -m 644 agent/dbus/com.pelagicore.SoftwareContainerAgent.xml $(DESTDIR)$(INTERFACEDIR)
 
 install-configuration:

@@ -20,7 +20,7 @@ use crate::{
     agent::AgentConfig,
     cli::Options,
     container::ContainerConfig,
-    host::{seccomp::SeccompProfile, user_namespace::UserNamespace},
+    host::{seccomp::SeccompFile, user_namespace::UserNamespace},
     install::{default_config_file, prefix, sysconf_dir},
     keyfile,
 };
@@ -42,7 +42,9 @@ pub struct Config {
     /// The containers' network.
     pub bridge: BridgeSettings,
     /// The seccomp profile of every container (lxc.container.conf(5)).
-    pub seccomp_profile: SeccompProfile,
+    pub seccomp_profile: SeccompFile,
+    /// The list of system calls that apps may make.
+    pub seccomp_calls: SeccompFile,
     /// Host directories and files under which apps may be given files; absolute paths.
     pub allowed_host_paths: Vec<PathBuf>,
     /// What every launcher may mount read-only, whatever its own rights; absolute paths.
@@ -68,7 +70,8 @@ impl Default for Config {
             ),
             manifest_size: 1 << 20,
             bridge: BridgeSettings::default(),
-            seccomp_profile: SeccompProfile::Default,
+            seccomp_profile: SeccompFile::Default,
+            seccomp_calls: SeccompFile::Default,
             allowed_host_paths: vec![PathBuf::from("/")],
             launcher_read_paths: Vec::new(),
             launcher_write_paths: Vec::new(),
@@ -101,7 +104,9 @@ impl Config {
             "more LXC settings",
             &mut notices,
         )?;
-        config.seccomp_profile = find_profile(config.seccomp_profile, &mut notices)?;
+        config.seccomp_profile =
+            find_seccomp_file(config.seccomp_profile, "profile", &mut notices)?;
+        config.seccomp_calls = find_seccomp_file(config.seccomp_calls, "calls", &mut notices)?;
         Ok((config, notices))
     }
 
@@ -166,11 +171,16 @@ impl Config {
                 ("off", UserNamespace::Off),
             ],
         )?;
-        config.seccomp_profile = match reader.string("seccomp-profile")? {
-            None => SeccompProfile::Default,
-            Some(path) if path.is_empty() => SeccompProfile::Off,
-            Some(path) => SeccompProfile::File(path.into()),
-        };
+        for (key, file) in [
+            ("seccomp-profile", &mut config.seccomp_profile),
+            ("seccomp-calls", &mut config.seccomp_calls),
+        ] {
+            *file = match reader.string(key)? {
+                None => SeccompFile::Default,
+                Some(path) if path.is_empty() => SeccompFile::Off,
+                Some(path) => SeccompFile::File(path.into()),
+            };
+        }
         let container = &mut config.container;
         reader.absolute_paths("allowed-host-paths", &mut config.allowed_host_paths)?;
         reader.absolute_paths("launcher-read-paths", &mut config.launcher_read_paths)?;
@@ -209,21 +219,22 @@ impl Config {
     }
 }
 
-/// Looks for the file of the seccomp profile: it must exist if someone has named it, and may be
-/// absent at its default place.
-fn find_profile(
-    profile: SeccompProfile,
+/// Looks for a file about system calls: it must exist if someone has named it, and may be absent at
+/// its default place.
+fn find_seccomp_file(
+    file: SeccompFile,
+    what: &str,
     notices: &mut Vec<String>,
-) -> Result<SeccompProfile, ConfigError> {
-    let named = match profile {
-        SeccompProfile::Off => return Ok(SeccompProfile::Off),
-        SeccompProfile::Default => None,
-        SeccompProfile::File(path) => Some(path),
+) -> Result<SeccompFile, ConfigError> {
+    let named = match file {
+        SeccompFile::Off => return Ok(SeccompFile::Off),
+        SeccompFile::Default => None,
+        SeccompFile::File(path) => Some(path),
     };
-    let default = prefix().join("share/softwarecontainer/seccomp.profile");
-    let what = "the seccomp profile; the agent's own copy is used";
-    let found = find(named, default, what, notices)?;
-    Ok(found.map_or(SeccompProfile::Default, SeccompProfile::File))
+    let default = prefix().join(format!("share/softwarecontainer/seccomp.{what}"));
+    let what = format!("the seccomp {what}; the agent's own copy is used");
+    let found = find(named, default, &what, notices)?;
+    Ok(found.map_or(SeccompFile::Default, SeccompFile::File))
 }
 
 /// The file to use: it must exist if someone has `named` it, and may be absent at its `default`

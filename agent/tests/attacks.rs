@@ -5,6 +5,8 @@
 //! protections switched off.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+#[path = "attacks/calls.rs"]
+mod calls;
 #[path = "attacks/devices.rs"]
 mod devices;
 #[path = "attacks/escapes.rs"]

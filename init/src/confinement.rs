@@ -4,6 +4,8 @@
 //! capabilities, high limits, and system calls that the container's own seccomp profile lets pass.
 //! No app gets at it: it cannot be traced.
 
+use crate::calls::CallFilter;
+
 /// What is taken from a new process before it becomes a program. The default takes nothing.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Confinement {
@@ -15,9 +17,11 @@ pub struct Confinement {
     pub drop: u64,
     /// Its limits, where they are not the init's.
     pub limits: Vec<Limit>,
-    /// A BPF program for seccomp(2) in the kernel's form, instructions of 8 bytes; empty for none.
-    /// With one comes `no_new_privs`.
-    pub filter: Vec<u8>,
+    /// The system calls that it may make.
+    pub calls: CallFilter,
+    /// A BPF program for seccomp(2) in the kernel's form, instructions of 8 bytes, for arguments of
+    /// calls; empty for none. With this or a filter of calls comes `no_new_privs`.
+    pub arguments: Vec<u8>,
 }
 
 /// A limit of a process (setrlimit(2)); all ones is no limit.
@@ -43,8 +47,9 @@ impl Confinement {
             bytes.extend_from_slice(&limit.soft.to_ne_bytes());
             bytes.extend_from_slice(&limit.hard.to_ne_bytes());
         }
-        bytes.extend_from_slice(&length(self.filter.len()));
-        bytes.extend_from_slice(&self.filter);
+        self.calls.encode(bytes);
+        bytes.extend_from_slice(&length(self.arguments.len()));
+        bytes.extend_from_slice(&self.arguments);
     }
 
     pub(crate) fn decode(rest: &mut &[u8]) -> Option<Self> {
@@ -60,15 +65,17 @@ impl Confinement {
             })
         });
         let limits = limits.collect::<Option<_>>()?;
+        let calls = CallFilter::decode(rest)?;
         let length = usize::try_from(word(rest)?).ok()?;
-        let (filter, tail) = rest.split_at_checked(length)?;
+        let (arguments, tail) = rest.split_at_checked(length)?;
         *rest = tail;
         Some(Self {
             user,
             keep,
             drop,
             limits,
-            filter: filter.to_vec(),
+            calls,
+            arguments: arguments.to_vec(),
         })
     }
 }
@@ -107,11 +114,12 @@ mod tests {
                     hard: 0,
                 },
             ],
-            filter: vec![6, 0, 0, 0, 0, 0, 0xff, 0x7f],
+            calls: CallFilter::default(),
+            arguments: vec![6, 0, 0, 0, 0, 0, 0xff, 0x7f],
         };
         let mut bytes = Vec::new();
         confinement.encode(&mut bytes);
-        assert_eq!(bytes.len(), 4 + 8 + 8 + 4 + 2 * 20 + 4 + 8);
+        assert_eq!(bytes.len(), 4 + 8 + 8 + 4 + 2 * 20 + 3 * 4 + 4 + 8);
         assert_eq!(Confinement::decode(&mut &bytes[..]), Some(confinement));
         for end in 0..bytes.len() {
             assert_eq!(Confinement::decode(&mut &bytes[..end]), None, "{end} bytes");

@@ -32,6 +32,9 @@ pub enum Kind {
     Exited,
     /// Agent to init: nobody waits for the start of this process any more, so it has to go.
     Abandon,
+    /// Init to agent: the process, or one that descends from it, has made a system call that it may
+    /// not make; the value is a [`Call`](crate::Call).
+    Denied,
 }
 
 /// One packet.
@@ -59,6 +62,7 @@ impl Message {
             Kind::NoDirectory => 5,
             Kind::Exited => 6,
             Kind::Abandon => 7,
+            Kind::Denied => 8,
         };
         let mut bytes = [0; Self::SIZE];
         bytes[..4].copy_from_slice(&kind.to_ne_bytes());
@@ -79,6 +83,7 @@ impl Message {
             5 => Kind::NoDirectory,
             6 => Kind::Exited,
             7 => Kind::Abandon,
+            8 => Kind::Denied,
             _ => return None,
         };
         Some(Self {
@@ -181,6 +186,7 @@ mod tests {
             Kind::NoDirectory,
             Kind::Exited,
             Kind::Abandon,
+            Kind::Denied,
         ] {
             let message = Message {
                 kind,

@@ -3,13 +3,17 @@
 use std::{
     collections::HashMap,
     ffi::OsStr,
-    os::{fd::OwnedFd, unix::ffi::OsStrExt as _},
+    os::{
+        fd::{AsFd as _, OwnedFd},
+        unix::ffi::OsStrExt as _,
+    },
 };
 
 use nix::sys::signalfd::SignalFd;
 
 use crate::{
     error::InitError,
+    listeners::Listeners,
     protocol::{Command, Kind, Message},
     spawn::Child,
     sys,
@@ -35,6 +39,7 @@ struct Init {
     signals: SignalFd,
     /// The agent's number of each running process that it asked for.
     processes: HashMap<i32, u32>,
+    listeners: Listeners,
     ending: bool,
 }
 
@@ -61,22 +66,34 @@ impl Init {
             null,
             signals,
             processes: HashMap::new(),
+            listeners: Listeners::default(),
             ending: false,
         })
     }
 
     fn run(mut self) -> Result<(), InitError> {
         loop {
-            let (from_agent, signalled) =
-                sys::wait_readable(&self.agent, &self.signals).map_err(InitError::Wait)?;
-            if signalled {
+            let own = [self.agent.as_fd(), self.signals.as_fd()];
+            let sources = own.into_iter().chain(self.listeners.sources());
+            let ready = sys::wait_readable(sources).map_err(InitError::Wait)?;
+            let [from_agent, signalled, listeners @ ..] = ready.as_slice() else {
+                continue;
+            };
+            for denial in self.listeners.serve(listeners) {
+                self.tell(Message {
+                    kind: Kind::Denied,
+                    process: denial.process,
+                    value: denial.call.to_value(),
+                })?;
+            }
+            if *signalled {
                 sys::clear_signals(&self.signals).map_err(InitError::Wait)?;
                 let any_left = self.reap()?;
                 if self.ending && !any_left {
                     return Ok(());
                 }
             }
-            if from_agent && !self.serve()? {
+            if *from_agent && !self.serve()? {
                 return Ok(());
             }
         }
@@ -129,15 +146,23 @@ impl Init {
         let Some(command) = command else {
             return self.tell(failed(libc::EINVAL));
         };
+        // Without one the process is confined all the same, but nobody is told what it tries.
+        let handover = command.confinement.calls.listen.then(sys::handover);
+        let (ours, theirs) = handover.and_then(Result::ok).unzip();
         let child = Child {
             command: &command,
             null: &self.null,
             output: output.as_ref().unwrap_or(&self.null),
             agent: &self.agent,
             process,
+            init: theirs.as_ref(),
         };
         match child.fork() {
             Ok(pid) => {
+                if let Some(ours) = ours {
+                    let answers = &command.confinement.calls.answers;
+                    self.listeners.expect(process, ours, answers);
+                }
                 self.processes.insert(pid, process);
                 Ok(())
             }

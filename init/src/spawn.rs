@@ -20,6 +20,8 @@ pub(crate) struct Child<'a> {
     pub(crate) output: &'a OwnedFd,
     pub(crate) agent: &'a OwnedFd,
     pub(crate) process: u32,
+    /// Where the init takes over a listener of the process's system calls.
+    pub(crate) init: Option<&'a OwnedFd>,
 }
 
 /// The exit status of a command that exists but cannot be executed, as in POSIX shells.
@@ -39,8 +41,8 @@ impl Child<'_> {
     /// Runs in the new process; returns the exit status if the program cannot be executed.
     fn become_program(&self) -> i32 {
         let confinement = &self.command.confinement;
-        if let Err(error) =
-            sys::prepare_process(self.null, self.output).and_then(|()| sys::confine(confinement))
+        if let Err(error) = sys::prepare_process(self.null, self.output)
+            .and_then(|()| sys::confine(confinement, self.init))
         {
             return self.refuse(Kind::Failed, &error);
         }

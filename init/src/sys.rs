@@ -2,13 +2,14 @@
 //! anything.
 
 mod confine;
+mod listen;
 
 use std::{
     ffi::{CStr, CString, OsStr},
     fs::File,
-    io::{self, IoSliceMut, Read as _, Seek as _},
+    io::{self, IoSlice, IoSliceMut, Read as _, Seek as _},
     os::{
-        fd::{AsFd as _, AsRawFd as _, FromRawFd as _, OwnedFd, RawFd},
+        fd::{AsFd as _, AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd, RawFd},
         unix::{
             ffi::OsStrExt as _,
             fs::{FileTypeExt as _, MetadataExt as _, OpenOptionsExt as _},
@@ -26,13 +27,15 @@ use nix::{
         signal::{SigSet, SigmaskHow, Signal, kill, sigprocmask},
         signalfd::{SfdFlags, SignalFd},
         socket::{
-            self, AddressFamily, ControlMessageOwned, MsgFlags, SockFlag, SockType, UnixAddr,
+            self, AddressFamily, ControlMessage, ControlMessageOwned, MsgFlags, SockFlag, SockType,
+            UnixAddr,
         },
     },
     unistd::{self, ForkResult, Pid},
 };
 
 pub(crate) use confine::{confine, keep_bounding_set};
+pub(crate) use listen::{Heard, answer, hear};
 
 use crate::protocol::Message;
 
@@ -117,12 +120,44 @@ pub(crate) fn connect(path: &OsStr) -> io::Result<OwnedFd> {
     Ok(socket)
 }
 
-/// Waits until one of the two is readable or closed; which of them.
-pub(crate) fn wait_readable(agent: &OwnedFd, signals: &SignalFd) -> io::Result<(bool, bool)> {
-    let mut entries = [agent.as_fd(), signals.as_fd()].map(|fd| PollFd::new(fd, PollFlags::POLLIN));
+/// Waits until one of them is readable or closed; which ones are.
+pub(crate) fn wait_readable<'a>(
+    sources: impl Iterator<Item = BorrowedFd<'a>>,
+) -> io::Result<Vec<bool>> {
+    let mut entries: Vec<_> = sources
+        .map(|fd| PollFd::new(fd, PollFlags::POLLIN))
+        .collect();
     retry(|| poll(&mut entries, PollTimeout::NONE))?;
-    let [agent, signals] = entries.map(|entry| entry.any() == Some(true));
-    Ok((agent, signals))
+    let ready = entries.iter().map(|entry| entry.any() == Some(true));
+    Ok(ready.collect())
+}
+
+/// Two ends over which a new process hands its listener to the init.
+pub(crate) fn handover() -> io::Result<(OwnedFd, OwnedFd)> {
+    let (family, kind) = (AddressFamily::Unix, SockType::SeqPacket);
+    Ok(socket::socketpair(
+        family,
+        kind,
+        None,
+        SockFlag::SOCK_CLOEXEC,
+    )?)
+}
+
+/// Hands a descriptor over.
+pub(crate) fn hand_over(to: &OwnedFd, descriptor: &OwnedFd) -> io::Result<()> {
+    let rights = [descriptor.as_raw_fd()];
+    let rights = [ControlMessage::ScmRights(&rights)];
+    let (parts, flags) = ([IoSlice::new(b"l")], MsgFlags::MSG_NOSIGNAL);
+    retry(|| socket::sendmsg::<()>(to.as_raw_fd(), &parts, &rights, flags, None)).map(drop)
+}
+
+/// Takes ownership of a descriptor that the kernel has just made for this process.
+fn own(raw: RawFd) -> io::Result<OwnedFd> {
+    if raw < 0 {
+        return Err(io::ErrorKind::InvalidInput.into());
+    }
+    // SAFETY: the callers pass what a system call has just returned to them.
+    Ok(unsafe { OwnedFd::from_raw_fd(raw) })
 }
 
 /// Takes one packet and its descriptors; `None` when the agent has closed the connection.
@@ -158,8 +193,7 @@ fn descriptors_of(messages: impl Iterator<Item = ControlMessageOwned>) -> Vec<Ow
             _ => None,
         })
         .flatten()
-        // SAFETY: a received descriptor is new and ours.
-        .map(|fd| unsafe { OwnedFd::from_raw_fd(fd) })
+        .filter_map(|fd| own(fd).ok())
         .collect()
 }
 

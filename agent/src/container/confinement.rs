@@ -10,6 +10,7 @@ use softwarecontainer_lxc as lxc;
 use crate::host::{
     app_user::AppUser,
     process_limits::{self, AppLimit},
+    seccomp::ProcessFilters,
 };
 
 /// The kernel capabilities (capabilities(7)) that apps have in their user namespace. What could
@@ -127,8 +128,13 @@ impl Baseline {
     }
 
     /// What a new process is to be without, given what the container's manifests give and the
-    /// `filter` that goes with that.
-    pub fn confinement(&self, user: AppUser, given: &Privileges, filter: &[u8]) -> Confinement {
+    /// `filters` that go with that.
+    pub fn confinement(
+        &self,
+        user: AppUser,
+        given: &Privileges,
+        filters: &ProcessFilters,
+    ) -> Confinement {
         let kept = given
             .capabilities
             .iter()
@@ -155,7 +161,8 @@ impl Baseline {
             keep: kept,
             drop: self.drop & !kept,
             limits: limits.collect(),
-            filter: filter.to_vec(),
+            calls: filters.calls.clone(),
+            arguments: filters.arguments.clone(),
         }
     }
 }
@@ -205,7 +212,11 @@ mod tests {
                 "{dangerous}"
             );
         }
-        let default = Baseline::new(&limits()).confinement(ROOT, &Privileges::default(), &[]);
+        let default = Baseline::new(&limits()).confinement(
+            ROOT,
+            &Privileges::default(),
+            &ProcessFilters::default(),
+        );
         assert!(extra().iter().all(|one| is_dropped(&default, *one)));
     }
 
@@ -239,9 +250,13 @@ mod tests {
         let mut given = Privileges::default();
         given.capabilities.insert(Capability::NetRaw);
         given.limits.insert(Resource::Nofile, 8192);
-        let confinement = Baseline::new(&limits()).confinement(ROOT, &given, &[1; 8]);
+        let filters = ProcessFilters {
+            arguments: vec![1; 8],
+            ..ProcessFilters::default()
+        };
+        let confinement = Baseline::new(&limits()).confinement(ROOT, &given, &filters);
         assert!(!is_dropped(&confinement, Capability::NetRaw));
-        assert_eq!(confinement.filter, [1; 8]);
+        assert_eq!(confinement.arguments, [1; 8]);
         let limit = |index: usize| {
             (
                 confinement.limits[index].soft,
@@ -257,7 +272,8 @@ mod tests {
         let mut given = Privileges::default();
         given.limits.insert(Resource::Nofile, 2000);
         given.limits.insert(Resource::Memlock, 1);
-        let confinement = Baseline::new(&limits()).confinement(ROOT, &given, &[]);
+        let confinement =
+            Baseline::new(&limits()).confinement(ROOT, &given, &ProcessFilters::default());
         let all: Vec<_> = confinement
             .limits
             .iter()

@@ -146,12 +146,12 @@ impl Container {
             && filters.are_enabled()
             && !allowed.bypasses_filters()
             && self.baseline.drops_net_raw(&grants.privileges);
-        let filter = filters.get(&allowed)?;
+        let filters = filters.get(&allowed)?;
         let mut privileges = grants.privileges.clone();
         if allowed.raw_icmp {
             privileges.capabilities.insert(Capability::NetRaw);
         }
-        Ok(self.baseline.confinement(self.user, &privileges, &filter))
+        Ok(self.baseline.confinement(self.user, &privileges, &filters))
     }
 
     /// The connection to what starts new processes: the init, or the second one in the host's IPC

@@ -25,7 +25,7 @@ use nix::{
 };
 use rustix::process::{Signal, pidfd_send_signal};
 use smol::{Async, Executor};
-use softwarecontainer_init::{Command, Kind, Message};
+use softwarecontainer_init::{Call, Command, Kind, Message};
 
 use super::processes::{Number, Processes, StartFailure};
 use crate::host::wait;
@@ -311,6 +311,10 @@ fn handle((message, sender): (Message, u32), processes: &Processes) -> bool {
         Kind::NoDirectory => processes.refused(number, StartFailure::NoDirectory(value)),
         Kind::Exited => {
             processes.ended(number, value);
+            true
+        }
+        Kind::Denied => {
+            processes.denied(number, Call::from_value(value));
             true
         }
         _ => false,

@@ -5,9 +5,16 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError, mpsc},
 };
 
+use softwarecontainer_init::Call;
+
+use crate::host::seccomp::calls;
+
 /// The wait status (waitpid(2)) of a process that SIGKILL ended, as those do whose container's init
 /// is gone.
 const KILLED: i32 = libc::SIGKILL;
+
+/// How many refused system calls of a container are logged.
+const DENIED: usize = 256;
 
 /// A process of `Execute` that has ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,6 +62,7 @@ struct State {
     /// Those that nobody waits for any more; the init ends them.
     abandoned: HashSet<Number>,
     running: HashMap<Number, Running>,
+    denied: HashSet<(Number, Call)>,
     gone: bool,
 }
 
@@ -146,6 +154,29 @@ impl Processes {
             running.status = Some(status);
             self.tell(&mut state, number);
         }
+    }
+
+    /// Process `number`, or one that descends from it, has made a system call that it may not make.
+    /// That is logged once; what comes after [`DENIED`] calls is not.
+    pub fn denied(&self, number: Number, call: Call) {
+        let mut state = self.state();
+        if state.denied.len() >= DENIED || !state.denied.insert((number, call)) {
+            return;
+        }
+        let running = state.running.get(&number);
+        let process = running.map_or_else(String::new, |it| format!(" {}", it.pid));
+        let last = state.denied.len() == DENIED;
+        log::info!(
+            "container {}: process{process} or a child of it made the system call {}, which apps \
+             may not make{}",
+            self.container,
+            calls::name(call),
+            if last {
+                "; nothing further is told of this container"
+            } else {
+                ""
+            }
+        );
     }
 
     /// The reply with the process ID of `number` is on its way, so that its end may be told from

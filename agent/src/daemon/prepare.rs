@@ -25,7 +25,7 @@ use crate::{
     host::{
         cgroup::OwnCgroups,
         kernel, process_limits,
-        seccomp::{self, Filters},
+        seccomp::{Allowed, Filters, calls::CallList, profile},
         subordinate_ids, user_namespace,
         watch::HostWatch,
         writable_directories::WritableDirectories,
@@ -71,8 +71,12 @@ pub(super) fn prepare(
         template.system_directories().to_vec(),
     )?;
     template.add_links(Path::new(host_files::INSIDE), host_files.links())?;
+    let mut calls = CallList::read(&config.seccomp_calls)?;
     let seccomp_profile =
-        seccomp::profile_file(&config.seccomp_profile, &config.container.shared_mounts_dir)?;
+        profile::prepare(&config.seccomp_profile, calls.as_mut(), shared_mounts_dir)?;
+    let filters = Filters::new(seccomp_profile.is_some(), calls);
+    // Now, rather than while a launcher waits for its first app.
+    filters.get(&Allowed::default())?;
     let no_user_namespaces = user_namespace::obstacle();
     if let Some(why) = &no_user_namespaces {
         log::warn!("containers share the host's user namespace: {why}");
@@ -109,7 +113,7 @@ pub(super) fn prepare(
             writable,
         },
         unwritten,
-        filters: Filters::new(seccomp_profile.is_some()),
+        filters,
         seccomp_profile,
         app_limits: process_limits::find(config.container.limits.open_files),
         executor,

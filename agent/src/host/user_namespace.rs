@@ -46,10 +46,7 @@ pub fn obstacle() -> Option<String> {
     if fs::read_to_string(LIMIT).is_ok_and(|text| text.trim() == "0") {
         return Some(format!("{LIMIT} is 0"));
     }
-    let release = rustix::system::uname()
-        .release()
-        .to_string_lossy()
-        .into_owned();
+    let release = release();
     match version(&release) {
         Some(found) if found < FIRST_KERNEL => Some(format!(
             "kernel {release} has no idmapped mounts (they came with {}.{})",
@@ -57,6 +54,16 @@ pub fn obstacle() -> Option<String> {
         )),
         _ => None,
     }
+}
+
+fn release() -> String {
+    let release = rustix::system::uname();
+    release.release().to_string_lossy().into_owned()
+}
+
+/// The kernel's version; `None` if its release does not begin with one.
+pub fn kernel_version() -> Option<(u32, u32)> {
+    version(&release())
 }
 
 fn version(release: &str) -> Option<(u32, u32)> {

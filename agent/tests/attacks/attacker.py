@@ -372,6 +372,44 @@ def ring_socket():
     through_ring(45, 40, offset=socket.SOCK_STREAM)
 
 
+def any_call():
+    """A system call by its number, as often as the second argument says."""
+    for _ in range(int(sys.argv[3])):
+        ctypes.set_errno(0)
+        if LIBC.syscall(ctypes.c_long(int(sys.argv[2])), 0, 0, 0, 0, 0, 0) < 0:
+            error = ctypes.get_errno()
+        else:
+            error = None
+    if error is not None:
+        raise OSError(error, "call")
+
+
+def old_entry():
+    """A system call of i386 by its number, from a program of x86_64: the entry by interrupt 0x80 is open to every program."""
+    import mmap
+    number, *arguments = [int(argument, 0) for argument in sys.argv[2:]]
+    arguments += [0] * (3 - len(arguments))
+    # push rbx; mov eax, ebx, ecx, edx; int 0x80; pop rbx; ret
+    code = b"\x53" + b"".join(op + struct.pack("I", value) for op, value in zip((b"\xb8", b"\xbb", b"\xb9", b"\xba"), [number] + arguments))
+    code += b"\xcd\x80\x5b\xc3"
+    memory = mmap.mmap(-1, 4096, prot=mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC)
+    memory.write(code)
+    entry = ctypes.addressof(ctypes.c_char.from_buffer(memory))
+    result = ctypes.CFUNCTYPE(ctypes.c_int)(entry)()
+    if result < 0:
+        raise OSError(-result, "old entry")
+
+
+def flood_of_denials():
+    """Makes a call that no app may make, in eight processes, until the container ends."""
+    for _ in range(8):
+        if os.fork() == 0:
+            while True:
+                LIBC.syscall(ctypes.c_long(int(sys.argv[2])), 0)
+    print("flooding", flush=True)
+    signal.pause()
+
+
 def keyctl_session():
     # KEYCTL_GET_KEYRING_ID of the user's keyring, made if it is not there.
     print("done:", call("keyctl", 0, ctypes.c_ulong(-4 & (2**64 - 1)).value, 1))

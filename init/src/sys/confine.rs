@@ -1,13 +1,13 @@
 //! Taking away from a new process, for good, what it is to be without.
 
-use std::{io, ptr};
+use std::{io, os::fd::OwnedFd, ptr};
 
 use nix::{
     sys::prctl,
     unistd::{Gid, Uid, setgroups, setresgid, setresuid},
 };
 
-use super::check;
+use super::{check, listen};
 use crate::confinement::{Confinement, Limit};
 
 /// `_LINUX_CAPABILITY_VERSION_3` (capget(2)): 64 capabilities in two halves.
@@ -17,7 +17,9 @@ const VERSION: u32 = 0x2008_0522;
 const UNUSED: libc::c_ulong = 0;
 
 /// Takes from the calling process what `confinement` says; an exec gives nothing of it back.
-pub(crate) fn confine(confinement: &Confinement) -> io::Result<()> {
+///
+/// A listener of its calls is handed over to `init`, if that waits for one.
+pub(crate) fn confine(confinement: &Confinement, init: Option<&OwnedFd>) -> io::Result<()> {
     for limit in &confinement.limits {
         set_limit(*limit)?;
     }
@@ -34,10 +36,20 @@ pub(crate) fn confine(confinement: &Confinement) -> io::Result<()> {
     if confinement.user != 0 {
         become_user(confinement.user, confinement.keep)?;
     }
-    if !confinement.filter.is_empty() {
+    let calls = &confinement.calls;
+    if !(calls.program.is_empty() && confinement.arguments.is_empty()) {
         // Without this the kernel takes no filter from a process without CAP_SYS_ADMIN.
         prctl::set_no_new_privs()?;
-        install_filter(&confinement.filter)?;
+    }
+    if !confinement.arguments.is_empty() {
+        install_filter(&confinement.arguments, false)?;
+    }
+    if !calls.program.is_empty() {
+        // Where nobody listens, the kernel answers what most calls get, ENOSYS.
+        let listener = install_filter(&calls.program, init.is_some())?;
+        if let (Some(listener), Some(init)) = (listener, init) {
+            super::hand_over(init, &listener)?;
+        }
     }
     Ok(())
 }
@@ -129,7 +141,8 @@ fn halves(bits: u64) -> (u32, u32) {
     (number([a, b, c, d]), number([e, f, g, h]))
 }
 
-fn install_filter(program: &[u8]) -> io::Result<()> {
+/// Loads a filter; the listener, if it is to have one.
+fn install_filter(program: &[u8], listen: bool) -> io::Result<Option<OwnedFd>> {
     // The kernel takes no address that is not aligned for an instruction.
     let mut instructions: Vec<u64> = program
         .chunks_exact(8)
@@ -141,8 +154,12 @@ fn install_filter(program: &[u8]) -> io::Result<()> {
         len: length,
         filter: instructions.as_mut_ptr().cast(),
     };
+    if listen {
+        return listen::install(&program).map(Some);
+    }
     let (operation, flags) = (libc::SECCOMP_SET_MODE_FILTER, 0);
     // SAFETY: the program points to as many instructions as it says, which outlive the call.
     let result = unsafe { libc::syscall(libc::SYS_seccomp, operation, flags, &raw const program) };
-    check(if result < 0 { -1 } else { 0 }).map(drop)
+    check(if result < 0 { -1 } else { 0 })?;
+    Ok(None)
 }
