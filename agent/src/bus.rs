@@ -21,9 +21,12 @@ pub use name::NAME;
 
 use crate::{
     agent::{Agent, AgentError},
-    container::{Execution, processes::Ended},
+    container::{
+        Execution,
+        processes::{Ended, Report},
+    },
     error_chain::Chain,
-    runtime::SmolRuntime,
+    runtime::{SmolRuntime, unblock},
 };
 
 /// The agent's object.
@@ -294,10 +297,11 @@ pub async fn serve(
     Ok(connection)
 }
 
-/// Sends `ProcessStateChanged` for every process that ends, and tells the agent.
+/// Sends `ProcessStateChanged` for every process that ends, and tells the agent, until no more ends
+/// are reported.
 pub async fn tell_ends(
     connection: Connection,
-    ended: Receiver<Ended>,
+    reports: Receiver<Report>,
     agent: Arc<Agent>,
     executor: Arc<Executor<'static>>,
 ) {
@@ -308,16 +312,20 @@ pub async fn tell_ends(
             return;
         }
     };
-    while let Ok(Ended {
-        container,
-        pid,
-        status,
-    }) = ended.recv().await
-    {
+    while let Ok(report) = reports.recv().await {
+        let Ended {
+            container,
+            pid,
+            status,
+        } = report.ended;
         let status = status.cast_unsigned();
         let sent = Interface::process_state_changed(&emitter, container, pid, false, status).await;
-        if let Err(error) = sent {
-            log::error!("container {container}: end of process {pid} could not be told: {error}");
+        match sent {
+            Ok(()) => unblock(move || report.told()).await,
+            // The next agent tells it.
+            Err(error) => log::error!(
+                "container {container}: end of process {pid} could not be told: {error}"
+            ),
         }
         let agent = agent.clone();
         // It may destroy the container, which other ends do not wait for.

@@ -25,6 +25,7 @@ mod set_capabilities;
 mod shared;
 mod shared_memory;
 mod state;
+pub mod state_file;
 mod suspend;
 
 use std::{os::fd::OwnedFd, sync::Arc, time::Duration};
@@ -56,6 +57,7 @@ use host_ipc::HostIpc;
 use init_link::InitLink;
 use monitor::Monitor;
 use rootfs::Rootfs;
+use state_file::StateFile;
 
 /// How long the container's init may take to answer.
 const INIT_LIMIT: Duration = Duration::from_secs(10);
@@ -84,6 +86,7 @@ pub struct Container {
     /// group of the host.
     file_owner: Option<(u32, u32)>,
     state: State,
+    state_file: Arc<StateFile>,
     settings: GatewaySettings,
     baseline: Baseline,
     gateways: Gateways,

@@ -41,6 +41,8 @@ const FALLBACK_LXC_PATH: &str = "/var/lib/lxc";
 
 /// How long an agent that is to end waits for what it does at its start.
 const PREPARE_LIMIT: Duration = Duration::from_secs(30);
+/// How long for the bus to take the signals about its processes.
+const TELL_LIMIT: Duration = Duration::from_secs(5);
 
 /// Why the agent could not start or go on.
 #[derive(Debug, Error)]
@@ -104,7 +106,7 @@ async fn serve(
     signals: OwnedFd,
     executor: Arc<Executor<'static>>,
 ) -> Result<(), DaemonError> {
-    let (ended_sender, ended) = smol::channel::unbounded();
+    let (reports, ended) = smol::channel::unbounded();
     let agent = Arc::new(Agent::new(store, config.agent.clone()));
     let (session, pending_calls) = (config.use_session_bus, config.pending_calls);
     // The name comes first: who does not get it must not touch the containers of the agent that has
@@ -113,10 +115,15 @@ async fn serve(
     // Held until the end.
     let own = Own::take(&config.container)?;
     let (lxc_path, own_paths) = (own.lxc_path.clone(), own.paths());
-    let telling = bus::tell_ends(connection.clone(), ended, agent.clone(), executor.clone());
-    let telling = executor.spawn(telling);
+    let (tellers, told) = (executor.clone(), ended.clone());
+    let telling = executor.spawn(bus::tell_ends(
+        connection.clone(),
+        told,
+        agent.clone(),
+        tellers,
+    ));
     let preparing = executor.clone();
-    let prepare = unblock(move || prepare(config, lxc_path, own_paths, preparing, ended_sender));
+    let prepare = unblock(move || prepare(config, lxc_path, own_paths, preparing, reports));
     let preparing = executor.spawn({
         let agent = agent.clone();
         async move {
@@ -138,14 +145,18 @@ async fn serve(
     watchdog::notify(NotifyState::Stopping);
     // What it makes, such as the bridge, is undone below. Whatever it has not come to when it takes
     // too long is left to the next agent.
-    let too_long = async {
-        Timer::after(PREPARE_LIMIT).await;
-    };
-    smol::future::or(preparing, too_long).await;
+    smol::future::or(preparing, after(PREPARE_LIMIT)).await;
     agent.destroy_all().await;
+    // Whatever could end has ended. What the bus does not take in time is left to the next agent.
+    ended.close();
+    smol::future::or(telling, after(TELL_LIMIT)).await;
     agent.leave_host().await;
-    drop((telling, feeding, followed, own));
+    drop((feeding, followed, own));
     result
+}
+
+async fn after(time: Duration) {
+    Timer::after(time).await;
 }
 
 /// The directories that the agent has for itself.

@@ -15,6 +15,7 @@ pub mod namespace;
 pub mod open_to_all;
 pub mod output_file;
 pub mod own_directory;
+pub mod process;
 pub mod process_limits;
 pub mod program;
 pub mod random;

@@ -17,6 +17,7 @@ use super::{
     processes::Processes,
     rootfs::Rootfs,
     shared::lxc_name,
+    state_file::StateFile,
 };
 use crate::{
     error_chain::Chain,
@@ -188,7 +189,10 @@ impl Container {
             log::warn!("container {id}: {}", Chain(&error));
         }
         network.attach(id, namespaces.network())?;
-        let processes = Arc::new(Processes::new(id, shared.ended.clone()));
+        let state_file = StateFile::new(&shared.config.shared_mounts_dir, id, init);
+        let state_file = Arc::new(state_file);
+        let processes = Processes::new(state_file.clone(), shared.reports.clone());
+        let processes = Arc::new(processes);
         let link = InitLink::new(connection, processes, init_pidfd.clone(), &shared.executor)
             .map_err(init_failed)?;
         Ok(Self {
@@ -210,6 +214,7 @@ impl Container {
             user,
             file_owner,
             state: State::Ready,
+            state_file,
             settings: GatewaySettings::default(),
             baseline,
             gateways: Gateways::default(),

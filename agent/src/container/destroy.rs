@@ -58,6 +58,13 @@ impl Container {
         {
             errors.push(ContainerError::Remove { path, source });
         }
+        let (cgroups, parents) = (self.monitor.cgroup_names(), &self.shared.cgroup_parents);
+        if all_ended
+            && cgroups.exist(parents)
+            && let Err(failures) = cgroups.end(parents, KERNEL_LIMIT)
+        {
+            errors.extend(failures);
+        }
         let written = match &self.buffers {
             Some(buffers) if all_ended => buffers.sync().map_err(ContainerError::Buffers),
             _ => Ok(()),

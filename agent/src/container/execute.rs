@@ -131,6 +131,7 @@ impl Container {
             .map_err(|error| {
                 ContainerError::spawn(self.id, &arguments, &execution.working_directory, error)
             })?;
+        processes.known(pid);
         Ok((processes, number, pid))
     }
 
@@ -164,7 +165,8 @@ impl Container {
         let started = match self.host_ipc.take() {
             Some(started) if !started.link.wait_gone(Duration::ZERO) => started,
             _ => {
-                let processes = Processes::new(self.id, self.shared.ended.clone());
+                let processes =
+                    Processes::new(self.state_file.clone(), self.shared.reports.clone());
                 HostIpc::start(
                     self.lxc.path(),
                     &self.name,

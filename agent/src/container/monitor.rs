@@ -11,7 +11,7 @@ use std::{
         fd::{AsFd as _, OwnedFd},
         unix::fs::MetadataExt as _,
     },
-    path::PathBuf,
+    path::{Path, PathBuf},
     time::Duration,
 };
 
@@ -30,10 +30,53 @@ use crate::host::{
 /// How long a monitor may take to notice the end of its init.
 const REAP_LIMIT: Duration = Duration::from_millis(200);
 
+/// How liblxc calls the process of a monitor: followed by LXC's path, a blank, and the container's
+/// name. From the moment of its first fork, before it makes or enters any cgroup.
+const TITLE: &str = "[lxc monitor] ";
+
+/// Ends monitors of containers in `lxc_path` that `is_ours` names, and processes that are about to
+/// become such, with which a killed agent had just begun to start a container: they would go on
+/// with it.
+pub(super) fn end_all_of(lxc_path: &Path, is_ours: impl Fn(&str) -> bool, limit: Duration) {
+    let Ok(lxc_path) = fs::canonicalize(lxc_path) else {
+        return;
+    };
+    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+    let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    let found: Vec<OwnedFd> = pids
+        .filter_map(|pid| {
+            let process = pidfd(pid).ok()?;
+            // Read with the process held, so that it is what is ended.
+            let line = fs::read(format!("/proc/{pid}/cmdline")).ok()?;
+            let (path, name) = parse_title(&line)?;
+            let is_ours = is_ours(name) && fs::canonicalize(path).is_ok_and(|it| it == lxc_path);
+            is_ours.then_some(process)
+        })
+        .collect();
+    for process in &found {
+        // An error means that it has ended.
+        let _ = pidfd_send_signal(process, Signal::KILL);
+    }
+    for process in &found {
+        wait::ended(process, limit);
+    }
+}
+
+/// LXC's path and the container's name in the command line of a monitor.
+fn parse_title(line: &[u8]) -> Option<(&Path, &str)> {
+    let line = line.split(|byte| *byte == 0).next()?;
+    let (path, name) = str::from_utf8(line)
+        .ok()?
+        .strip_prefix(TITLE)?
+        .rsplit_once(' ')?;
+    Some((Path::new(path), name))
+}
+
 /// A running monitor.
 #[derive(Debug)]
 pub struct Monitor {
     process: OwnedFd,
+    names: LxcCgroups,
     /// With their inode numbers: another agent's container may soon have cgroups of the same names.
     cgroups: BTreeSet<(PathBuf, u64)>,
 }
@@ -60,7 +103,18 @@ impl Monitor {
                     }),
             );
         }
-        Ok(Self { process, cgroups })
+        let names = names.clone();
+        Ok(Self {
+            process,
+            names,
+            cgroups,
+        })
+    }
+
+    /// The names of the container's cgroups and its own. A monitor that was killed while its
+    /// container was created is in no cgroup by which they could be found.
+    pub(super) fn cgroup_names(&self) -> &LxcCgroups {
+        &self.names
     }
 
     /// How many processes are in the container's cgroups and its own.
@@ -123,5 +177,24 @@ impl Monitor {
             }
         }
         result
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_monitor_is_known_by_its_title_and_nothing_else_is() {
+        let title = parse_title(b"[lxc monitor] /var/lib/my lxc SC-3\0\0");
+        assert_eq!(title, Some((Path::new("/var/lib/my lxc"), "SC-3")));
+        for other in [
+            &b"lxc monitor /x SC-3"[..],
+            b"[lxc monitor] /x",
+            b"",
+            b"\xff",
+        ] {
+            assert_eq!(parse_title(other), None);
+        }
     }
 }

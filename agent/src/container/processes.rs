@@ -2,11 +2,12 @@
 
 use std::{
     collections::{HashMap, HashSet},
-    sync::{Mutex, MutexGuard, PoisonError, mpsc},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc},
 };
 
 use softwarecontainer_init::Call;
 
+use super::state_file::StateFile;
 use crate::host::seccomp::calls;
 
 /// The wait status (waitpid(2)) of a process that SIGKILL ended, as those do whose container's init
@@ -25,6 +26,32 @@ pub struct Ended {
     pub pid: u32,
     /// Its wait status (waitpid(2)).
     pub status: i32,
+}
+
+/// An end that launchers are to be told of.
+#[derive(Debug)]
+pub struct Report {
+    /// What has ended.
+    pub ended: Ended,
+    /// What knows that it was not told yet.
+    state: Arc<StateFile>,
+}
+
+impl Report {
+    /// Of a process that a killed agent has left in `state`, and that ended with its container.
+    pub fn of_left(state: Arc<StateFile>, pid: u32) -> Self {
+        let ended = Ended {
+            container: state.container(),
+            pid,
+            status: KILLED,
+        };
+        Self { ended, state }
+    }
+
+    /// It was told. Blocks.
+    pub fn told(&self) {
+        self.state.remove(self.ended.pid);
+    }
 }
 
 /// Why a process did not start.
@@ -71,16 +98,18 @@ struct State {
 #[derive(Debug)]
 pub struct Processes {
     container: i32,
-    ended: smol::channel::Sender<Ended>,
+    reports: smol::channel::Sender<Report>,
+    state_file: Arc<StateFile>,
     state: Mutex<State>,
 }
 
 impl Processes {
-    /// No processes yet; every end is sent to `ended`.
-    pub fn new(container: i32, ended: smol::channel::Sender<Ended>) -> Self {
+    /// No processes yet; every end is sent to `reports`.
+    pub fn new(state_file: Arc<StateFile>, reports: smol::channel::Sender<Report>) -> Self {
         Self {
-            container,
-            ended,
+            container: state_file.container(),
+            reports,
+            state_file,
             state: Mutex::default(),
         }
     }
@@ -179,6 +208,11 @@ impl Processes {
         );
     }
 
+    /// The process ID of a process is about to be told to a launcher. Blocks.
+    pub fn known(&self, pid: u32) {
+        self.state_file.add(pid);
+    }
+
     /// The reply with the process ID of `number` is on its way, so that its end may be told from
     /// now on.
     pub fn announced(&self, number: Number) {
@@ -225,24 +259,31 @@ impl Processes {
         else {
             return;
         };
-        let event = Ended {
+        let ended = Ended {
             container: self.container,
             pid: *pid,
             status: *status,
         };
+        let report = Report {
+            ended,
+            state: self.state_file.clone(),
+        };
         state.running.remove(&number);
         // The channel has no limit, and is closed only when the agent stops.
-        let _ = self.ended.try_send(event);
+        let _ = self.reports.try_send(report);
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
 
-    fn processes() -> (Processes, smol::channel::Receiver<Ended>) {
+    fn processes() -> (Processes, smol::channel::Receiver<Report>) {
         let (sender, receiver) = smol::channel::unbounded();
-        (Processes::new(3, sender), receiver)
+        let state_file = Arc::new(StateFile::new(Path::new("/no/such"), 3, 1));
+        (Processes::new(state_file, sender), receiver)
     }
 
     #[test]
@@ -259,7 +300,7 @@ mod tests {
             pid: 77,
             status: 256,
         };
-        assert_eq!(told.try_recv().unwrap(), end);
+        assert_eq!(told.try_recv().unwrap().ended, end);
         processes.all_gone();
         assert!(told.try_recv().is_err());
     }
@@ -290,7 +331,7 @@ mod tests {
         let (_second, outcome) = processes.expect();
         processes.all_gone();
         assert_eq!(outcome.recv().unwrap(), Err(StartFailure::InitGone));
-        assert_eq!(told.try_recv().unwrap().status, KILLED);
+        assert_eq!(told.try_recv().unwrap().ended.status, KILLED);
         let (_third, outcome) = processes.expect();
         assert_eq!(outcome.recv().unwrap(), Err(StartFailure::InitGone));
         assert_eq!(processes.count(), 0);

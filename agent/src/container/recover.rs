@@ -1,10 +1,10 @@
 //! What an earlier agent left behind: containers named `SC-<number>`, and nothing else.
 
-use std::{fs, io, path::Path, time::Duration};
+use std::{fs, io, path::Path, sync::Arc, time::Duration};
 
 use super::{
     ContainerError, cgroup_parents::Parents, create::remove_lxc_directory, lxc_cgroups::LxcCgroups,
-    lxc_start::LxcPaths,
+    lxc_start::LxcPaths, monitor, processes::Report, state_file::StateFile,
 };
 use crate::{
     host::mount::{self, MountError},
@@ -36,6 +36,7 @@ pub fn remove_all(
 ) -> Vec<ContainerError> {
     let mut errors = Vec::new();
     let mut running = Vec::new();
+    monitor::end_all_of(lxc_path, is_ours, END_LIMIT);
     LxcPaths::remove_aliases(shared_mounts_dir);
     for name in names_in(lxc_path) {
         log::info!("removing container {name}, left by an earlier agent");
@@ -66,6 +67,19 @@ pub fn remove_all(
         }
     }
     errors
+}
+
+/// The ends of processes that an agent which was killed has not told; to be called after
+/// [`remove_all`].
+pub fn untold_ends(shared_mounts_dir: &Path) -> Vec<Report> {
+    let files = StateFile::left_in(shared_mounts_dir).into_iter();
+    files
+        .flat_map(|file| {
+            let file = Arc::new(file);
+            let ended = file.ended().into_iter();
+            ended.map(move |pid| Report::of_left(file.clone(), pid))
+        })
+        .collect()
 }
 
 /// Removes a container's directory, after what it had buffered is written to the host; what cannot

@@ -7,7 +7,7 @@ use softwarecontainer_network::LateNetwork;
 
 use super::{
     ContainerConfig, ContainerError, cgroup_parents::Parents, host_files::HostFiles,
-    lxc_start::LxcPaths, processes::Ended, rootfs::Template,
+    lxc_start::LxcPaths, processes::Report, rootfs::Template,
 };
 use crate::{
     host::{
@@ -59,7 +59,7 @@ pub struct Shared {
     /// The agent's executor.
     pub executor: Arc<Executor<'static>>,
     /// Where ends of processes are reported.
-    pub ended: smol::channel::Sender<Ended>,
+    pub reports: smol::channel::Sender<Report>,
 }
 
 /// The LXC name of container `id`.

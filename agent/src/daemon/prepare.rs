@@ -17,7 +17,7 @@ use crate::{
     container::{
         CgroupParents, LxcPaths, Shared,
         host_files::{self, HostFiles},
-        processes::Ended,
+        processes::Report,
         recover,
         rootfs::Template,
     },
@@ -48,7 +48,7 @@ pub(super) fn prepare(
     lxc_path: PathBuf,
     own: Vec<PathBuf>,
     executor: Arc<Executor<'static>>,
-    ended: smol::channel::Sender<Ended>,
+    reports: smol::channel::Sender<Report>,
 ) -> Result<Shared, PrepareError> {
     let unwritten = Arc::new(Unwritten::default());
     let is_own = lxc::default_path().as_ref() != Some(&lxc_path);
@@ -56,6 +56,10 @@ pub(super) fn prepare(
     let shared_mounts_dir = &config.container.shared_mounts_dir;
     for error in recover::remove_all(&lxc_path, &cgroup_parents, shared_mounts_dir, &unwritten) {
         log::error!("removing what an earlier agent left: {}", Chain(&error));
+    }
+    for report in recover::untold_ends(shared_mounts_dir) {
+        // Fails only when the agent is about to end, and leaves it to the next one.
+        let _ = reports.try_send(report);
     }
     cgroup_parents.make(&config.container.totals)?;
     let writable = WritableDirectories::kept_in(&lxc_path).map_err(PrepareError::Writable)?;
@@ -117,7 +121,7 @@ pub(super) fn prepare(
         seccomp_profile,
         app_limits: process_limits::find(config.container.limits.open_files),
         executor,
-        ended,
+        reports,
         config: config.container,
     })
 }

@@ -233,10 +233,7 @@ fn what_a_killed_agent_left_is_removed_and_nothing_else() {
     assert!(agent.mounts().is_empty(), "{:?}", agent.mounts());
     let mut wanted = foreign.map(str::to_owned).to_vec();
     wanted.sort();
-    let mut left = names(&agent, "lxc");
-    // As long as the agent runs.
-    left.retain(|name| name != ".softwarecontainer-agent.lock");
-    assert_eq!(left, wanted);
+    assert_eq!(names(&agent, "lxc"), wanted);
     let mut left = names(&agent, "mounts");
     left.retain(|name| name.starts_with("SC-") || name == "other");
     assert_eq!(left, wanted);
@@ -245,6 +242,83 @@ fn what_a_killed_agent_left_is_removed_and_nothing_else() {
         assert_eq!(fs::read_to_string(data).unwrap(), "precious");
     }
     assert_eq!(links(&agent), 1, "only the bridge");
+}
+
+/// What liblxc has forked off for it is no child of the agent's, and in no cgroup yet.
+#[test]
+fn a_start_that_a_killed_agent_had_begun_does_not_go_on() {
+    let mut agent = TestAgent::start();
+    let title = format!("[lxc monitor] {}", agent.path("lxc").display());
+    let starting = || {
+        let entries = fs::read_dir("/proc").unwrap().flatten();
+        let mut pids = entries.filter_map(|it| it.file_name().to_str()?.parse::<u32>().ok());
+        pids.find(|pid| {
+            fs::read(format!("/proc/{pid}/cmdline"))
+                .is_ok_and(|it| it.starts_with(title.as_bytes()))
+        })
+    };
+    let client = agent.new_client();
+    let creating = std::thread::spawn(move || client.create("[]"));
+    let mut found = None;
+    wait_until("the start has begun", || {
+        found = starting();
+        found.is_some()
+    });
+    let pid = found.unwrap();
+    signal(pid, "STOP");
+    agent.kill();
+    assert!(creating.join().unwrap().is_err());
+    agent.start_agent();
+    assert_eq!(agent.create(), 0);
+    wait_until("it is gone", || !is_alive(pid));
+    agent.client().destroy(0).unwrap();
+    assert_eq!(starting(), None);
+    assert!(agent.mounts().is_empty(), "{:?}", agent.mounts());
+}
+
+/// Whether it was told by the killed agent or not, and whatever becomes of the next one.
+#[test]
+fn the_next_agent_tells_the_ends_that_a_killed_one_has_not_and_each_once() {
+    let mut agent = TestAgent::start();
+    let observer = agent.new_client();
+    let id = agent.create();
+    let client = agent.client();
+    let ended = client.execute(id, "true", "", "", &[]).unwrap();
+    let running = client.execute(id, "sleep 100", "", "", &[]).unwrap();
+    let suspended = agent.create();
+    let frozen = client.execute(suspended, "sleep 100", "", "", &[]).unwrap();
+    client.suspend(suspended).unwrap();
+    assert_eq!(observer.wait_ended(id, ended).exit_code, 0);
+    let state = agent.path("mounts/state");
+    wait_until("what was told is forgotten", || {
+        let files = fs::read_dir(&state).unwrap().flatten();
+        let texts = files.map(|file| fs::read_to_string(file.path()).unwrap_or_default());
+        !texts
+            .collect::<String>()
+            .contains(&format!("process {ended} "))
+    });
+    agent.kill();
+    // A process of the same number, but not the same.
+    let own = std::process::id();
+    let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap();
+    let other = format!("softwarecontainer-state 1\nboot {boot}container 9\nprocess {own} 1\n");
+    fs::write(state.join("SC-9-1"), other).unwrap();
+    agent.start_agent();
+    for (container, pid) in [(id, running), (suspended, frozen), (9, own)] {
+        let end = observer.wait_ended(container, pid);
+        assert_eq!((end.is_running, end.exit_code), (false, 9), "{end:?}");
+    }
+    agent.create();
+    agent.kill();
+    agent.start_agent();
+    agent.create();
+    assert_eq!(agent.stop(), Some(0));
+    assert!(
+        observer.unclaimed().is_empty(),
+        "{:?}",
+        observer.unclaimed()
+    );
+    assert_eq!(fs::read_dir(state).unwrap().count(), 0);
 }
 
 #[test]
@@ -261,11 +335,12 @@ fn agents_that_are_killed_again_and_again_leave_nothing() {
     assert!(!has_bridge(&agent));
 }
 
-/// The sorted names in a directory of the test.
+/// The sorted names in a directory of the test, without the files that agents have for themselves.
 fn names(agent: &TestAgent, directory: &str) -> Vec<String> {
     let entries = fs::read_dir(agent.path(directory)).unwrap();
     let mut names: Vec<String> = entries
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .filter(|name| !name.starts_with(".softwarecontainer-"))
         .collect();
     names.sort();
     names

@@ -236,6 +236,8 @@ impl Client {
 
 impl Drop for Client {
     fn drop(&mut self) {
+        // The task that receives would keep it open.
+        let _ = smol::block_on(self.connection.clone().close());
         self.stop.store(true, Ordering::Relaxed);
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();

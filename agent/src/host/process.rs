@@ -1,0 +1,61 @@
+//! Which process a number means.
+
+use std::fs;
+
+/// When a process was started, in clock ticks since the boot (proc_pid_stat(5), `starttime`): no
+/// other process of that number was. `None` if there is none.
+#[must_use]
+pub fn start_time(pid: u32) -> Option<u64> {
+    const FIELD: usize = 22;
+    let text = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // The program's name, the second field, may hold anything.
+    let (_, rest) = text.rsplit_once(')')?;
+    rest.split_whitespace().nth(FIELD - 3)?.parse().ok()
+}
+
+/// Whether the process of that number and start time has not ended.
+#[must_use]
+pub fn runs(pid: u32, started: u64) -> bool {
+    start_time(pid) == Some(started) && !has_ended(pid)
+}
+
+/// Whether it only waits to be reaped (proc_pid_stat(5), `state`).
+fn has_ended(pid: u32) -> bool {
+    let text = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    let state = text.rsplit_once(") ").map_or("", |(_, rest)| rest);
+    state.is_empty() || state.starts_with(['Z', 'X'])
+}
+
+/// The number of this boot of the system (random(4), `boot_id`); empty if the kernel has none.
+#[must_use]
+pub fn boot() -> String {
+    let text = fs::read_to_string("/proc/sys/kernel/random/boot_id");
+    text.unwrap_or_default().trim().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        process::{Command, Stdio},
+        time::Duration,
+    };
+
+    use super::*;
+    use crate::host::wait;
+
+    #[test]
+    fn a_process_has_a_time_of_its_own_and_runs_until_it_ends() {
+        let own = start_time(std::process::id()).unwrap();
+        let mut child = Command::new("cat").stdin(Stdio::piped()).spawn().unwrap();
+        let started = start_time(child.id()).unwrap();
+        assert!(started >= own);
+        assert!(runs(child.id(), started));
+        assert!(!runs(child.id(), started + 1));
+        child.kill().unwrap();
+        let limit = Duration::from_secs(20);
+        assert!(wait::until(limit, || !runs(child.id(), started)));
+        assert_eq!(start_time(child.id()), Some(started));
+        child.wait().unwrap();
+        assert_eq!(start_time(child.id()), None);
+    }
+}
