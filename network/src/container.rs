@@ -8,8 +8,11 @@ use std::os::fd::BorrowedFd;
 use softwarecontainer_capability::error_chain::Chain;
 
 use crate::{
-    error::NetworkError, firewall::container::ContainerFirewall, network::Network,
-    permission::Permission, port::Port,
+    error::NetworkError,
+    firewall::{RuleCount, container::ContainerFirewall, counters},
+    network::Network,
+    permission::Permission,
+    port::Port,
 };
 
 /// The state of a container's network.
@@ -67,6 +70,15 @@ impl Connection {
     }
 }
 
+/// What the rules of a container, whose network namespace is `namespace`, have counted. Starts a
+/// program for each family.
+///
+/// # Errors
+/// [`NetworkError`].
+pub fn rule_counts(namespace: BorrowedFd<'_>) -> Result<Vec<RuleCount>, NetworkError> {
+    interface::inside(namespace, || Ok(counters::current()?))
+}
+
 fn apply(
     network: &Network,
     id: i32,
@@ -76,14 +88,14 @@ fn apply(
 ) -> Result<(), NetworkError> {
     let Some(firewall) = &to.firewall else {
         let port = network.set_port(id, Port::Closed);
-        interface::disconnect(namespace)?;
+        interface::disconnect(namespace, id)?;
         network.set_visitor(id, None)?;
         return port;
     };
     if from.firewall.as_ref() != Some(firewall) {
         let route = network.route(id)?;
         let connect = from.firewall.is_none().then_some(&route);
-        interface::load(namespace, firewall, connect)?;
+        interface::load(namespace, id, firewall, connect)?;
     }
     network.set_visitor(id, Some(firewall.permissions()))?;
     let isolated = to.isolated;

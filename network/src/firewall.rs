@@ -2,12 +2,14 @@
 
 mod chain;
 pub(crate) mod container;
+pub(crate) mod counters;
 mod generation;
 mod host;
 mod iptables;
 mod known;
 mod rule;
 
+pub use counters::RuleCount;
 pub(crate) use host::Visitor;
 pub use host::{Classified, HostFirewall};
 pub use iptables::FirewallError;

@@ -46,6 +46,9 @@ RRECOMMENDS:${PN} = "\
     kernel-module-nf-conntrack-netlink \
     kernel-module-xt-limit \
     kernel-module-xt-comment \
+    kernel-module-xt-log \
+    kernel-module-nf-log-syslog \
+    kernel-module-nf-log-ipv4 \
     kernel-module-ipt-reject \
     kernel-module-ip6t-reject \
     kernel-module-xt-conntrack \

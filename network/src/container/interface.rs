@@ -28,11 +28,12 @@ const SETTINGS: [(&str, &str); 5] = [
 /// an address and without rules.
 pub(super) fn load(
     namespace: BorrowedFd<'_>,
+    id: i32,
     firewall: &ContainerFirewall,
     connect: Option<&Route>,
 ) -> Result<(), NetworkError> {
     inside(namespace, || {
-        firewall.load()?;
+        firewall.load(id)?;
         if let Some(route) = connect {
             set_up(route)?;
         }
@@ -41,7 +42,7 @@ pub(super) fn load(
 }
 
 /// Sets the interface down, without addresses and routes, and closes the firewall.
-pub(super) fn disconnect(namespace: BorrowedFd<'_>) -> Result<(), NetworkError> {
+pub(super) fn disconnect(namespace: BorrowedFd<'_>, id: i32) -> Result<(), NetworkError> {
     inside(namespace, || {
         let netlink = Netlink::open()?;
         let link = netlink.link(INTERFACE)?;
@@ -49,15 +50,15 @@ pub(super) fn disconnect(namespace: BorrowedFd<'_>) -> Result<(), NetworkError> 
         for address in netlink.addresses(&link)? {
             netlink.delete_address(&link, address)?;
         }
-        Ok(ContainerFirewall::closed().load()?)
+        Ok(ContainerFirewall::closed().load(id)?)
     })
 }
 
 /// Does work in the namespace; its failures say where it was.
-fn inside(
+pub(super) fn inside<T: Send>(
     namespace: BorrowedFd<'_>,
-    work: impl FnOnce() -> Result<(), NetworkError> + Send,
-) -> Result<(), NetworkError> {
+    work: impl FnOnce() -> Result<T, NetworkError> + Send,
+) -> Result<T, NetworkError> {
     namespace::inside(namespace, work)?.map_err(|error| NetworkError::Inside(Box::new(error)))
 }
 

@@ -4,12 +4,16 @@
 //! that includes the few messages without which no neighbour can be found. What the container may
 //! not send is refused, so that its apps need not wait; what it may not receive is dropped.
 
+mod extra;
+
 use std::fmt::Write as _;
 
 use softwarecontainer_capability::{
     error_chain::Chain,
     traffic::{Direction, Ports, Traffic},
 };
+
+use extra::{BEGIN, Extra};
 
 use super::{
     Family, FirewallError, iptables,
@@ -33,8 +37,11 @@ const DHCP_PORTS: [(u16, u16); 2] = [(67, 68), (547, 546)];
 
 /// What the world outside may be told.
 const WORLD: &str = "SC-WORLD";
-/// Where it is decided whether a connection may be begun now.
-const BEGIN: &str = "SC-BEGIN";
+/// Packets that the kernel's log tells of, for each family and direction: in a second, and at once.
+const LOGGED: (u32, u32) = (1, 10);
+
+/// Where what may not be sent ends.
+const REFUSE: &str = "SC-REFUSE";
 
 /// What may pass in and out of a container.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,51 +49,6 @@ pub(crate) struct ContainerFirewall {
     permissions: Vec<Permission>,
     surroundings: Surroundings,
     limits: ConnectionLimits,
-}
-
-/// What some kernels and installations of iptables lack, and containers can be without.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Extra {
-    Bound,
-    Rate,
-    Refusal,
-    Comment,
-}
-
-impl Extra {
-    const ALL: [Self; 4] = [Self::Bound, Self::Rate, Self::Refusal, Self::Comment];
-
-    /// What happens without it, with the option of the kernel.
-    fn absence(self) -> &'static str {
-        match self {
-            Self::Bound => {
-                "containers can fill the host's table of connections: their number cannot be bounded \
-                 (CONFIG_NETFILTER_XT_MATCH_CONNLIMIT)"
-            }
-            Self::Rate => {
-                "containers can fill the host's table of connections: how fast they begin them \
-                 cannot be bounded (CONFIG_NETFILTER_XT_MATCH_LIMIT)"
-            }
-            Self::Refusal => {
-                "apps wait for what is not allowed until they give up: it cannot be refused \
-                 (CONFIG_IP_NF_TARGET_REJECT, CONFIG_IP6_NF_TARGET_REJECT)"
-            }
-            Self::Comment => "rules have no comments (CONFIG_NETFILTER_XT_MATCH_COMMENT)",
-        }
-    }
-
-    fn is_in(self, rule: &Rule) -> bool {
-        let matches = |wanted: fn(&Match) -> bool| rule.matches.iter().any(wanted);
-        match self {
-            Self::Bound => matches(|one| matches!(one, Match::ConnectionsAbove(_))),
-            Self::Rate => {
-                rule.verdict == Verdict::Jump(BEGIN)
-                    || matches(|one| matches!(one, Match::Below { .. }))
-            }
-            Self::Refusal => matches!(rule.verdict, Verdict::Refuse | Verdict::Reset),
-            Self::Comment => false,
-        }
-    }
 }
 
 /// A chain with its policy, if it is one of the system's.
@@ -120,33 +82,30 @@ impl ContainerFirewall {
     }
 
     /// Loads the rules in the calling thread's network namespace; without what this kernel lacks
-    /// and containers can be without.
+    /// and containers can be without. The kernel's log calls the container by its number `id`.
     ///
     /// # Errors
     /// [`FirewallError`]; the rules are then what they were.
-    pub(crate) fn load(&self) -> Result<(), FirewallError> {
-        let refused = match self.load_with(&Extra::ALL) {
-            Err(refused @ FirewallError::Refused { .. }) => refused,
+    pub(crate) fn load(&self, id: i32) -> Result<(), FirewallError> {
+        match self.load_with(id, &Extra::ALL) {
+            Err(FirewallError::Refused { .. }) => {}
             outcome => return outcome,
-        };
-        for lacking in Extra::ALL {
-            let others = Extra::ALL.into_iter().filter(|one| *one != lacking);
-            let others: Vec<Extra> = others.collect();
-            if self.load_with(&others).is_ok() {
-                log::warn!("{}: {}", lacking.absence(), Chain(&refused));
-                return Ok(());
-            }
         }
-        self.load_with(&[])?;
-        for lacking in Extra::ALL {
-            log::warn!("perhaps {}: {}", lacking.absence(), Chain(&refused));
+        self.load_with(id, &[])?;
+        let mut extras = Vec::new();
+        for extra in Extra::ALL {
+            extras.push(extra);
+            if let Err(refused) = self.load_with(id, &extras) {
+                extras.pop();
+                log::warn!("{}: {}", extra.absence(), Chain(&refused));
+            }
         }
         Ok(())
     }
 
-    fn load_with(&self, extras: &[Extra]) -> Result<(), FirewallError> {
-        let v4 = self.iptables(Family::V4, extras);
-        let v6 = self.iptables(Family::V6, extras);
+    fn load_with(&self, id: i32, extras: &[Extra]) -> Result<(), FirewallError> {
+        let v4 = self.iptables(Family::V4, id, extras);
+        let v6 = self.iptables(Family::V6, id, extras);
         let mut tables = vec![(Family::V4, v4.as_str())];
         if sysctl::exists("net/ipv6") {
             tables.push((Family::V6, v6.as_str()));
@@ -160,13 +119,13 @@ impl ContainerFirewall {
     /// stay. (To let the restore program replace the whole table is not the same: nft's variant
     /// then makes new chains, whose policy is ACCEPT until the kernel comes to the end of the
     /// change.)
-    fn iptables(&self, family: Family, extras: &[Extra]) -> String {
+    fn iptables(&self, family: Family, id: i32, extras: &[Extra]) -> String {
         let lacks = |rule: &Rule| {
             let lacking = Extra::ALL.iter().filter(|one| !extras.contains(one));
             lacking.into_iter().any(|one| one.is_in(rule))
         };
         let mut text = "*filter\n".to_owned();
-        let chains = self.chains(family);
+        let chains = self.chains(family, id);
         // All are declared before any rule jumps there.
         for (name, policy, _) in &chains {
             let policy = if policy.is_some() { "DROP" } else { "-" };
@@ -184,17 +143,18 @@ impl ContainerFirewall {
         text
     }
 
-    fn chains(&self, family: Family) -> [NamedChain; 5] {
+    fn chains(&self, family: Family, id: i32) -> [NamedChain; 6] {
         [
+            (REFUSE, None, refuse(id)),
             (WORLD, None, self.world(family)),
             (BEGIN, None, self.begin()),
-            ("INPUT", Some(Verdict::Drop), self.input(family)),
+            ("INPUT", Some(Verdict::Drop), self.input(family, id)),
             ("FORWARD", Some(Verdict::Drop), Vec::new()),
             ("OUTPUT", Some(Verdict::Drop), self.output(family)),
         ]
     }
 
-    fn input(&self, family: Family) -> Vec<Rule> {
+    fn input(&self, family: Family, id: i32) -> Vec<Rule> {
         let mut rules = vec![
             Rule::accept([Match::From("lo".to_owned())]),
             Rule::accept([Match::Established]),
@@ -210,6 +170,7 @@ impl ContainerFirewall {
         let permitted = self.permissions.iter();
         let permitted = permitted.filter(|one| one.direction == Direction::Incoming);
         rules.extend(permitted.filter_map(|one| accept(one, family)));
+        rules.push(log(format!("SC-{id} INCOMING: ")));
         rules
     }
 
@@ -231,7 +192,7 @@ impl ContainerFirewall {
         }
         for (server, client) in DHCP_PORTS {
             if !self.names_port(client) {
-                let rule = Rule::new([Match::UdpFrom(server)], Verdict::Refuse);
+                let rule = Rule::new([Match::UdpFrom(server)], Verdict::Jump(REFUSE));
                 rules.push(rule.with_comment("DHCP server"));
             }
         }
@@ -240,7 +201,7 @@ impl ContainerFirewall {
         if self.outgoing().any(|one| one.peer == Peer::Anybody) {
             rules.extend(self.outside(family));
         }
-        rules.extend(Rule::refusals());
+        rules.push(Rule::new([], Verdict::Jump(REFUSE)));
         rules
     }
 
@@ -257,11 +218,7 @@ impl ContainerFirewall {
             }
         }
         for near in self.surroundings.near(family) {
-            let near = Match::Destination(near);
-            rules.push(Rule::new([near.clone(), Match::AnyTcp], Verdict::Reset));
-            rules.push(Rule::new([near.clone()], Verdict::Refuse));
-            // Where nothing can be refused.
-            rules.push(Rule::new([near], Verdict::Drop));
+            rules.push(Rule::new([Match::Destination(near)], Verdict::Jump(REFUSE)));
         }
         rules.push(world(Vec::new()));
         rules
@@ -297,6 +254,20 @@ impl ContainerFirewall {
             _ => false,
         })
     }
+}
+
+fn refuse(id: i32) -> Vec<Rule> {
+    let mut rules = vec![log(format!("SC-{id} OUTGOING: "))];
+    rules.extend(Rule::refusals());
+    // Where nothing can be refused.
+    rules.push(Rule::new([], Verdict::Drop));
+    rules
+}
+
+/// The kernel tells of packets in its log: of few, so that no app fills it.
+fn log(prefix: String) -> Rule {
+    let (rate, burst) = LOGGED;
+    Rule::new([Match::Below { rate, burst }], Verdict::Log(prefix))
 }
 
 fn accept(permission: &Permission, family: Family) -> Option<Rule> {

@@ -260,8 +260,21 @@ impl Restore {
 /// # Errors
 /// [`FirewallError`].
 pub(super) fn save(family: Family) -> Result<String, FirewallError> {
+    save_with(family, &[])
+}
+
+/// The same, with what each rule has counted.
+///
+/// # Errors
+/// [`FirewallError`].
+pub(super) fn save_with_counters(family: Family) -> Result<String, FirewallError> {
+    save_with(family, &["-c"])
+}
+
+fn save_with(family: Family, options: &[&str]) -> Result<String, FirewallError> {
     let program = family.save_program();
     let output = Command::new(program)
+        .args(options)
         .env("PATH", PATH)
         .stdin(Stdio::null())
         .output()

@@ -71,6 +71,8 @@ pub(crate) enum Verdict {
     Refuse,
     /// The sender's TCP connection is reset.
     Reset,
+    /// The kernel's log tells of it, with this in front; the next rule decides.
+    Log(String),
     /// The chain that jumped here decides.
     Return,
     /// Another chain decides.
@@ -184,6 +186,7 @@ impl Verdict {
                 Family::V6 => "REJECT --reject-with icmp6-adm-prohibited".to_owned(),
             },
             Self::Reset => "REJECT --reject-with tcp-reset".to_owned(),
+            Self::Log(prefix) => format!("LOG --log-prefix \"{prefix}\""),
             Self::Return => "RETURN".to_owned(),
             Self::Jump(chain) => (*chain).to_owned(),
             Self::Masquerade => "MASQUERADE".to_owned(),

@@ -220,6 +220,16 @@ pub(super) const NEEDS: &[Need] = &[
         "refusing at once what apps may not send over IPv6",
     ),
     useful(
+        &["CONFIG_NETFILTER_XT_TARGET_LOG"],
+        Evidence::Module(&["xt_LOG"]),
+        "telling in the kernel's log what apps may not send",
+    ),
+    useful(
+        &["CONFIG_NF_LOG_SYSLOG"],
+        Evidence::Module(&["nf_log_syslog", "nf_log_ipv4"]),
+        "telling in the kernel's log what apps may not send",
+    ),
+    useful(
         &["CONFIG_NETFILTER_XT_MATCH_COMMENT"],
         Evidence::Module(&["xt_comment"]),
         "comments that tell what network rules are for",

@@ -31,7 +31,7 @@ fn text(family: Family, permissions: &[Permission]) -> String {
     let surroundings = Surroundings::new(&settings, &settings.address_plan());
     let limits = ConnectionLimits::default();
     let firewall = ContainerFirewall::new(permissions.to_vec(), surroundings, limits);
-    firewall.iptables(family, &[Extra::Bound, Extra::Rate, Extra::Refusal])
+    firewall.iptables(family, 7, &[Extra::Bound, Extra::Rate, Extra::Refusal])
 }
 
 /// The lines that are there because of the permissions.
@@ -77,32 +77,26 @@ fn anybody_is_the_world_outside_for_what_the_container_starts() {
             "-A OUTPUT -d 10.0.3.1/32 -p icmp -m icmp --icmp-type 8 -j SC-WORLD",
             "-A OUTPUT -d 10.0.3.1/32 -p tcp --dport 53 -j SC-WORLD",
             "-A OUTPUT -d 10.0.3.1/32 -p udp --dport 53 -j SC-WORLD",
-            "-A OUTPUT -d 10.0.3.0/24 -p tcp -j REJECT --reject-with tcp-reset",
-            "-A OUTPUT -d 10.0.3.0/24 -j REJECT --reject-with icmp-admin-prohibited",
-            "-A OUTPUT -d 10.0.3.0/24 -j DROP",
-            "-A OUTPUT -d 224.0.0.0/4 -p tcp -j REJECT --reject-with tcp-reset",
-            "-A OUTPUT -d 224.0.0.0/4 -j REJECT --reject-with icmp-admin-prohibited",
-            "-A OUTPUT -d 224.0.0.0/4 -j DROP",
-            "-A OUTPUT -d 255.255.255.255/32 -p tcp -j REJECT --reject-with tcp-reset",
-            "-A OUTPUT -d 255.255.255.255/32 -j REJECT --reject-with icmp-admin-prohibited",
-            "-A OUTPUT -d 255.255.255.255/32 -j DROP",
+            "-A OUTPUT -d 10.0.3.0/24 -j SC-REFUSE",
+            "-A OUTPUT -d 224.0.0.0/4 -j SC-REFUSE",
+            "-A OUTPUT -d 255.255.255.255/32 -j SC-REFUSE",
             "-A OUTPUT -j SC-WORLD",
         ]
     );
     let v6 = lines(V6, &all);
     assert!(
-        v6.contains(&"-A OUTPUT -d fe80::/10 -j DROP".to_owned()),
+        v6.contains(&"-A OUTPUT -d fe80::/10 -j SC-REFUSE".to_owned()),
         "{v6:?}"
     );
     assert!(
-        v6.contains(&"-A OUTPUT -d ff00::/8 -j DROP".to_owned()),
+        v6.contains(&"-A OUTPUT -d ff00::/8 -j SC-REFUSE".to_owned()),
         "{v6:?}"
     );
 }
 
 #[test]
 fn answers_of_a_dhcp_server_need_a_rule_that_names_their_port() {
-    const REFUSED: &str = "-p udp --sport 67 -j REJECT";
+    const REFUSED: &str = "-p udp --sport 67 -j SC-REFUSE";
     let all = permission(Outgoing, "10.0.3.0/24", Traffic::Any);
     assert!(text(V4, &[all]).contains(REFUSED));
     let named = permission(Outgoing, "10.0.3.0/24", Traffic::Udp(port(68)));
@@ -112,16 +106,17 @@ fn answers_of_a_dhcp_server_need_a_rule_that_names_their_port() {
 #[test]
 fn what_a_kernel_lacks_is_left_out() {
     let firewall = ContainerFirewall::closed();
-    let all = firewall.iptables(V4, &Extra::ALL);
+    let all = firewall.iptables(V4, 7, &Extra::ALL);
     for (extra, trace) in [
         (Extra::Bound, "connlimit"),
         (Extra::Rate, "-m limit"),
         (Extra::Refusal, "REJECT"),
         (Extra::Comment, "--comment"),
+        (Extra::Log, "-j LOG"),
     ] {
         assert!(all.contains(trace), "{all}");
         let others = Extra::ALL.into_iter().filter(|one| *one != extra);
-        let without = firewall.iptables(V4, &others.collect::<Vec<_>>());
+        let without = firewall.iptables(V4, 7, &others.collect::<Vec<_>>());
         assert!(!without.contains(trace), "{without}");
     }
 }
@@ -149,5 +144,22 @@ fn incoming_ports_are_ports_of_the_container() {
     assert_eq!(
         lines(V4, &permissions),
         ["-A INPUT -s 10.0.3.0/24 -p tcp --dport 8000:8080 -j ACCEPT"]
+    );
+}
+
+#[test]
+fn the_log_tells_the_container_and_the_direction_before_a_packet_ends() {
+    let all = ContainerFirewall::closed().iptables(V4, 7, &Extra::ALL);
+    let position = |text: &str| all.find(text).unwrap_or_else(|| panic!("{text}: {all}"));
+    let refused = position(
+        r#"-A SC-REFUSE -m limit --limit 1/second --limit-burst 10 -j LOG --log-prefix "SC-7 OUTGOING: ""#,
+    );
+    assert!(refused < position("-A SC-REFUSE -p tcp -j REJECT"), "{all}");
+    let input = all.lines().rfind(|line| line.starts_with("-A INPUT"));
+    assert!(
+        input
+            .unwrap()
+            .ends_with(r#"-j LOG --log-prefix "SC-7 INCOMING: ""#),
+        "{all}"
     );
 }
