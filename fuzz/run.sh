@@ -12,7 +12,7 @@ for target; do
     corpus=fuzz/corpus/$target
     mkdir -p "$corpus"
     case $target in
-        manifest) seeds='manifests/default manifests/examples' ;;
+        manifest) seeds='fuzz/seeds/manifest manifests/default manifests/examples' ;;
         *) seeds=fuzz/seeds/$target ;;
     esac
     dictionary=

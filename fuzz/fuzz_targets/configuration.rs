@@ -1,19 +1,7 @@
 //! The configuration file.
 #![no_main]
 
-use libfuzzer_sys::fuzz_target;
-use softwarecontainer_agent::config::Config;
-use std::path::Path;
+#[path = "../entries/configuration.rs"]
+mod entry;
 
-fuzz_target!(|source: &[u8]| {
-    match Config::parse(Path::new("/c"), source) {
-        Ok(config) => {
-            let bridge = config.bridge;
-            assert!((1..=31).contains(&bridge.prefix_len));
-            assert_eq!(bridge.ip & bridge.netmask(), bridge.network);
-            assert!((1..=15).contains(&bridge.device.len()));
-            assert!(config.paths.shared_mounts_dir.is_absolute());
-        }
-        Err(error) => assert!(error.to_string().starts_with("/c:"), "{error}"),
-    }
-});
+libfuzzer_sys::fuzz_target!(|input: &[u8]| entry::run(input));

@@ -1,12 +1,7 @@
 //! The argument of `Create`.
 #![no_main]
 
-use libfuzzer_sys::fuzz_target;
-use softwarecontainer_agent::container::options::parse;
+#[path = "../entries/container_options.rs"]
+mod entry;
 
-fuzz_target!(|text: &str| {
-    match parse(text) {
-        Ok((options, _)) => assert!(options.size != Some(0)),
-        Err(error) => assert!(!error.to_string().is_empty()),
-    }
-});
+libfuzzer_sys::fuzz_target!(|input: &[u8]| entry::run(input));

@@ -1,34 +1,7 @@
 //! Manifests, and the merging of what their capabilities ask of the gateways.
 #![no_main]
 
-use libfuzzer_sys::fuzz_target;
-use softwarecontainer_capability::{GatewaySettings, manifest::parse};
-use std::path::Path;
+#[path = "../entries/manifest.rs"]
+mod entry;
 
-fuzz_target!(|source: &[u8]| {
-    let lines = source.iter().filter(|&&byte| byte == b'\n').count() + 1;
-    let manifest = match parse(Path::new("/m.json"), source) {
-        Ok(manifest) => manifest,
-        Err(error) => {
-            let position = error.position;
-            assert!(position.line <= lines, "{error}");
-            return;
-        }
-    };
-    let mut settings = GatewaySettings::default();
-    for capability in &manifest.capabilities {
-        let before = settings.clone();
-        match settings.add(&capability.gateways) {
-            Ok(()) => {
-                let after = settings.clone();
-                settings.add(&capability.gateways).expect("what was accepted is accepted again");
-                assert_eq!(settings, after, "what comes again changes nothing");
-            }
-            Err(error) => {
-                assert_eq!(settings, before, "a failure changes nothing");
-                let position = error.position(source).expect("a mistake has a place");
-                assert!(position.line <= lines, "{error}");
-            }
-        }
-    }
-});
+libfuzzer_sys::fuzz_target!(|input: &[u8]| entry::run(input));
