@@ -36,7 +36,7 @@ pub fn make(app: &App) -> Result<Mount, Error> {
         std::fs::create_dir_all(parent).map_err(failed("make the directory of"))?;
     }
     match DirBuilder::new().mode(0o700).create(&host) {
-        Ok(()) => give(&host, app.home_owner).map_err(failed("change the owner of"))?,
+        Ok(()) => give(&host, owner(app)).map_err(failed("change the owner of"))?,
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
         Err(error) => return Err(failed("make the home directory")(error)),
     }
@@ -45,6 +45,13 @@ pub fn make(app: &App) -> Result<Mount, Error> {
         container: app.home_in_container.clone(),
         read_only: false,
     })
+}
+
+/// Whose the app's files are, if not the launcher's: only root can say so, and only root's app has
+/// the rights of the host's user with its number.
+fn owner(app: &App) -> Option<u32> {
+    let named = app.home_owner.or(app.user);
+    named.filter(|_| nix::unistd::geteuid().is_root())
 }
 
 /// Makes a directory that of a user and their group, if one is named.
