@@ -174,6 +174,7 @@ mod tests {
     const ROOT: AppUser = AppUser {
         inside: 0,
         on_host: 0,
+        group_on_host: 0,
     };
 
     use softwarecontainer_capability::privilege::Resource;

@@ -75,7 +75,10 @@ impl Container {
         let owner = Owner(id_base.unwrap_or(0));
         let directory = shared.config.shared_mounts_dir.join(&name);
         let size = options.size.unwrap_or(shared.config.limits.root_tree_size);
-        let user = AppUser::new(owner.0, options.user);
+        let mut user = AppUser::new(owner.0, options.user);
+        if let Some((host_user, group)) = file_owner.filter(|_| !options.write_buffer) {
+            user = user.being(host_user, group);
+        }
         let rootfs = Rootfs::mount(&directory, &shared.template, size, owner, user)?;
         let buffers = options
             .write_buffer
@@ -142,6 +145,7 @@ impl Container {
             host_files: &host_files,
             masked_paths: &shared.config.masked_paths,
             id_base,
+            user,
             unified_cgroups: shared.unified_cgroups,
             seccomp_profile: shared.seccomp_profile.as_deref(),
             processes: shared.config.limits.processes,

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use softwarecontainer_init::INIT_PATH;
 
 use super::{confinement, host_files, lxc_cgroups::LxcCgroups, rootfs::SystemMount, shared_memory};
-use crate::host::{process_limits::AppLimit, user_namespace::ID_RANGE};
+use crate::host::{app_user::AppUser, process_limits::AppLimit, user_namespace::ID_RANGE};
 
 /// Devices that every container has: null, zero, full, random, urandom, tty, ptmx and pseudo
 /// terminals.
@@ -35,6 +35,8 @@ pub(super) struct Inputs<'a> {
     pub masked_paths: &'a [PathBuf],
     /// The first host user and group ID of the container, if it has a user namespace.
     pub id_base: Option<u32>,
+    /// The user that its apps are.
+    pub user: AppUser,
     /// Whether the host has the unified cgroup hierarchy only.
     pub unified_cgroups: bool,
     /// The seccomp profile, if there is one.
@@ -100,13 +102,33 @@ pub(super) fn items(inputs: &Inputs<'_>) -> Vec<(&'static str, String)> {
     mounts(inputs, &mut items);
     cgroups(inputs, &mut items);
     if let Some(base) = inputs.id_base {
-        items.push(("lxc.idmap", format!("u 0 {base} {ID_RANGE}")));
-        items.push(("lxc.idmap", format!("g 0 {base} {ID_RANGE}")));
+        for (kind, own) in [("u", inputs.user.on_host), ("g", inputs.user.group_on_host)] {
+            let maps = id_maps(base, inputs.user.inside, own);
+            let maps = maps.map(|map| ("lxc.idmap", format!("{kind} {map}")));
+            items.extend(maps);
+        }
     }
     if let Some(profile) = inputs.seccomp_profile {
         items.push(("lxc.seccomp.profile", profile.display().to_string()));
     }
     items
+}
+
+/// The container's IDs, from `base` on, but for the app's own: first inside, first on the host, and
+/// how many.
+fn id_maps(base: u32, app: u32, app_on_host: u32) -> impl Iterator<Item = String> {
+    let maps = if app_on_host == base + app {
+        vec![(0, base, ID_RANGE)]
+    } else {
+        let next = app + 1;
+        vec![
+            (0, base, app),
+            (app, app_on_host, 1),
+            (next, base + next, ID_RANGE - next),
+        ]
+    };
+    let maps = maps.into_iter().filter(|(_, _, count)| *count > 0);
+    maps.map(|(inside, on_host, count)| format!("{inside} {on_host} {count}"))
 }
 
 fn mounts(inputs: &Inputs<'_>, items: &mut Vec<(&'static str, String)>) {
@@ -191,6 +213,7 @@ mod tests {
             host_files: Path::new("/run/sc/host-files/etc"),
             masked_paths: &[],
             id_base: Some(FIRST_ID),
+            user: AppUser::new(FIRST_ID, 0),
             unified_cgroups: true,
             seccomp_profile: None,
             processes: 1024,
@@ -225,6 +248,31 @@ mod tests {
                 .iter()
                 .any(|(key, _)| key.starts_with("lxc.cgroup.") && !key.contains(".dir."))
         );
+    }
+
+    #[test]
+    fn a_user_of_the_host_is_mapped_to_the_app_and_all_others_are_the_containers_own() {
+        let maps = |user| {
+            let items = items(&Inputs {
+                user,
+                ..inputs(&[])
+            });
+            let maps = items.into_iter().filter(|(key, _)| *key == "lxc.idmap");
+            maps.map(|(_, map)| map).collect::<Vec<_>>()
+        };
+        let user = AppUser::new(FIRST_ID, 1000);
+        let whole = format!("{FIRST_ID} 65536");
+        assert_eq!(maps(user), [format!("u 0 {whole}"), format!("g 0 {whole}")]);
+        let rest = format!("1001 {} 64535", FIRST_ID + 1001);
+        let wanted = [
+            format!("u 0 {FIRST_ID} 1000"),
+            "u 1000 2001 1".to_owned(),
+            format!("u {rest}"),
+            format!("g 0 {FIRST_ID} 1000"),
+            "g 1000 100 1".to_owned(),
+            format!("g {rest}"),
+        ];
+        assert_eq!(maps(user.being(2001, 100)), wanted);
     }
 
     #[test]

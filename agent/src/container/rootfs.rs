@@ -192,7 +192,7 @@ impl Rootfs {
     }
 
     fn give_to_apps(&self, path: &Path) -> io::Result<()> {
-        lchown(path, Some(self.user.on_host), Some(self.user.on_host))
+        lchown(path, Some(self.user.on_host), Some(self.user.group_on_host))
     }
 
     fn give(&self, path: &Path) -> io::Result<()> {

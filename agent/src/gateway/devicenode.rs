@@ -227,8 +227,9 @@ impl DeviceNode {
         };
         // Known from here on, so that whatever fails below can be taken back.
         let node = self.nodes.entry(path.to_owned()).or_insert(node);
-        let owner = Some(target.user.on_host);
-        lchown(&node.file, owner, owner).map_err(failed("give away device node", &node.file))?;
+        let (user, group) = (target.user.on_host, target.user.group_on_host);
+        lchown(&node.file, Some(user), Some(group))
+            .map_err(failed("give away device node", &node.file))?;
         set_mode(&node.file, mode.unwrap_or(device.mode))?;
         target
             .lxc

@@ -93,16 +93,16 @@ pub fn decide(wanted: UserNamespace, obstacle: Option<&str>) -> Result<bool, NoU
     }
 }
 
-/// A user namespace that shows `user` and `group` as the ID `shown`, and nobody else: for mounts of
-/// what belongs to a user of the host (mount_setattr(2), "ID-mapped mounts").
+/// A user namespace that shows a user and a group as those of `shown`, and nobody else: for mounts
+/// of what belongs to a user of the host (mount_setattr(2), "ID-mapped mounts").
 ///
 /// # Errors
 /// The system's.
-pub fn of_one(user: u32, group: u32, shown: u32) -> io::Result<OwnedFd> {
+pub fn of_one((user, group): (u32, u32), shown: (u32, u32)) -> io::Result<OwnedFd> {
     let pid = sys::wait_in_user_namespace()?;
     let process = PathBuf::from(format!("/proc/{}", pid.as_raw_nonzero()));
-    let namespace = fs::write(process.join("uid_map"), format!("{user} {shown} 1\n"))
-        .and_then(|()| fs::write(process.join("gid_map"), format!("{group} {shown} 1\n")))
+    let namespace = fs::write(process.join("uid_map"), format!("{user} {} 1\n", shown.0))
+        .and_then(|()| fs::write(process.join("gid_map"), format!("{group} {} 1\n", shown.1)))
         .and_then(|()| fs::File::open(process.join("ns/user")));
     // It is there until it is waited for, whatever has become of it.
     kill_process(pid, Signal::KILL)?;

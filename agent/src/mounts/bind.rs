@@ -79,7 +79,7 @@ impl Mounts<'_> {
         if let Some(error) = unmapped
             && !read_only
             && has_contents
-            && !source.is_open_to_all().unwrap_or(false)
+            && !self.is_writable_unmapped(source)
         {
             if !source.is_listed(self.paths) {
                 return Err(BindError::NotWritable {
@@ -149,7 +149,7 @@ impl Mounts<'_> {
         let mapped = match self.single_owner(source) {
             None => mount.map_owners(namespace),
             // Whoever mounts what is theirs gives no rights to what is not, though they can see it.
-            Some((user, group)) => user_namespace::of_one(user, group, self.user.on_host)
+            Some((user, group)) => user_namespace::of_one((user, group), self.user.ids_on_host())
                 .map_err(|e| MountError::new("map the owners of", source.name(), e))
                 .and_then(|namespace| mount.map_owners(namespace.as_fd())),
         };
@@ -161,6 +161,15 @@ impl Mounts<'_> {
             );
         }
         mapped
+    }
+
+    /// Whether apps can write there though its owners cannot be mapped.
+    fn is_writable_unmapped(&self, source: &HostSource) -> bool {
+        let Ok(status) = rustix::fs::fstat(source.as_fd()) else {
+            return false;
+        };
+        let is_own = self.user.is_of_host() && status.st_uid == self.user.on_host;
+        is_own || source.is_open_to_all().unwrap_or(false)
     }
 
     /// The user and the group of the host whose files are the app's own there.

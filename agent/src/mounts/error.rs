@@ -32,7 +32,8 @@ pub enum BindError {
     /// The app could not write to it.
     #[error(
         "apps cannot write to {}: its file system has no ID-mapped mounts; mount it read-only, keep \
-         it on another file system, or let everybody write to it",
+         it on another file system, let everybody write to it, or have apps be its owner (userID \
+         and hostUserID of Create)",
         host.display()
     )]
     NotWritable {

@@ -3,7 +3,7 @@
 use std::{
     fs,
     os::unix::{
-        fs::{MetadataExt as _, symlink},
+        fs::{MetadataExt as _, PermissionsExt as _, chown, symlink},
         net::UnixListener,
     },
     path::PathBuf,
@@ -460,9 +460,9 @@ fn a_mount_in_a_buffered_directory_has_a_buffer_of_its_own() {
     assert!(media.join("new").exists());
 }
 
-#[test]
-fn a_writable_mount_that_the_app_could_not_write_is_an_error() {
-    let agent = TestAgent::start();
+/// A directory of an overlay, as units with a read-only root have them, with a file; its mount ends
+/// with what is returned.
+fn home_on_an_overlay(agent: &TestAgent) -> (PathBuf, Stick) {
     for name in ["lower/app", "upper", "work", "merged"] {
         fs::create_dir_all(agent.path(name)).unwrap();
     }
@@ -479,8 +479,47 @@ fn a_writable_mount_that_the_app_could_not_write_is_an_error() {
         .arg(&merged)
         .status();
     assert!(mounted.unwrap().success());
-    let _overlay = Stick(merged.clone());
-    let home = merged.join("app");
+    (merged.join("app"), Stick(merged))
+}
+
+/// What others see of it does not change.
+#[test]
+fn a_home_on_an_overlay_is_written_to_by_an_app_that_is_its_owner() {
+    const OWNER: u32 = 70_003;
+    let agent = TestAgent::start();
+    let (home, _overlay) = home_on_an_overlay(&agent);
+    let settings = home.join("settings.ini");
+    for path in [&home, &settings] {
+        chown(path, Some(OWNER), Some(OWNER)).unwrap();
+    }
+    fs::set_permissions(&home, fs::Permissions::from_mode(0o700)).unwrap();
+    fs::write(home.join("roots"), "").unwrap();
+    let options =
+        format!(r#"[{{"writeBufferEnabled": false, "userID": 1000, "hostUserID": {OWNER}}}]"#);
+    let id = agent.client().create(&options).unwrap();
+    mount(&agent, id, &home, "/home/app/data", false);
+    let script = "cd ~/data && id -u && stat -c %u settings.ini && cat settings.ini && echo && \
+                  echo new > settings.ini && mkdir deep && echo x > deep/file && \
+                  ! echo x > roots && touch ~/x /tmp/x $XDG_RUNTIME_DIR/x /dev/shm/x";
+    assert!(
+        agent.shell_ok(id, script).starts_with("1000\n1000\nold\n"),
+        "the app is the owner"
+    );
+    for name in ["", "settings.ini", "deep", "deep/file"] {
+        let metadata = fs::metadata(home.join(name)).unwrap();
+        assert_eq!((metadata.uid(), metadata.gid()), (OWNER, OWNER), "{name}");
+    }
+    assert_eq!(fs::read_to_string(&settings).unwrap(), "new\n");
+    assert_eq!(fs::metadata(home.join("roots")).unwrap().uid(), 0);
+    // Nor is the user anything else in there than the app.
+    assert_eq!(agent.shell_ok(id, "grep -c . /proc/self/uid_map"), "3");
+    agent.client().destroy(id).unwrap();
+}
+
+#[test]
+fn a_writable_mount_that_the_app_could_not_write_is_an_error() {
+    let agent = TestAgent::start();
+    let (home, _overlay) = home_on_an_overlay(&agent);
     for buffered in [false, true] {
         let options = format!(r#"[{{"writeBufferEnabled": {buffered}}}]"#);
         let id = agent.client().create(&options).unwrap();
