@@ -8,7 +8,10 @@ mod lab;
 mod netns;
 mod support;
 
-use std::time::Instant;
+use std::{
+    fs,
+    time::{Duration, Instant},
+};
 
 use lab::{BRIDGE6, Lab, OUTSIDE, OUTSIDE6};
 use netns::probe::Echo;
@@ -218,7 +221,7 @@ fn who_takes_the_same_again_and_again_is_told_of_and_waited_for() {
     let id = lab.container(&["web"]);
     let fights = || lab.agent.log().matches("again and again").count();
     let forwarding = || lab.host.shell("sysctl -n net.ipv4.ip_forward").trim() == "1";
-    for _ in 0..14 {
+    for _ in 0..24 {
         if fights() > 0 {
             break;
         }
@@ -241,4 +244,169 @@ fn who_takes_the_same_again_and_again_is_told_of_and_waited_for() {
     lab.host.shell("sysctl -qw net.ipv4.ip_forward=0");
     lab.agent.client().set_capabilities(id, &["web"]).unwrap();
     assert!(forwarding());
+}
+
+/// Numbers that are the same in each run with the same beginning (xorshift).
+struct Numbers(u64);
+
+impl Numbers {
+    fn below(&mut self, end: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0 % end
+    }
+}
+
+/// What the agent has of the system: descriptors, threads, and KiB of memory.
+fn used(pid: u32) -> (usize, usize, u64) {
+    let count = |what: &str| fs::read_dir(format!("/proc/{pid}/{what}")).unwrap().count();
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let memory = status
+        .lines()
+        .find_map(|line| line.strip_prefix("RssAnon:"));
+    let memory = memory.unwrap().trim().trim_end_matches(" kB").parse();
+    (count("fd"), count("task"), memory.unwrap())
+}
+
+/// How many changes a hostile administrator makes, if it is to be another number.
+const ROUNDS: &str = "SOFTWARECONTAINER_TEST_NETWORK_CHANGES";
+
+#[test]
+fn a_hostile_administrator_does_not_win() {
+    let changes = std::env::var(ROUNDS).map_or(50, |text| text.parse::<u64>().unwrap());
+    let lab = Lab::with(to_the_web());
+    let _echo = Echo::start(&lab.outside, PORT);
+    // What belongs to others.
+    lab.host.ip("link add other0 type bridge");
+    lab.host.ip("address add 203.0.113.1/24 dev other0");
+    lab.host.ip("link set other0 up");
+    let table = "table inet admin {\n chain entry {\n type filter hook input priority 5; policy accept;\n \
+                 ip saddr 203.0.113.66 drop\n }\n}\n";
+    let rules = lab.agent.path("rules.nft");
+    fs::write(&rules, format!("flush ruleset\n{table}")).unwrap();
+    let reload = format!("nft -f {}", rules.display());
+    lab.host.shell(&reload);
+    let of_others = || {
+        let table = lab.host.shell("nft list table inet admin");
+        format!("{table}{}", lab.host.ip("-br address show other0"))
+    };
+    let others = of_others();
+    let apps: Vec<_> = (0..4)
+        .map(|number| {
+            let id = lab.container(&["web"]);
+            let fetched = lab.agent.path(&format!("fetched-{number}"));
+            let fetch = format!("/usr/bin/nc.openbsd -w 1 {OUTSIDE} {PORT} < /dev/null");
+            let command = format!("sh -c 'while :; do {fetch} && echo; sleep 0.02; done'");
+            let client = lab.agent.client();
+            let output = fetched.to_str().unwrap();
+            client.execute(id, &command, "", output, &[]).unwrap();
+            (id, fetched)
+        })
+        .collect();
+    let count = || -> Vec<usize> {
+        let lines = |text: String| text.lines().filter(|line| !line.is_empty()).count();
+        let count = |path: &std::path::PathBuf| lines(fs::read_to_string(path).unwrap_or_default());
+        apps.iter().map(|(_, path)| count(path)).collect()
+    };
+    let all_fetch = || {
+        let before = count();
+        wait_until("all apps fetch", || {
+            count()
+                .iter()
+                .zip(&before)
+                .all(|(now, before)| now > before)
+        });
+    };
+    all_fetch();
+    let state = || {
+        let state = lab.host_state();
+        let mut lines: Vec<String> = state.lines().map(str::to_owned).collect();
+        lines.sort();
+        lines
+    };
+    let ready = state();
+    let before = used(lab.agent.pid());
+
+    let seed = u64::from(std::process::id()) | 1 << 32;
+    println!("{changes} changes from {seed}");
+    let mut numbers = Numbers(seed);
+    let start = Instant::now();
+    for _ in 0..changes {
+        let pick = |numbers: &mut Numbers, length: usize| {
+            usize::try_from(numbers.below(u64::try_from(length).unwrap())).unwrap()
+        };
+        let (_, commands, _) = CHANGES[pick(&mut numbers, CHANGES.len())];
+        let (id, _) = apps[pick(&mut numbers, apps.len())];
+        let veth = format!("sc{id}-{}", lab.agent.bridge);
+        for command in commands {
+            let command = command
+                .replace("BRIDGE", &lab.agent.bridge)
+                .replace("VETH", &veth[..veth.len().min(15)]);
+            // What it is about may be away at the time.
+            lab.host.try_run(&command);
+        }
+        std::thread::sleep(Duration::from_millis(numbers.below(150)));
+    }
+    let during = start.elapsed();
+    lab.host.shell("iptables -P FORWARD ACCEPT");
+    lab.host.shell("ip6tables -P FORWARD ACCEPT");
+    lab.host.shell(&reload);
+
+    let start = Instant::now();
+    all_fetch();
+    println!(
+        "{during:?} of changes, all fetch {:?} after the last",
+        start.elapsed()
+    );
+    wait_until("nothing is missing or doubled", || state() == ready);
+    println!("all as before {:?} after the last", start.elapsed());
+    assert_eq!(of_others(), others);
+    wait_until("nothing is left of the repairs", || {
+        let now = used(lab.agent.pid());
+        (now.0, now.1) == (before.0, before.1)
+    });
+    let after = used(lab.agent.pid());
+    println!(
+        "descriptors, threads, memory (KiB): {before:?}, {after:?}; fetched {:?}",
+        count()
+    );
+    assert!(after.2 < before.2 + 1024, "{before:?} {after:?}");
+}
+
+#[test]
+fn a_network_that_an_uplink_uses_too_is_told_of_when_it_comes() {
+    let lab = Lab::with(to_the_web());
+    lab.agent.create();
+    let told = || lab.agent.log().matches("is in use elsewhere, too").count();
+    assert_eq!(told(), 0, "{}", lab.agent.log());
+    let ip = lab.bridge_ip();
+    let network = ip.strip_suffix(".1").unwrap();
+    lab.host
+        .ip(&format!("address add {network}.200/25 dev wan0"));
+    wait_until("it is told", || told() > 0);
+    let log = lab.agent.log();
+    assert!(log.contains(&format!("{network}.128/25 on wan0")), "{log}");
+    lab.host.ip("address add 203.0.113.9/24 dev wan0");
+    lab.host
+        .ip(&format!("address del {network}.200/25 dev wan0"));
+    wait_until("its end is told", || {
+        lab.agent.log().contains("no longer in use elsewhere")
+    });
+    assert_eq!(told(), 1);
+}
+
+#[test]
+fn a_free_address_is_chosen_where_the_first_is_in_use() {
+    let mut setup = to_the_web();
+    setup.config =
+        "bridge-ip = auto\nbridge-ip-candidates = 198.51.100.77; 10.233.7.1\n".to_owned();
+    let lab = Lab::with(setup);
+    let id = lab.container(&["web"]);
+    let addresses = lab
+        .host
+        .ip(&format!("-br -4 address show {}", lab.agent.bridge));
+    assert!(addresses.contains("10.233.7.1/24"), "{addresses}");
+    let _echo = Echo::start(&lab.outside, PORT);
+    assert!(lab.inside(id).tcp(OUTSIDE, PORT).is_some());
 }

@@ -129,3 +129,25 @@ fn an_answer_that_leads_to_the_host_or_to_a_container_does_not_count() {
         assert!(!lab.reaches(id, &inside, 443), "{inside}");
     }
 }
+
+#[test]
+fn a_name_whose_addresses_change_is_reached_at_all_of_them_once_the_network_has_changed() {
+    let host = Host::off_line();
+    let lab = &host.lab;
+    let _servers = Echo::start(&lab.outside, 443);
+    let id = lab.container(&["maps"]);
+    let server = host.answer(&[OUTSIDE]);
+    wait_until("the name is reached", || lab.reaches(id, OUTSIDE, 443));
+    drop(server);
+    let _server = host.answer(&[OTHER]);
+    assert!(!lab.reaches(id, OTHER, 443));
+    // Far sooner than a name is looked up anew by itself.
+    lab.host.ip("address add 203.0.113.9/24 dev wan0");
+    wait_until("the other address is reached", || {
+        lab.reaches(id, OTHER, 443)
+    });
+    assert!(
+        lab.reaches(id, OUTSIDE, 443),
+        "what was answered once stays"
+    );
+}

@@ -35,8 +35,8 @@ pub struct HostName {
 
 #[derive(Debug)]
 struct State {
-    /// The number of the look-up that has last found each address.
-    addresses: BTreeMap<IpAddr, u64>,
+    /// The number of the look-up that has last found each address, and when that was.
+    addresses: BTreeMap<IpAddr, (u64, Instant)>,
     /// Answers that do not count, of which one line of the log each has told.
     refused: BTreeSet<IpAddr>,
     answers: u64,
@@ -45,6 +45,19 @@ struct State {
     due: Option<Instant>,
     /// The network changed while it was looked up.
     again: bool,
+}
+
+/// What is known of a name at a time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NameState {
+    /// The name.
+    pub name: String,
+    /// Its addresses, and how long ago each was last answered.
+    pub addresses: Vec<(IpAddr, Duration)>,
+    /// It is being looked up, or was never answered.
+    pub pending: bool,
+    /// How many look-ups in a row have failed up to now.
+    pub failures: u32,
 }
 
 impl HostName {
@@ -79,6 +92,18 @@ impl HostName {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn known(&self, now: Instant) -> NameState {
+        let state = self.state();
+        let addresses = state.addresses.iter();
+        let age = |at: Instant| now.saturating_duration_since(at);
+        NameState {
+            name: self.name.clone(),
+            addresses: addresses.map(|(one, (_, at))| (*one, age(*at))).collect(),
+            pending: state.due.is_none() || state.answers == 0,
+            failures: state.failures,
+        }
+    }
+
     /// Whether it is time to look it up; it then counts as being looked up.
     fn begin(&self, now: Instant) -> bool {
         let mut state = self.state();
@@ -107,7 +132,7 @@ impl HostName {
                     log::info!("host name {} is found again", self.name);
                 }
                 state.failures = 0;
-                self.add(&mut state, found, own)
+                self.add(&mut state, found, own, now)
             }
             Err(error) => {
                 // Once for an outage, however long it is.
@@ -124,13 +149,19 @@ impl HostName {
         }
     }
 
-    fn add(&self, state: &mut State, found: BTreeSet<IpAddr>, own: &[Subnet]) -> bool {
+    fn add(
+        &self,
+        state: &mut State,
+        found: BTreeSet<IpAddr>,
+        own: &[Subnet],
+        now: Instant,
+    ) -> bool {
         let before: Vec<IpAddr> = state.addresses.keys().copied().collect();
         state.answers += 1;
         let answer = state.answers;
         for address in found {
             if is_outside(address, own) {
-                state.addresses.insert(address, answer);
+                state.addresses.insert(address, (answer, now));
             } else if state.refused.len() < MOST_ADDRESSES && state.refused.insert(address) {
                 log::warn!(
                     "host name {} is answered with {address}, which is no address outside: ignored",
@@ -199,6 +230,13 @@ impl HostNames {
         drop(names);
         self.wake();
         held
+    }
+
+    /// What is known of each name that a container has in its rules.
+    #[must_use]
+    pub fn states(&self) -> Vec<NameState> {
+        let now = Instant::now();
+        self.held().iter().map(|name| name.known(now)).collect()
     }
 
     /// Looks up all names at once: the network may answer now, or answer otherwise.
@@ -365,6 +403,26 @@ mod tests {
         assert!(!name.begin(now), "it is being looked up");
         name.end(answer(&["192.0.2.1"]), &[], now);
         assert!(name.begin(now), "the answer came from before the change");
+    }
+
+    #[test]
+    fn what_is_known_of_a_name_can_be_seen() {
+        let names = HostNames::new([]);
+        let name = names.hold("a.example");
+        let only = |names: &HostNames| names.states().remove(0);
+        assert!(only(&names).pending && only(&names).addresses.is_empty());
+        let begin = Instant::now();
+        assert!(name.begin(begin));
+        name.end(failure(), &[], begin);
+        assert_eq!((only(&names).failures, only(&names).pending), (1, true));
+        name.end(answer(&["192.0.2.1"]), &[], begin);
+        let later = begin + Duration::from_secs(5);
+        let state = name.known(later);
+        let address = ("192.0.2.1".parse().unwrap(), Duration::from_secs(5));
+        assert_eq!(state.addresses, [address]);
+        assert_eq!((state.failures, state.pending), (0, false));
+        drop(name);
+        assert!(names.states().is_empty());
     }
 
     #[test]

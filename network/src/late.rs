@@ -55,6 +55,7 @@ impl LateNetwork {
         }
         let names = self.host_names.clone();
         let ready = Arc::new(Network::with_names(self.settings.clone(), names)?);
+        ready.warn_of_conflicts();
         *network = Some(ready.clone());
         Ok(ready)
     }

@@ -19,6 +19,7 @@ pub mod namespace;
 mod netlink;
 mod network;
 mod nfnetlink;
+mod overlap;
 mod permission;
 mod port;
 mod ports;

@@ -15,6 +15,9 @@ pub struct BridgeSettings {
     pub device: String,
     /// Address of the bridge, and default gateway of the containers.
     pub ip: Ipv4Addr,
+    /// If not empty, the first of these whose network is used nowhere else on the host takes the
+    /// place of [`Self::ip`] when the bridge is made ready.
+    pub candidates: Vec<Ipv4Addr>,
     /// Number of leading bits that all addresses of the network share, 1 to 31.
     pub prefix_len: u8,
     /// Address of the network.
@@ -35,6 +38,7 @@ impl Default for BridgeSettings {
             create: true,
             device: "lxcbr0".to_owned(),
             ip: Ipv4Addr::new(10, 0, 3, 1),
+            candidates: Vec::new(),
             prefix_len: 24,
             network: Ipv4Addr::new(10, 0, 3, 0),
             ip6: None,

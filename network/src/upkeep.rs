@@ -16,6 +16,7 @@ use crate::{
     firewall::Family,
     netlink::Netlink,
     network::Network,
+    overlap,
     permission::{Peer, Permission},
     port::Port,
     subnet::Subnet,
@@ -30,11 +31,26 @@ impl Network {
     /// Returns when this has to be done again although nothing tells of a change: when somebody
     /// takes the same thing again and again, its repairs have pauses between them.
     pub fn keep_up(&self, addresses: bool) -> Option<Instant> {
-        if addresses && let Err(error) = self.bridge().follow_addresses() {
-            log::warn!("rules for the host's addresses: {}", Chain(&error));
+        if addresses {
+            if let Err(error) = self.bridge().follow_addresses() {
+                log::warn!("rules for the host's addresses: {}", Chain(&error));
+            }
+            self.warn_of_conflicts();
         }
         // What could not be repaired is told in the log.
         self.repair(Haste::Paced).0
+    }
+
+    /// Tells whether the containers' networks are in use elsewhere on the host.
+    pub(crate) fn warn_of_conflicts(&self) {
+        let mut repairs = self.repairs();
+        match overlap::in_use(self.device()) {
+            Ok(used) => {
+                let conflicts = overlap::conflicts(self.plan(), used);
+                repairs.tell_conflicts(self.device(), conflicts);
+            }
+            Err(error) => log::warn!("{}", Chain(&error)),
+        }
     }
 
     /// Before a container is created: repairs what is missing.

@@ -6,6 +6,18 @@ use softwarecontainer_network::BridgeSettings;
 
 use super::{error::ConfigError, reader::Reader};
 
+/// The value of `bridge-ip` that has an address chosen.
+const AUTO: &str = "auto";
+
+/// What is chosen from if the file does not say: networks that home and company networks rarely
+/// have.
+const CANDIDATES: [Ipv4Addr; 4] = [
+    Ipv4Addr::new(10, 0, 3, 1),
+    Ipv4Addr::new(172, 29, 3, 1),
+    Ipv4Addr::new(192, 168, 213, 1),
+    Ipv4Addr::new(10, 213, 3, 1),
+];
+
 /// Reads what the file says about the bridge.
 pub(super) fn read(reader: &mut Reader<'_>) -> Result<BridgeSettings, ConfigError> {
     const ADDRESS: &str = "is not an IPv4 address";
@@ -15,7 +27,17 @@ pub(super) fn read(reader: &mut Reader<'_>) -> Result<BridgeSettings, ConfigErro
     if let Some(device) = reader.string("bridge-device")? {
         bridge.device = device;
     }
-    reader.parsed("bridge-ip", &mut bridge.ip, ADDRESS)?;
+    let auto = match reader.string("bridge-ip")? {
+        None => false,
+        Some(text) if text == AUTO => true,
+        Some(text) => {
+            let parsed = text.parse();
+            bridge.ip = parsed.map_err(|_| reader.error("bridge-ip", &text, ADDRESS))?;
+            false
+        }
+    };
+    let mut candidates = CANDIDATES.to_vec();
+    reader.ipv4_addresses("bridge-ip-candidates", &mut candidates)?;
     reader.parsed("bridge-netmask", &mut mask, ADDRESS)?;
     reader.parsed(
         "bridge-netmask-bitlength",
@@ -33,6 +55,18 @@ pub(super) fn read(reader: &mut Reader<'_>) -> Result<BridgeSettings, ConfigErro
     // What iptables' match counts with.
     reader.some_number("connection-rate", &mut connections.rate, 1..=10_000)?;
     reader.some_number("connection-burst", &mut connections.burst, 1..=10_000)?;
+    if auto {
+        for candidate in &candidates {
+            bridge.ip = *candidate;
+            bridge.network = *candidate & mask;
+            check(&bridge, mask, reader)?;
+        }
+        if let Some(first) = candidates.first() {
+            bridge.ip = *first;
+            bridge.network = *first & mask;
+        }
+        bridge.candidates = candidates;
+    }
     check(&bridge, mask, reader)?;
     Ok(bridge)
 }

@@ -2,6 +2,7 @@
 
 use std::{
     fmt::Display,
+    net::Ipv4Addr,
     ops::RangeInclusive,
     path::{Component, Path, PathBuf},
     str::FromStr,
@@ -173,6 +174,29 @@ impl<'a> Reader<'a> {
             Ok(port) => Ok(port),
         });
         *target = ports.collect::<Result<_, _>>()?;
+        Ok(())
+    }
+
+    /// Sets `target` to the IPv4 addresses, separated by semicolons, if the file has `key`.
+    pub fn ipv4_addresses(
+        &mut self,
+        key: &'static str,
+        target: &mut Vec<Ipv4Addr>,
+    ) -> Result<(), ConfigError> {
+        let Some(text) = self.string(key)? else {
+            return Ok(());
+        };
+        let parts = text.split(';').map(str::trim);
+        let parts = parts.filter(|part| !part.is_empty());
+        let addresses = parts.map(|part| {
+            let parsed = part.parse();
+            parsed.map_err(|_| self.error(key, part, "is not an IPv4 address"))
+        });
+        let addresses = addresses.collect::<Result<Vec<_>, _>>()?;
+        if addresses.is_empty() {
+            return Err(self.error(key, &text, "has no address"));
+        }
+        *target = addresses;
         Ok(())
     }
 

@@ -60,13 +60,24 @@ fn the_defaults_are_the_documented_ones() {
 const ALL_KEYS: &str = "use-session-bus = true\nshutdown-timeout = 5\nshared-mounts-dir = /run/sc/\n\
          deprecated-lxc-config-path = /l.conf\nservice-manifest-dir = /m\ndefault-service-manifest-dir = /d.json\n\
          create-bridge = false\nbridge-device = br-sc\nbridge-ip = 172.16.5.1\nbridge-netmask = 255.255.0.0\n\
-         bridge-netmask-bitlength = 16\nbridge-netaddr = 172.16.0.0\nbridge-ip6 = fd00:3::1/64\nhost-ports = 53;123\nconnection-rate = 30\nconnection-burst = 300\nlxc-path = /var/lib/x\nwayland-socket = /run/w/display\npulse-socket = /run/p/native\nuser-namespace = required\n\
+         bridge-netmask-bitlength = 16\nbridge-netaddr = 172.16.0.0\nbridge-ip6 = fd00:3::1/64\nbridge-ip-candidates = 10.1.1.1\nhost-ports = 53;123\nconnection-rate = 30\nconnection-burst = 300\nlxc-path = /var/lib/x\nwayland-socket = /run/w/display\npulse-socket = /run/p/native\nuser-namespace = required\n\
          seccomp-profile = /s.profile\nseccomp-calls = /s.calls\nallowed-host-paths = /opt/apps;/run/user\n\
          launcher-read-paths = /usr/share/fonts\nlauncher-write-paths = /var/cache/x;/srv\nadministrators = root;1234\ndestroy-when-ended = true\nmasked-paths = /proc/keys;/sys/kernel\nhost-files = /etc/hosts;/etc/ssl\nmax-containers = 8\nmax-processes = 100\nmax-open-files = 256\nmax-memory-share = 20\noom-score-adjust = 300\n\
          total-memory = 60\ntotal-processes = 40\ntotal-cpu = 70\nio-weight = 50\ncpuset = 1-2\n\
          max-environment-size = 4096\nmax-command-length = 2048\nmax-manifest-size = 65536\nmax-pending-calls = 16\nmax-connections = 500\nmax-bus-connections = 20\nmax-bus-calls = 99\n\
          root-tree-size = 2000000\nmax-root-tree-size = 3000000000000\ndev-size = 70000\n\
          shm-size = 80000\n";
+
+#[test]
+fn an_address_that_is_to_be_chosen_is_one_of_a_list() {
+    let bridge = parse("bridge-ip = auto").unwrap().bridge;
+    assert!(bridge.candidates.len() > 2);
+    assert_eq!(bridge.ip, bridge.candidates[0]);
+    let bridge = parse("bridge-ip = auto\nbridge-ip-candidates = 172.20.9.1; 10.9.9.1").unwrap();
+    let bridge = bridge.bridge;
+    assert_eq!(bridge.candidates.len(), 2);
+    assert_eq!(bridge.network, Ipv4Addr::new(172, 20, 9, 0));
+}
 
 #[test]
 fn every_key_is_documented() {
@@ -92,6 +103,7 @@ fn every_key_is_read() {
             create: false,
             device: "br-sc".into(),
             ip: Ipv4Addr::new(172, 16, 5, 1),
+            candidates: Vec::new(),
             prefix_len: 16,
             network: Ipv4Addr::new(172, 16, 0, 0),
             ip6: Some(("fd00:3::1".parse().unwrap(), 64)),
@@ -270,6 +282,14 @@ fn bridge_keys_must_agree_with_each_other() {
         (
             "bridge-ip = 10.0.4.1",
             "bridge-netaddr: the default \"10.0.3.0\" is not the network of bridge-ip 10.0.4.1",
+        ),
+        (
+            "bridge-ip-candidates = 10.0.3.1;10.0",
+            "bridge-ip-candidates: \"10.0\" is not an IPv4 address",
+        ),
+        (
+            "bridge-ip = auto\nbridge-ip-candidates = 10.0.4.255",
+            "bridge-ip: \"10.0.4.255\" is the network's own",
         ),
         (
             "bridge-ip = 10.0.3.0",

@@ -181,7 +181,8 @@ impl HostFiles {
         if last.as_ref() == Some(&now) {
             return false;
         }
-        for server in &now.unreachable {
+        let told = last.as_ref().map(|last| last.unreachable.clone());
+        for server in now.unreachable.difference(&told.unwrap_or_default()) {
             log::warn!(
                 "containers cannot reach the host's name server {server}, and no other takes its \
                  place"

@@ -92,7 +92,11 @@ pub(super) fn prepare(
     for lack in &kernel_lacks {
         log::warn!("the kernel lacks {lack}");
     }
-    let network = LateNetwork::new(config.bridge.clone());
+    let bridge = config.bridge.clone().with_free_address();
+    let network = LateNetwork::new(bridge.unwrap_or_else(|error| {
+        log::error!("no free address can be looked for: {}", Chain(&error));
+        config.bridge.clone()
+    }));
     if let Err(error) = network.get() {
         log::error!("no container can be created yet: {}", Chain(&error));
     }

@@ -153,7 +153,7 @@ fn parse(message: &Ifaddrmsg) -> Option<InterfaceAddress> {
     })
 }
 
-fn address_from(payload: &Buffer) -> Option<IpAddr> {
+pub(super) fn address_from(payload: &Buffer) -> Option<IpAddr> {
     let bytes = payload.as_ref();
     if let Ok(v4) = <[u8; 4]>::try_from(bytes) {
         return Some(IpAddr::V4(Ipv4Addr::from(v4)));

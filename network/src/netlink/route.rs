@@ -1,18 +1,19 @@
 //! Routes.
 
-use std::net::IpAddr;
+use std::{io::Cursor, net::IpAddr};
 
 use neli::{
+    FromBytesWithInput,
     consts::{
         nl::NlmF,
-        rtnl::{RtScope, RtTable, Rta, Rtm, Rtn, Rtprot},
+        rtnl::{RtAddrFamily, RtScope, RtTable, Rta, Rtm, Rtn, Rtprot},
     },
-    rtnl::RtmsgBuilder,
+    rtnl::{Rtmsg, RtmsgBuilder},
 };
 
 use super::{
-    Link, Netlink, NetlinkError,
-    address::{bytes_of, family_of},
+    InterfaceAddress, Link, Netlink, NetlinkError,
+    address::{address_from, bytes_of, family_of},
     attribute, attributes, encoding,
 };
 
@@ -45,4 +46,46 @@ impl Netlink {
             message,
         )
     }
+
+    /// The networks that the main routing table leads to, with the indexes of the interfaces; no
+    /// default routes.
+    ///
+    /// # Errors
+    /// [`NetlinkError`], source RTM_GETROUTE of rtnetlink(7).
+    pub fn routes(&self) -> Result<Vec<(i32, InterfaceAddress)>, NetlinkError> {
+        let attempt = "list the routes";
+        let message = RtmsgBuilder::default()
+            .rtm_family(RtAddrFamily::Unspecified)
+            .rtm_dst_len(0)
+            .rtm_src_len(0)
+            .rtm_tos(0)
+            .rtm_table(RtTable::Unspec)
+            .rtm_protocol(Rtprot::Unspec)
+            .rtm_scope(RtScope::Universe)
+            .rtm_type(Rtn::Unspec)
+            .rtattrs(attributes([]))
+            .build()
+            .map_err(|error| encoding(attempt, &error))?;
+        let mut found = Vec::new();
+        for body in self.query(attempt, Rtm::Getroute, NlmF::DUMP, message)? {
+            let body = body.as_ref();
+            let message = Rtmsg::from_bytes_with_input(&mut Cursor::new(body), body.len())
+                .map_err(|error| encoding(attempt, &error))?;
+            let of_main = *message.rtm_table() == RtTable::Main;
+            if of_main && *message.rtm_type() == Rtn::Unicast {
+                found.extend(parse(&message));
+            }
+        }
+        Ok(found)
+    }
+}
+
+/// `None`: a default route, or one with several ways.
+fn parse(message: &Rtmsg) -> Option<(i32, InterfaceAddress)> {
+    let handle = message.rtattrs().get_attr_handle();
+    let index = handle.get_attribute(Rta::Oif)?.rta_payload().as_ref();
+    let address = address_from(handle.get_attribute(Rta::Dst)?.rta_payload())?;
+    let prefix = *message.rtm_dst_len();
+    let index = i32::from_ne_bytes(index.try_into().ok()?);
+    Some((index, InterfaceAddress { address, prefix }))
 }

@@ -3,10 +3,10 @@
 use std::time::{Duration, Instant};
 
 /// How many times within [`CALM`] it is set up again at once.
-const AT_ONCE: u32 = 10;
+const AT_ONCE: u32 = 20;
 /// The pause after that; doubled each time up to [`LONGEST_PAUSE`].
-const FIRST_PAUSE: Duration = Duration::from_secs(1);
-const LONGEST_PAUSE: Duration = Duration::from_secs(16);
+const FIRST_PAUSE: Duration = Duration::from_millis(500);
+const LONGEST_PAUSE: Duration = Duration::from_secs(4);
 /// After this time without a loss everything is as at first; longer than the longest pause, or each
 /// pause would be such a time.
 const CALM: Duration = Duration::from_secs(60);
@@ -89,8 +89,8 @@ mod tests {
                 pace.due().unwrap() - now
             })
             .collect();
-        assert!(pauses[..9].iter().all(Duration::is_zero), "{pauses:?}");
-        assert_eq!(pauses[9..12], [1, 2, 4].map(Duration::from_secs));
+        assert!(pauses[..19].iter().all(Duration::is_zero), "{pauses:?}");
+        assert_eq!(pauses[19..22], [500, 1000, 2000].map(Duration::from_millis));
         assert_eq!(pauses.last(), Some(&LONGEST_PAUSE));
     }
 

@@ -11,7 +11,7 @@ use super::{
     pace::{Pace, Turn},
     plan::{Kind, Loss},
 };
-use crate::error::NetworkError;
+use crate::{error::NetworkError, overlap::Used};
 
 /// How long to wait after a repair that failed, at least.
 const RETRY: Duration = Duration::from_secs(1);
@@ -22,12 +22,28 @@ pub(crate) struct Repairs {
     paces: BTreeMap<Kind, Pace>,
     /// What is missing and could not be repaired, or is not ours to repair; each is told once.
     reported: BTreeSet<Loss>,
+    conflicts: BTreeSet<Used>,
 }
 
 impl Repairs {
     /// The repairs of each kind.
     pub(super) fn paces(&self) -> &BTreeMap<Kind, Pace> {
         &self.paces
+    }
+
+    /// Tells which networks that are in use elsewhere are the containers' as well, each once.
+    pub(crate) fn tell_conflicts(&mut self, device: &str, conflicts: BTreeSet<Used>) {
+        for used in conflicts.difference(&self.conflicts) {
+            log::warn!(
+                "the network of {device} is in use elsewhere, too: {used}; what is there cannot be \
+                 reached: set bridge-ip and bridge-netaddr to a network of its own, or bridge-ip = \
+                 auto, and start the agent again"
+            );
+        }
+        for used in self.conflicts.difference(&conflicts) {
+            log::info!("the network of {device} is no longer in use elsewhere: {used}");
+        }
+        self.conflicts = conflicts;
     }
 
     /// Tells what was repaired, each time, unless the same was taken too often.
