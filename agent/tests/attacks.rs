@@ -31,6 +31,8 @@ mod processes;
 mod races;
 #[path = "attacks/resources.rs"]
 mod resources;
+#[path = "attacks/second_user.rs"]
+mod second_user;
 mod support;
 #[path = "attacks/world.rs"]
 mod world;
