@@ -4,7 +4,7 @@
 # that is not configured so is not weakened by any of this.
 set -eu
 cd "$(dirname "$0")/.."
-all="user-namespace seccomp capabilities no-new-privileges read-only masked-paths devices limits tmpfs-limits"
+all="user-namespace seccomp landlock capabilities no-new-privileges read-only masked-paths devices limits tmpfs-limits"
 logs=$(mktemp -d)
 trap 'rm -rf "$logs"' EXIT
 program=$(cargo test -p softwarecontainer-agent --test attacks --no-run --message-format=json 2>/dev/null |

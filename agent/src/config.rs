@@ -171,6 +171,11 @@ impl Config {
                 ("off", UserNamespace::Off),
             ],
         )?;
+        reader.choice(
+            "landlock",
+            &mut config.container.landlock,
+            &[("auto", true), ("off", false)],
+        )?;
         for (key, file) in [
             ("seccomp-profile", &mut config.seccomp_profile),
             ("seccomp-calls", &mut config.seccomp_calls),

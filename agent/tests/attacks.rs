@@ -17,6 +17,8 @@ mod feigned_death;
 mod host_paths;
 #[path = "attacks/kernel.rs"]
 mod kernel;
+#[path = "attacks/landlock.rs"]
+mod landlock;
 #[path = "attacks/lxc_socket.rs"]
 mod lxc_socket;
 #[path = "attacks/mounts.rs"]

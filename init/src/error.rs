@@ -20,6 +20,9 @@ pub enum InitError {
     /// It would have kernel capabilities that the container has not.
     #[error("cannot drop kernel capabilities")]
     Capabilities(#[source] io::Error),
+    /// It would have no second layer beneath the filters of system calls.
+    #[error("cannot enter a domain of Landlock")]
+    Landlock(#[source] io::Error),
     /// There is no connection to the agent.
     #[error("cannot connect to {}", .socket.display())]
     Connect {

@@ -13,6 +13,9 @@ use crate::confinement::Confinement;
 /// The path of the init in a container's root tree.
 pub const INIT_PATH: &str = "/sbin/softwarecontainer-init";
 
+/// The init's argument after the socket when it is to leave Landlock alone.
+pub const WITHOUT_LANDLOCK: &str = "without-landlock";
+
 /// What a packet means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]

@@ -20,15 +20,16 @@ use crate::{
 };
 
 /// Connects to the agent's `socket` (`-`: standard input is the connection) and serves until told
-/// to end, or until the agent is gone.
+/// to end, or until the agent is gone. With `landlock` it and all that it starts are kept from what
+/// nothing in a container does, where the kernel can.
 ///
 /// The process must have one thread, and no descriptors but its standard streams that a new process
 /// could inherit.
 ///
 /// # Errors
 /// [`InitError`].
-pub fn serve(socket: &OsStr) -> Result<(), InitError> {
-    Init::connect(socket).and_then(Init::run)
+pub fn serve(socket: &OsStr, landlock: bool) -> Result<(), InitError> {
+    Init::connect(socket, landlock).and_then(Init::run)
 }
 
 /// The first process of a container at work.
@@ -44,13 +45,17 @@ struct Init {
 }
 
 impl Init {
-    fn connect(socket: &OsStr) -> Result<Self, InitError> {
+    fn connect(socket: &OsStr, landlock: bool) -> Result<Self, InitError> {
         // Nothing in the container may trace this process or open its descriptors through /proc.
         sys::forbid_tracing().map_err(InitError::Tracing)?;
         let signals = sys::child_signals().map_err(InitError::Signals)?;
         let null = sys::open_null().map_err(InitError::Null)?;
         // The second init of a container gets its connection instead of connecting.
-        let connected = if socket.as_bytes() == b"-" {
+        let is_second = socket.as_bytes() == b"-";
+        if landlock {
+            sys::restrict(!is_second).map_err(InitError::Landlock)?;
+        }
+        let connected = if is_second {
             // Nothing was executed, which would have taken these.
             sys::keep_bounding_set().map_err(InitError::Capabilities)?;
             sys::connection_on_stdin(&null)

@@ -2,6 +2,7 @@
 //! anything.
 
 mod confine;
+mod landlock;
 mod listen;
 
 use std::{
@@ -35,6 +36,7 @@ use nix::{
 };
 
 pub(crate) use confine::{confine, keep_bounding_set};
+pub(crate) use landlock::restrict;
 pub(crate) use listen::{Heard, answer, hear};
 
 use crate::protocol::Message;

@@ -61,7 +61,7 @@ const ALL_KEYS: &str = "use-session-bus = true\nshutdown-timeout = 5\nshared-mou
          deprecated-lxc-config-path = /l.conf\nservice-manifest-dir = /m\ndefault-service-manifest-dir = /d.json\n\
          create-bridge = false\nbridge-device = br-sc\nbridge-ip = 172.16.5.1\nbridge-netmask = 255.255.0.0\n\
          bridge-netmask-bitlength = 16\nbridge-netaddr = 172.16.0.0\nbridge-ip6 = fd00:3::1/64\nbridge-ip-candidates = 10.1.1.1\nhost-ports = 53;123\nconnection-rate = 30\nconnection-burst = 300\nlxc-path = /var/lib/x\nwayland-socket = /run/w/display\npulse-socket = /run/p/native\nuser-namespace = required\n\
-         seccomp-profile = /s.profile\nseccomp-calls = /s.calls\nallowed-host-paths = /opt/apps;/run/user\n\
+         seccomp-profile = /s.profile\nseccomp-calls = /s.calls\nlandlock = off\nallowed-host-paths = /opt/apps;/run/user\n\
          launcher-read-paths = /usr/share/fonts\nlauncher-write-paths = /var/cache/x;/srv\nadministrators = root;1234\ndestroy-when-ended = true\nmasked-paths = /proc/keys;/sys/kernel\nhost-files = /etc/hosts;/etc/ssl\nmax-containers = 8\nmax-processes = 100\nmax-open-files = 256\nmax-memory-share = 20\noom-score-adjust = 300\n\
          total-memory = 60\ntotal-processes = 40\ntotal-cpu = 70\nio-weight = 50\ncpuset = 1-2\n\
          max-environment-size = 4096\nmax-command-length = 2048\nmax-manifest-size = 65536\nmax-pending-calls = 16\nmax-connections = 500\nmax-bus-connections = 20\nmax-bus-calls = 99\n\
@@ -133,6 +133,7 @@ fn every_key_is_read() {
             extra_lxc_config: Some("/l.conf".into()),
             lxc_path: Some("/var/lib/x".into()),
             user_namespace: UserNamespace::Required,
+            landlock: false,
             masked_paths: vec!["/proc/keys".into(), "/sys/kernel".into()],
             host_files: vec!["/etc/hosts".into(), "/etc/ssl".into()],
             limits: ContainerLimits {

@@ -46,6 +46,8 @@ pub struct ContainerConfig {
     pub lxc_path: Option<PathBuf>,
     /// Whether containers get a user namespace.
     pub user_namespace: UserNamespace,
+    /// Whether Landlock keeps apps from what nothing in a container does, where the kernel has it.
+    pub landlock: bool,
     /// Files and directories that are empty in containers; absolute paths of the container.
     pub masked_paths: Vec<PathBuf>,
     /// Files and directories in the host's `/etc` that containers see; absolute paths.
@@ -91,6 +93,7 @@ impl Default for ContainerConfig {
             extra_lxc_config: None,
             lxc_path: None,
             user_namespace: UserNamespace::Auto,
+            landlock: true,
             masked_paths: MASKED_PATHS.iter().map(PathBuf::from).collect(),
             host_files: host_files::DEFAULT.iter().map(PathBuf::from).collect(),
             limits: ContainerLimits::default(),

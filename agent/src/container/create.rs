@@ -147,6 +147,7 @@ impl Container {
             id_base,
             user,
             unified_cgroups: shared.unified_cgroups,
+            landlock: shared.config.landlock,
             seccomp_profile: shared.seccomp_profile.as_deref(),
             processes: shared.config.limits.processes,
             dev_size: shared.config.limits.dev_size,

@@ -170,6 +170,7 @@ impl Container {
                 HostIpc::start(
                     self.lxc.path(),
                     &self.name,
+                    self.shared.config.landlock,
                     Arc::new(processes),
                     self.init_pidfd.clone(),
                     &self.shared.executor,

@@ -30,6 +30,7 @@ use nix::sys::socket::{
 };
 use rustix::process::DumpableBehavior;
 use smol::Executor;
+use softwarecontainer_init::WITHOUT_LANDLOCK;
 use softwarecontainer_lxc as lxc;
 
 use super::{init_link::InitLink, processes::Processes};
@@ -56,13 +57,14 @@ pub struct HostIpc {
 }
 
 impl HostIpc {
-    /// Starts it in container `name` of `lxc_path`.
+    /// Starts it in container `name` of `lxc_path`, where the kernel can with `landlock`.
     ///
     /// # Errors
     /// The system's or liblxc's.
     pub fn start(
         lxc_path: &Path,
         name: &str,
+        landlock: bool,
         processes: Arc<Processes>,
         first: Arc<OwnedFd>,
         executor: &Executor<'static>,
@@ -76,6 +78,7 @@ impl HostIpc {
             .arg(HELPER)
             .arg(lxc_path)
             .arg(name)
+            .args((!landlock).then_some(WITHOUT_LANDLOCK))
             // Not the agent's streams: the second init would keep them open. Nor a device of the
             // host: liblxc changes owner and mode of what it finds here, unless it is what it finds
             // as `/dev/null` in the container, where an app decides on that.
@@ -111,6 +114,12 @@ pub fn help(
     // Inherited: there is no moment at which the new process could be traced from inside.
     rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
     let init = container.init_pid().ok_or("the container does not run")?;
+    let without = arguments.next().is_some_and(|it| it == WITHOUT_LANDLOCK);
+    let serve = if without {
+        serve_without_landlock
+    } else {
+        serve
+    };
     container.call_inside(serve, namespaces_of(init)?)?;
     Ok(())
 }
@@ -128,7 +137,12 @@ fn namespaces_of(init: u32) -> io::Result<i32> {
 
 /// Runs in the container, until the agent's end of standard input is closed.
 fn serve() -> i32 {
-    i32::from(softwarecontainer_init::serve(OsStr::new("-")).is_err())
+    i32::from(softwarecontainer_init::serve(OsStr::new("-"), true).is_err())
+}
+
+/// The same without Landlock.
+fn serve_without_landlock() -> i32 {
+    i32::from(softwarecontainer_init::serve(OsStr::new("-"), false).is_err())
 }
 
 fn sockets() -> io::Result<(OwnedFd, OwnedFd)> {

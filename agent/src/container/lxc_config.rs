@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use softwarecontainer_init::INIT_PATH;
+use softwarecontainer_init::{INIT_PATH, WITHOUT_LANDLOCK};
 
 use super::{confinement, host_files, lxc_cgroups::LxcCgroups, rootfs::SystemMount, shared_memory};
 use crate::host::{app_user::AppUser, process_limits::AppLimit, user_namespace::ID_RANGE};
@@ -39,6 +39,8 @@ pub(super) struct Inputs<'a> {
     pub user: AppUser,
     /// Whether the host has the unified cgroup hierarchy only.
     pub unified_cgroups: bool,
+    /// Whether Landlock is used where the kernel has it.
+    pub landlock: bool,
     /// The seccomp profile, if there is one.
     pub seccomp_profile: Option<&'a Path>,
     /// How many processes and threads it may have.
@@ -78,10 +80,7 @@ pub(super) fn items(inputs: &Inputs<'_>) -> Vec<(&'static str, String)> {
             inputs.rootfs_mount.display().to_string(),
         ),
         ("lxc.uts.name", "contained".to_owned()),
-        (
-            "lxc.init.cmd",
-            format!("{INIT_PATH} /gateways/{}", inputs.init_socket),
-        ),
+        ("lxc.init.cmd", init_command(inputs)),
         ("lxc.pty.max", "16".to_owned()),
         ("lxc.tty.max", "0".to_owned()),
         ("lxc.console.path", "none".to_owned()),
@@ -129,6 +128,15 @@ fn id_maps(base: u32, app: u32, app_on_host: u32) -> impl Iterator<Item = String
     };
     let maps = maps.into_iter().filter(|(_, _, count)| *count > 0);
     maps.map(|(inside, on_host, count)| format!("{inside} {on_host} {count}"))
+}
+
+fn init_command(inputs: &Inputs<'_>) -> String {
+    let command = format!("{INIT_PATH} /gateways/{}", inputs.init_socket);
+    if inputs.landlock {
+        command
+    } else {
+        format!("{command} {WITHOUT_LANDLOCK}")
+    }
 }
 
 fn mounts(inputs: &Inputs<'_>, items: &mut Vec<(&'static str, String)>) {
@@ -215,6 +223,7 @@ mod tests {
             id_base: Some(FIRST_ID),
             user: AppUser::new(FIRST_ID, 0),
             unified_cgroups: true,
+            landlock: true,
             seccomp_profile: None,
             processes: 1024,
             dev_size: None,

@@ -62,7 +62,8 @@ pub(super) fn prepare(
         let _ = reports.try_send(report);
     }
     cgroup_parents.make(&config.container.totals)?;
-    let writable = WritableDirectories::kept_in(&lxc_path).map_err(PrepareError::Writable)?;
+    let writable =
+        WritableDirectories::kept_in(shared_mounts_dir).map_err(PrepareError::Writable)?;
     // Apps write to their root trees there.
     let opened = fs::File::open(shared_mounts_dir).map_err(PrepareError::Writable)?;
     writable.add(opened).map_err(PrepareError::Writable)?;

@@ -6,6 +6,7 @@ mod capabilities;
 mod containers;
 mod execute;
 mod gateways;
+mod hanging_lxc;
 mod held_up;
 mod interface;
 mod mistakes;

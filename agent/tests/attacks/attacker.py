@@ -63,6 +63,15 @@ def mount_new_api():
     call("fsmount", call("fsopen", b"tmpfs", 0), 0, 0)
 
 
+def mount_in_own_namespace():
+    call("unshare", NAMESPACES["user"] | NAMESPACES["mnt"])
+    mount_tmpfs()
+
+
+def abstract_socket():
+    connect("\0" + sys.argv[2])
+
+
 def open_tree_clone():
     call("open_tree", ctypes.c_ulong(-100 & (2**64 - 1)).value, b"/usr", 1)
 

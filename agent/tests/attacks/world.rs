@@ -124,6 +124,7 @@ fn setup() -> Setup {
         match protection {
             "user-namespace" => setup.config += "user-namespace = off\n",
             "seccomp" => setup.config += "seccomp-profile =\n",
+            "landlock" => setup.config += "landlock = off\n",
             "capabilities" => extra += "lxc.cap.keep =\n",
             "no-new-privileges" => extra += "lxc.no_new_privs = 0\n",
             "masked-paths" => setup.config += "masked-paths =\n",

@@ -252,6 +252,6 @@ pub(super) const NEEDS: &[Need] = &[
     useful(
         &["CONFIG_SECURITY_LANDLOCK"],
         Evidence::Landlock,
-        "a layer of the D-Bus proxy's sandbox",
+        "a layer of containers and of the D-Bus proxy's sandbox",
     ),
 ];
