@@ -86,7 +86,7 @@ install-programs:
 	if [ -f agent/seccomp/softwarecontainer.seccomp ]; then \
 		$(INSTALL) -m 644 agent/seccomp/softwarecontainer.seccomp $(DATADIR)/seccomp.profile; fi
 	$(INSTALL) -m 644 agent/seccomp/softwarecontainer.calls $(DATADIR)/seccomp.calls
-	$(INSTALL) -m 644 agent/dbus/com.pelagicore.SoftwareContainerAgent.xml $(DESTDIR)$(INTERFACEDIR)
+	$(INSTALL) -m 644 agent/dbus/*.xml $(DESTDIR)$(INTERFACEDIR)
 
 install-configuration:
 	$(INSTALL) -d $(DESTDIR)$(CONFDIR)/service-manifest.d $(DESTDIR)$(CONFDIR)/service-manifest.default.d

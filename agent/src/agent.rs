@@ -21,12 +21,14 @@ use smol::lock::{Mutex as AsyncMutex, OnceCell};
 use softwarecontainer_capability::Store;
 
 pub use config::AgentConfig;
+pub use create::Creation;
 pub use error::{AgentError, PrepareError};
 use stop_signal::Stop;
 
 use crate::{
     container::{
-        Container, Execution, Shared,
+        Container, Execution, Reason, Shared,
+        facts::Facts,
         processes::{Number, Processes},
     },
     error_chain::Chain,
@@ -51,8 +53,8 @@ pub struct Agent {
 
 /// What an ID stands for.
 struct Slot {
-    /// The user who asked for it.
-    creator: u32,
+    /// What is told of it.
+    facts: Arc<Facts>,
     /// The container; `None` while it is being created.
     container: Option<Locked>,
 }
@@ -100,17 +102,41 @@ impl Agent {
 
     /// The IDs of the containers that `caller` may see.
     pub fn list(&self, caller: Caller<'_>) -> Vec<i32> {
-        let seen = |(id, slot): (&i32, &Slot)| {
-            (slot.container.is_some() && self.may_see(slot, caller)).then_some(*id)
-        };
-        self.slots().iter().filter_map(seen).collect()
+        self.seen(caller).iter().map(|facts| facts.id).collect()
+    }
+
+    /// What is told of the containers that `caller` may see.
+    pub fn seen(&self, caller: Caller<'_>) -> Vec<Arc<Facts>> {
+        let created = |slot: &&Slot| slot.container.is_some();
+        let slots = self.slots();
+        let all = slots.values().filter(created).map(|slot| &slot.facts);
+        all.filter(|facts| self.may_see(facts, caller))
+            .cloned()
+            .collect()
+    }
+
+    /// What is told of one container.
+    ///
+    /// # Errors
+    /// [`AgentError::NoContainer`], also where `caller` may not see it.
+    pub fn facts(&self, id: i32, caller: Caller<'_>) -> Result<Arc<Facts>, AgentError> {
+        let slots = self.slots();
+        let created = slots.get(&id).filter(|slot| slot.container.is_some());
+        let facts = created.map(|slot| &slot.facts);
+        let seen = facts.filter(|facts| self.may_see(facts, caller));
+        seen.cloned().ok_or(AgentError::NoContainer { id })
+    }
+
+    /// Whether any container has that ID.
+    pub fn has(&self, id: i32) -> bool {
+        self.slots().contains_key(&id)
     }
 
     /// A launcher sees the containers that its own user created; root and administrators see all.
-    fn may_see(&self, slot: &Slot, caller: Caller<'_>) -> bool {
+    pub fn may_see(&self, facts: &Facts, caller: Caller<'_>) -> bool {
         caller.is_some_and(|caller| {
             let user = caller.user;
-            user == 0 || user == slot.creator || self.config.administrators.contains(&user)
+            user == 0 || user == facts.creator || self.config.administrators.contains(&user)
         })
     }
 
@@ -132,7 +158,9 @@ impl Agent {
     fn find(&self, id: i32, caller: Caller<'_>) -> Result<Locked, AgentError> {
         self.stop.check()?;
         let slots = self.slots();
-        let slot = slots.get(&id).filter(|slot| self.may_see(slot, caller));
+        let slot = slots
+            .get(&id)
+            .filter(|slot| self.may_see(&slot.facts, caller));
         slot.and_then(|slot| slot.container.clone())
             .ok_or(AgentError::NoContainer { id })
     }
@@ -159,11 +187,12 @@ impl Agent {
     /// [`AgentError`]; the container then can only be destroyed again.
     pub async fn destroy(&self, id: i32, caller: Caller<'_>) -> Result<(), AgentError> {
         let locked = self.find(id, caller)?;
-        self.remove(id, locked).await
+        self.remove(id, locked, Reason::Call).await
     }
 
-    async fn remove(&self, id: i32, locked: Locked) -> Result<(), AgentError> {
-        self.remove_if(id, locked, |_| true).await.map(drop)
+    async fn remove(&self, id: i32, locked: Locked, reason: Reason) -> Result<(), AgentError> {
+        let removed = self.remove_if(id, locked, reason, |_| true).await;
+        removed.map(drop)
     }
 
     /// Removes a container if it is `wanted`; returns whether it was.
@@ -171,13 +200,14 @@ impl Agent {
         &self,
         id: i32,
         locked: Locked,
+        reason: Reason,
         wanted: fn(&Container) -> bool,
     ) -> Result<bool, AgentError> {
         let mut guard = locked.lock_arc().await;
         let removed = unblock(move || match guard.as_mut() {
             Some(container) if !wanted(container) => Ok(false),
             Some(container) => {
-                container.destroy()?;
+                container.destroy(reason)?;
                 *guard = None;
                 // What the container needed is not needed until the next one.
                 crate::host::sys::give_back_heap();
@@ -186,8 +216,8 @@ impl Agent {
             None => Err(AgentError::NoContainer { id }),
         })
         .await?;
-        if removed {
-            self.slots().remove(&id);
+        if removed && let Some(slot) = self.slots().remove(&id) {
+            slot.facts.removed(reason);
         }
         Ok(removed)
     }
@@ -251,7 +281,12 @@ impl Agent {
             container.require_ready("set capabilities")?;
             Ok(container.set_capabilities(&selected?)?)
         })
-        .await
+        .await?;
+        // Also those that ask nothing of any gateway.
+        if let Ok(facts) = self.facts(id, caller) {
+            facts.add_capabilities(names.iter().map(String::as_str));
+        }
+        Ok(())
     }
 
     /// Starts a process in a container; applies the default capabilities first if none were ever

@@ -9,6 +9,7 @@ mod create;
 mod destroy;
 pub mod error;
 mod execute;
+pub mod facts;
 pub mod host_files;
 pub mod host_ipc;
 pub mod init_link;
@@ -26,9 +27,10 @@ mod shared;
 mod shared_memory;
 mod state;
 pub mod state_file;
+pub mod statistics;
 mod suspend;
 
-use std::{os::fd::OwnedFd, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, os::fd::OwnedFd, sync::Arc, time::Duration};
 
 use softwarecontainer_capability::GatewaySettings;
 use softwarecontainer_network::Network;
@@ -39,7 +41,7 @@ pub use error::ContainerError;
 pub use execute::Execution;
 pub use lxc_start::LxcPaths;
 pub use shared::{Shared, lxc_name};
-pub use state::State;
+pub use state::{Reason, State, Status};
 
 use crate::{
     gateway::{Gateways, Target},
@@ -53,6 +55,7 @@ use crate::{
     mounts::{Mounts, Submounts, buffers::Buffers},
 };
 use confinement::Baseline;
+use facts::Facts;
 use host_ipc::HostIpc;
 use init_link::InitLink;
 use monitor::Monitor;
@@ -91,6 +94,9 @@ pub struct Container {
     baseline: Baseline,
     gateways: Gateways,
     network: Arc<Network>,
+    /// Variables of every process.
+    environment: BTreeMap<String, String>,
+    facts: Arc<Facts>,
     shared: Arc<Shared>,
 }
 

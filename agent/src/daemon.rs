@@ -107,23 +107,20 @@ async fn serve(
     executor: Arc<Executor<'static>>,
 ) -> Result<(), DaemonError> {
     let (reports, ended) = smol::channel::unbounded();
+    let (sender, events) = smol::channel::unbounded();
     let agent = Arc::new(Agent::new(store, config.agent.clone()));
     let (session, pending_calls) = (config.use_session_bus, config.pending_calls);
     // The name comes first: who does not get it must not touch the containers of the agent that has
     // it. Calls that come before everything is prepared are answered, except that Create waits.
-    let connection = bus::serve(session, agent.clone(), executor.clone(), pending_calls).await?;
+    let on_bus = bus::serve(session, agent.clone(), executor.clone(), pending_calls).await?;
     // Held until the end.
     let own = Own::take(&config.container)?;
     let (lxc_path, own_paths) = (own.lxc_path.clone(), own.paths());
-    let (tellers, told) = (executor.clone(), ended.clone());
-    let telling = executor.spawn(bus::tell_ends(
-        connection.clone(),
-        told,
-        agent.clone(),
-        tellers,
-    ));
+    let telling = executor.spawn(on_bus.tell_ends(ended.clone()));
+    let told = executor.spawn(on_bus.tell(events));
+    let channels = (reports, sender);
     let preparing = executor.clone();
-    let prepare = unblock(move || prepare(config, lxc_path, own_paths, preparing, reports));
+    let prepare = unblock(move || prepare(config, lxc_path, own_paths, preparing, channels));
     let preparing = executor.spawn({
         let agent = agent.clone();
         async move {
@@ -140,7 +137,11 @@ async fn serve(
         let agent = agent.clone();
         async move { agent.follow_host().await }
     });
-    let result = smol::future::or(stop_requested(signals), bus_lost(&connection)).await;
+    let lost = async {
+        on_bus.lost().await;
+        Err(DaemonError::BusLost)
+    };
+    let result = smol::future::or(stop_requested(signals), lost).await;
     agent.begin_stop();
     watchdog::notify(NotifyState::Stopping);
     // What it makes, such as the bridge, is undone below. Whatever it has not come to when it takes
@@ -151,7 +152,7 @@ async fn serve(
     ended.close();
     smol::future::or(telling, after(TELL_LIMIT)).await;
     agent.leave_host().await;
-    drop((feeding, followed, own));
+    drop((told, feeding, followed, own));
     result
 }
 
@@ -207,27 +208,4 @@ async fn stop_requested(signals: OwnedFd) -> Result<(), DaemonError> {
     signals.readable().await.map_err(DaemonError::System)?;
     log::info!("stopping");
     Ok(())
-}
-
-/// Returns when the connection is closed or the bus has taken the name away (`NameLost`, D-Bus
-/// specification).
-async fn bus_lost(connection: &zbus::Connection) -> Result<(), DaemonError> {
-    use smol::stream::StreamExt as _;
-    let mut messages = zbus::MessageStream::from(connection);
-    while let Some(Ok(message)) = messages.next().await {
-        let header = message.header();
-        let name_lost = header.member().is_some_and(|member| member == "NameLost")
-            && header
-                .sender()
-                .is_some_and(|sender| sender == "org.freedesktop.DBus");
-        if name_lost
-            && message
-                .body()
-                .deserialize::<&str>()
-                .is_ok_and(|name| name == bus::NAME)
-        {
-            break;
-        }
-    }
-    Err(DaemonError::BusLost)
 }

@@ -1,6 +1,6 @@
 //! Making a container: an ID is taken first, and given back when it does not come to be.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use smol::lock::Mutex as AsyncMutex;
 
@@ -8,18 +8,35 @@ use super::{Agent, AgentError, Caller, Slot};
 use crate::{
     container::{
         Container, Shared,
+        facts::{Facts, Label},
         options::{self, ContainerOptions},
     },
     host::kernel,
     runtime::unblock,
 };
 
+/// What a container is to be.
+#[derive(Debug, Default)]
+pub struct Creation<'a> {
+    /// Its options, as JSON.
+    pub options: &'a str,
+    /// Who it is for.
+    pub label: Label,
+    /// Variables of every process in it.
+    pub environment: BTreeMap<String, String>,
+}
+
 impl Agent {
     /// Makes and starts a container; its ID.
     ///
     /// # Errors
     /// [`AgentError`]; no ID is used up then.
-    pub async fn create(&self, config: &str, caller: Caller<'_>) -> Result<i32, AgentError> {
+    pub async fn create(
+        &self,
+        creation: Creation<'_>,
+        caller: Caller<'_>,
+    ) -> Result<i32, AgentError> {
+        let config = creation.options;
         self.stop.check()?;
         let creator = caller.ok_or(AgentError::UnknownCaller)?.user;
         let limit = self.config.options_length;
@@ -44,20 +61,33 @@ impl Agent {
             log::warn!("container options: unknown key {key:?} ignored");
         }
         let shared = self.prepared().await?;
-        let id = self.reserve(creator)?;
+        let facts = self.reserve(creator, creation.label, config, &shared)?;
+        let id = facts.id;
         let mut reservation = Reservation {
             agent: self,
             id,
             done: false,
         };
-        let container = create(shared, id, options).await?;
-        let locked = Arc::new(AsyncMutex::new(Some(container)));
-        let container = Some(locked);
-        self.slots().insert(id, Slot { creator, container });
+        let environment = creation.environment;
+        let container = create(shared, facts.clone(), options, environment).await?;
+        let slot = Slot {
+            facts: facts.clone(),
+            container: Some(Arc::new(AsyncMutex::new(Some(container)))),
+        };
+        self.slots().insert(id, slot);
+        facts.created();
         self.stop.note_change();
         log::info!("container {id} created for user {creator}");
         reservation.done = true;
         Ok(id)
+    }
+
+    /// Returns when containers can be made.
+    ///
+    /// # Errors
+    /// [`AgentError`]: they never can, or the agent stops.
+    pub async fn ready(&self) -> Result<(), AgentError> {
+        self.prepared().await.map(drop)
     }
 
     /// What containers share, once it is prepared.
@@ -74,7 +104,13 @@ impl Agent {
     }
 
     /// The lowest free ID, taken.
-    fn reserve(&self, creator: u32) -> Result<i32, AgentError> {
+    fn reserve(
+        &self,
+        creator: u32,
+        label: Label,
+        options: &str,
+        shared: &Shared,
+    ) -> Result<Arc<Facts>, AgentError> {
         let mut slots = self.slots();
         // Looked at with the slots locked: a stop either sees this one, or is seen here.
         self.stop.check()?;
@@ -82,19 +118,25 @@ impl Agent {
         let ids = 0..i32::try_from(limit).unwrap_or(i32::MAX);
         let free = ids.into_iter().find(|id| !slots.contains_key(id));
         let id = free.ok_or(AgentError::TooMany { limit })?;
-        let container = None;
-        slots.insert(id, Slot { creator, container });
-        Ok(id)
+        let (options, events) = (options.to_owned(), shared.events.clone());
+        let facts = Facts::new(id, creator, label, options, events);
+        let slot = Slot {
+            facts: facts.clone(),
+            container: None,
+        };
+        slots.insert(id, slot);
+        Ok(facts)
     }
 }
 
 async fn create(
     shared: Arc<Shared>,
-    id: i32,
+    facts: Arc<Facts>,
     options: ContainerOptions,
+    environment: BTreeMap<String, String>,
 ) -> Result<Container, AgentError> {
     let lacks = shared.kernel_lacks.clone();
-    let created = unblock(move || Container::create(shared, id, &options)).await;
+    let created = unblock(move || Container::create(shared, facts, &options, environment)).await;
     created.map_err(|error| match kernel::explanation(&lacks) {
         Some(kernel) => AgentError::Create { error, kernel },
         None => error.into(),

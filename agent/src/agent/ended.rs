@@ -1,7 +1,10 @@
 //! Containers whose processes have ended, for launchers that leave it at that.
 
 use super::{Agent, AgentError};
-use crate::{container::Container, error_chain::Chain};
+use crate::{
+    container::{Container, Reason},
+    error_chain::Chain,
+};
 
 impl Agent {
     /// To be called when the end of a process in container `id` was told: destroys the container if
@@ -12,8 +15,12 @@ impl Agent {
         }
         let container = self.slots().get(&id).and_then(|it| it.container.clone());
         let Some(locked) = container else { return };
+        let reason = Reason::ProcessesEnded;
         // The ID may be that of a new container by now, where nothing has run yet.
-        match self.remove_if(id, locked, Container::has_ended).await {
+        match self
+            .remove_if(id, locked, reason, Container::has_ended)
+            .await
+        {
             Ok(true) => log::info!("container {id} destroyed: its last process has ended"),
             Ok(false) | Err(AgentError::NoContainer { .. }) => {}
             Err(error) => {

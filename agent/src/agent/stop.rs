@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::Agent;
-use crate::error_chain::Chain;
+use crate::{container::Reason, error_chain::Chain};
 
 impl Agent {
     /// Refuses calls from now on.
@@ -24,7 +24,9 @@ impl Agent {
                     for (id, locked) in self.all() {
                         if seen.insert(id) {
                             tasks.push(executor.spawn(async move {
-                                if let Err(error) = self.remove(id, locked).await {
+                                if let Err(error) =
+                                    self.remove(id, locked, Reason::AgentStops).await
+                                {
                                     log::error!("destroying container {id}: {}", Chain(&error));
                                 }
                             }));

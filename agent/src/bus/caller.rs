@@ -13,6 +13,7 @@ use std::{
 use smol::lock::OnceCell;
 use zbus::{Connection, OwnedVariant, Variant, fdo, message::Header};
 
+use super::peers;
 use crate::host::credentials::Credentials;
 
 /// From how many known clients on those without pending calls are forgotten. Unique names are never
@@ -112,8 +113,37 @@ impl Callers {
         Ok(call)
     }
 
+    /// Counts a call, and says who makes it.
+    ///
+    /// # Errors
+    /// [`TooManyCalls`].
+    pub async fn know(
+        &self,
+        connection: &Connection,
+        header: &Header<'_>,
+    ) -> Result<(Call, Identity), TooManyCalls> {
+        let call = self.admit(header)?;
+        let identity = self.identify(&call, connection, header).await;
+        Ok((call, identity))
+    }
+
+    /// Counts a call that changes something, and logs who makes it.
+    ///
+    /// # Errors
+    /// [`TooManyCalls`].
+    pub async fn begin(
+        &self,
+        connection: &Connection,
+        header: &Header<'_>,
+        what: String,
+    ) -> Result<(Call, Identity), TooManyCalls> {
+        let known = self.know(connection, header).await?;
+        log::info!("{what} by {}", known.1);
+        Ok(known)
+    }
+
     /// What the bus says of the caller; asked once for each client.
-    pub async fn identify(
+    async fn identify(
         &self,
         call: &Call,
         connection: &Connection,
@@ -131,16 +161,7 @@ impl Callers {
 
 /// `GetConnectionCredentials` (D-Bus specification, "Message Bus Messages").
 pub(super) async fn ask(connection: &Connection, name: &str) -> Identity {
-    const BUS: &str = "org.freedesktop.DBus";
-    let reply = connection
-        .call_method(
-            Some(BUS),
-            "/org/freedesktop/DBus",
-            Some(BUS),
-            "GetConnectionCredentials",
-            &name,
-        )
-        .await;
+    let reply = peers::ask(connection, "GetConnectionCredentials", name).await;
     let answer =
         reply.and_then(|reply| reply.body().deserialize::<HashMap<String, OwnedVariant>>());
     match answer {

@@ -12,6 +12,8 @@ use super::caller;
 
 /// The agent's name on the bus.
 pub const NAME: &str = "com.pelagicore.SoftwareContainerAgent";
+/// The agent's object.
+pub const PATH: &str = "/com/pelagicore/SoftwareContainerAgent";
 /// How long the name of an agent that has ended may stay taken.
 const ORPHAN_LIMIT: Duration = Duration::from_secs(5);
 /// The pause between two tries.

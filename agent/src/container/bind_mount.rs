@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{Container, ContainerError};
+use super::{Container, ContainerError, facts::Mounted};
 use crate::{
     host::credentials::Credentials,
     mounts::{BindError, HostSource},
@@ -22,14 +22,23 @@ impl Container {
     ) -> Result<(), ContainerError> {
         self.require_ready("bind-mount")?;
         let mounts = self.mounts()?;
-        HostSource::open_for(host, !read_only, caller, mounts.paths)
+        let read_only = HostSource::open_for(host, !read_only, caller, mounts.paths)
             .map_err(BindError::from)
             .map(|source| source.owned_by(self.file_owner))
-            .and_then(|source| mounts.bind(&source, container, !source.is_writable()))
-            .map(drop)
+            .and_then(|source| {
+                let read_only = !source.is_writable();
+                mounts.bind(&source, container, read_only)?;
+                Ok(read_only)
+            })
             .map_err(|source| ContainerError::BindMount {
                 id: self.id,
                 source: Box::new(source),
-            })
+            })?;
+        self.facts.mounted(Mounted {
+            host: host.to_owned(),
+            container: container.to_owned(),
+            read_only,
+        });
+        Ok(())
     }
 }

@@ -1,13 +1,15 @@
 //! Create: a container's root tree, network and processes come to be.
 
-use std::{fs, io, path::Path, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, fs, io, net::IpAddr, path::Path, sync::Arc, time::Duration};
 
 use softwarecontainer_capability::GatewaySettings;
-use softwarecontainer_network::{Network, NetworkError};
+use softwarecontainer_network::{ContainerAddresses, Network, NetworkError};
 
 use super::{
     Container, ContainerError, INIT_LIMIT, Shared, State,
     confinement::Baseline,
+    execute::check_variables,
+    facts::{Facts, Place},
     init_link::{InitLink, Listener},
     lxc_cgroups::LxcCgroups,
     lxc_config, lxc_log,
@@ -43,15 +45,19 @@ const DEV_FILES: u64 = 1024;
 const END_LIMIT: Duration = Duration::from_secs(5);
 
 impl Container {
-    /// Makes and starts container `id`; its init runs when this returns.
+    /// Makes and starts the container that `facts` are about; its init runs when this returns. All
+    /// processes have the variables of `environment` that are not among their own.
     ///
     /// # Errors
     /// [`ContainerError`]; nothing stays behind then.
     pub fn create(
         shared: Arc<Shared>,
-        id: i32,
+        facts: Arc<Facts>,
         options: &ContainerOptions,
+        environment: BTreeMap<String, String>,
     ) -> Result<Self, ContainerError> {
+        let id = facts.id;
+        check_variables(&environment, &shared.config.limits)?;
         shared.own_cgroups.expect_moves();
         let name = lxc_name(id);
         let id_base = shared.id_base(id)?;
@@ -90,8 +96,9 @@ impl Container {
             buffers,
             network: network.clone(),
             network_items: items,
+            environment,
         };
-        let made = Self::start(shared.clone(), id, name.clone(), id_base, parts);
+        let made = Self::start(shared.clone(), facts, name.clone(), id_base, parts);
         if made.is_err() {
             let mut errors = Vec::new();
             if let Err(failures) = cgroups.end(&shared.cgroup_parents, END_LIMIT) {
@@ -113,7 +120,7 @@ impl Container {
 
     fn start(
         shared: Arc<Shared>,
-        id: i32,
+        facts: Arc<Facts>,
         name: String,
         id_base: Option<u32>,
         parts: Parts,
@@ -125,7 +132,9 @@ impl Container {
             buffers,
             network,
             network_items,
+            environment,
         } = parts;
+        let id = facts.id;
         let owner = Owner(id_base.unwrap_or(0));
         let log = rootfs.directory().join("lxc.log");
         let init_failed = |source| ContainerError::Init {
@@ -196,10 +205,26 @@ impl Container {
         network.attach(id, namespaces.network())?;
         let state_file = StateFile::new(&shared.config.shared_mounts_dir, id, init);
         let state_file = Arc::new(state_file);
-        let processes = Processes::new(state_file.clone(), shared.reports.clone());
+        let reports = shared.reports.clone();
+        let processes = Processes::new(facts.clone(), state_file.clone(), reports);
         let processes = Arc::new(processes);
         let link = InitLink::new(connection, processes, init_pidfd.clone(), &shared.executor)
             .map_err(init_failed)?;
+        shared
+            .executor
+            .spawn(told_of_end(link.end(), &facts))
+            .detach();
+        facts.runs(Place {
+            init,
+            user: user.inside,
+            cgroups,
+            directory: rootfs.directory().to_owned(),
+            gateways,
+            addresses: network
+                .addresses(id)
+                .map_or_else(|_| Vec::new(), all_addresses),
+            interface: network.veth(id),
+        });
         Ok(Self {
             id,
             lxc: LxcCalls::new(&name, lxc_path),
@@ -224,9 +249,34 @@ impl Container {
             baseline,
             gateways: Gateways::default(),
             network,
+            environment,
+            facts,
             shared,
         })
     }
+}
+
+/// Tells of the end of the init that `end` waits for.
+fn told_of_end(
+    end: impl Future<Output = ()> + Send + 'static,
+    facts: &Arc<Facts>,
+) -> impl Future<Output = ()> + Send + 'static {
+    // One that was destroyed is not kept by this.
+    let facts = Arc::downgrade(facts);
+    async move {
+        end.await;
+        if let Some(facts) = facts.upgrade() {
+            facts.init_gone();
+        }
+    }
+}
+
+fn all_addresses(addresses: ContainerAddresses) -> Vec<IpAddr> {
+    let v6 = addresses.v6.map(|(address, _)| address.into());
+    [Some(addresses.v4.into()), v6]
+        .into_iter()
+        .flatten()
+        .collect()
 }
 
 /// What a container is started with.
@@ -238,6 +288,7 @@ struct Parts {
     network: Arc<Network>,
     /// How it is connected, as LXC's configuration says it.
     network_items: Vec<(&'static str, String)>,
+    environment: BTreeMap<String, String>,
 }
 
 /// Removes LXC's directory of a container: its configuration.

@@ -2,7 +2,9 @@
 
 use rustix::process::{Signal, pidfd_send_signal};
 
-use super::{Container, ContainerError, KERNEL_LIMIT, State, create::remove_lxc_directory};
+use super::{
+    Container, ContainerError, KERNEL_LIMIT, Reason, State, Status, create::remove_lxc_directory,
+};
 use crate::{
     error_chain::Chain,
     gateway::Gateways,
@@ -10,12 +12,21 @@ use crate::{
 };
 
 impl Container {
-    /// Ends every process and removes everything the container used. Carries on after a failure and
-    /// reports all of them.
+    /// Ends every process and removes everything the container used, for `reason`. Carries on after
+    /// a failure and reports all of them.
     ///
     /// # Errors
     /// [`ContainerError`]; the container is invalid then, and this may be called again.
-    pub fn destroy(&mut self) -> Result<(), ContainerError> {
+    pub fn destroy(&mut self, reason: Reason) -> Result<(), ContainerError> {
+        self.facts.enter(Status::Destroying, reason);
+        let destroyed = self.end_and_remove();
+        if destroyed.is_err() {
+            self.facts.enter(Status::Invalid, Reason::Failure);
+        }
+        destroyed
+    }
+
+    fn end_and_remove(&mut self) -> Result<(), ContainerError> {
         let mut errors = Vec::new();
         // Somebody else may have frozen it. A failure shows by processes that do not end.
         if let Err(error) = self.in_time("thaw", self.freezer.thaw(KERNEL_LIMIT)) {

@@ -9,7 +9,7 @@ use softwarecontainer_capability::privilege::Capability;
 use softwarecontainer_init::{Command, Confinement};
 
 use super::{
-    Container, ContainerError, INIT_LIMIT,
+    Container, ContainerError, ContainerLimits, INIT_LIMIT,
     host_ipc::HostIpc,
     init_link::InitLink,
     processes::{Number, Processes},
@@ -77,22 +77,9 @@ impl Container {
         }
         let grants = self.gateways.grants(&self.target()?, &self.settings);
         environment.extend(grants.environment.clone());
-        for (name, value) in &execution.environment {
-            if name.is_empty() || name.contains('=') {
-                return Err(ContainerError::Variable { name: name.clone() });
-            }
-            environment.insert(name.clone(), value.clone());
-        }
-        let size = environment
-            .iter()
-            .map(|(name, value)| name.len().saturating_add(value.len()).saturating_add(2))
-            .fold(0, usize::saturating_add);
-        within(
-            "environment",
-            size,
-            limits.environment_size,
-            "max-environment-size",
-        )?;
+        environment.extend(self.environment.clone());
+        environment.extend(execution.environment.clone());
+        check_variables(&environment, limits)?;
         let variables = environment
             .iter()
             .map(|(name, value)| c_string(&format!("{name}={value}")));
@@ -132,6 +119,7 @@ impl Container {
                 ContainerError::spawn(self.id, &arguments, &execution.working_directory, error)
             })?;
         processes.known(pid);
+        self.facts.process_started(pid, &execution.command_line);
         Ok((processes, number, pid))
     }
 
@@ -165,8 +153,8 @@ impl Container {
         let started = match self.host_ipc.take() {
             Some(started) if !started.link.wait_gone(Duration::ZERO) => started,
             _ => {
-                let processes =
-                    Processes::new(self.state_file.clone(), self.shared.reports.clone());
+                let (facts, state_file) = (self.facts.clone(), self.state_file.clone());
+                let processes = Processes::new(facts, state_file, self.shared.reports.clone());
                 HostIpc::start(
                     self.lxc.path(),
                     &self.name,
@@ -183,6 +171,26 @@ impl Container {
         };
         Ok(&self.host_ipc.insert(started).link)
     }
+}
+
+/// Checks the variables of a process.
+///
+/// # Errors
+/// [`ContainerError`]: a name that cannot be, or all are too long together.
+pub(super) fn check_variables(
+    variables: &BTreeMap<String, String>,
+    limits: &ContainerLimits,
+) -> Result<(), ContainerError> {
+    let wrong = |name: &&String| name.is_empty() || name.contains('=');
+    if let Some(name) = variables.keys().find(wrong) {
+        return Err(ContainerError::Variable { name: name.clone() });
+    }
+    let size = variables
+        .iter()
+        .map(|(name, value)| name.len().saturating_add(value.len()).saturating_add(2))
+        .fold(0, usize::saturating_add);
+    let limit = limits.environment_size;
+    within("environment", size, limit, "max-environment-size")
 }
 
 fn within(

@@ -227,6 +227,15 @@ impl InitLink {
         ))
     }
 
+    /// Returns when the init is gone and every end of a process is told.
+    pub fn end(&self) -> impl Future<Output = ()> + Send + 'static {
+        let gone = self.gone.clone();
+        async move {
+            // Nothing is ever sent.
+            let _ = gone.recv().await;
+        }
+    }
+
     /// Whether the init has ended or is no longer listened to.
     pub fn is_gone(&self) -> bool {
         self.gone.is_closed()

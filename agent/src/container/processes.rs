@@ -7,7 +7,7 @@ use std::{
 
 use softwarecontainer_init::Call;
 
-use super::state_file::StateFile;
+use super::{facts::Facts, state_file::StateFile};
 use crate::host::seccomp::calls;
 
 /// The wait status (waitpid(2)) of a process that SIGKILL ended, as those do whose container's init
@@ -97,17 +97,21 @@ struct State {
 /// their end.
 #[derive(Debug)]
 pub struct Processes {
-    container: i32,
+    facts: Arc<Facts>,
     reports: smol::channel::Sender<Report>,
     state_file: Arc<StateFile>,
     state: Mutex<State>,
 }
 
 impl Processes {
-    /// No processes yet; every end is sent to `reports`.
-    pub fn new(state_file: Arc<StateFile>, reports: smol::channel::Sender<Report>) -> Self {
+    /// No processes yet; every end is told to `facts` and sent to `reports`.
+    pub fn new(
+        facts: Arc<Facts>,
+        state_file: Arc<StateFile>,
+        reports: smol::channel::Sender<Report>,
+    ) -> Self {
         Self {
-            container: state_file.container(),
+            facts,
             reports,
             state_file,
             state: Mutex::default(),
@@ -198,7 +202,7 @@ impl Processes {
         log::info!(
             "container {}: process{process} or a child of it made the system call {}, which apps \
              may not make{}",
-            self.container,
+            self.facts.id,
             calls::name(call),
             if last {
                 "; nothing further is told of this container"
@@ -260,7 +264,7 @@ impl Processes {
             return;
         };
         let ended = Ended {
-            container: self.container,
+            container: self.facts.id,
             pid: *pid,
             status: *status,
         };
@@ -268,6 +272,7 @@ impl Processes {
             ended,
             state: self.state_file.clone(),
         };
+        self.facts.process_ended(*pid, *status);
         state.running.remove(&number);
         // The channel has no limit, and is closed only when the agent stops.
         let _ = self.reports.try_send(report);
@@ -279,11 +284,14 @@ mod tests {
     use std::path::Path;
 
     use super::*;
+    use crate::container::facts::Label;
 
     fn processes() -> (Processes, smol::channel::Receiver<Report>) {
         let (sender, receiver) = smol::channel::unbounded();
         let state_file = Arc::new(StateFile::new(Path::new("/no/such"), 3, 1));
-        (Processes::new(state_file, sender), receiver)
+        let (events, _) = smol::channel::unbounded();
+        let facts = Facts::new(3, 0, Label::default(), String::new(), events);
+        (Processes::new(facts, state_file, sender), receiver)
     }
 
     #[test]

@@ -30,6 +30,8 @@ impl Container {
         self.gateways = gateways;
         changed?;
         self.settings = settings;
+        let names = configs.iter().map(|config| &*config.origin.capability);
+        self.facts.add_capabilities(names);
         Ok(())
     }
 

@@ -6,7 +6,7 @@ use smol::Executor;
 use softwarecontainer_network::LateNetwork;
 
 use super::{
-    ContainerConfig, ContainerError, cgroup_parents::Parents, host_files::HostFiles,
+    ContainerConfig, ContainerError, cgroup_parents::Parents, facts::Event, host_files::HostFiles,
     lxc_start::LxcPaths, processes::Report, rootfs::Template,
 };
 use crate::{
@@ -60,6 +60,8 @@ pub struct Shared {
     pub executor: Arc<Executor<'static>>,
     /// Where ends of processes are reported.
     pub reports: smol::channel::Sender<Report>,
+    /// Where is told what happens to containers.
+    pub events: smol::channel::Sender<Event>,
 }
 
 /// The LXC name of container `id`.

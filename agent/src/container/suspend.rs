@@ -1,6 +1,6 @@
 //! Suspend and Resume: every process of a container is frozen and thawed.
 
-use super::{Container, ContainerError, KERNEL_LIMIT, State};
+use super::{Container, ContainerError, KERNEL_LIMIT, Reason, State, Status};
 
 impl Container {
     /// Freezes every process.
@@ -54,6 +54,12 @@ impl Container {
         } else {
             State::Invalid
         };
+        let (status, reason) = match self.state {
+            State::Ready => (Status::Ready, Reason::Call),
+            State::Suspended => (Status::Suspended, Reason::Call),
+            State::Invalid => (Status::Invalid, Reason::Failure),
+        };
+        self.facts.enter(status, reason);
         result
     }
 

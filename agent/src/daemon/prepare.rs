@@ -16,6 +16,7 @@ use crate::{
     config::Config,
     container::{
         CgroupParents, LxcPaths, Shared,
+        facts::Event,
         host_files::{self, HostFiles},
         processes::Report,
         recover,
@@ -48,7 +49,7 @@ pub(super) fn prepare(
     lxc_path: PathBuf,
     own: Vec<PathBuf>,
     executor: Arc<Executor<'static>>,
-    reports: smol::channel::Sender<Report>,
+    (reports, events): (smol::channel::Sender<Report>, smol::channel::Sender<Event>),
 ) -> Result<Shared, PrepareError> {
     let unwritten = Arc::new(Unwritten::default());
     let is_own = lxc::default_path().as_ref() != Some(&lxc_path);
@@ -127,6 +128,7 @@ pub(super) fn prepare(
         app_limits: process_limits::find(config.container.limits.open_files),
         executor,
         reports,
+        events,
         config: config.container,
     })
 }

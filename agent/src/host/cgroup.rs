@@ -10,6 +10,7 @@ pub mod members;
 pub mod memory;
 mod own;
 pub mod totals;
+pub mod usage;
 
 use std::{
     collections::BTreeSet,
@@ -132,6 +133,13 @@ impl Cgroups {
     #[must_use]
     pub fn directories(&self) -> BTreeSet<PathBuf> {
         self.mounts.directories(&self.membership)
+    }
+
+    /// The process's directory in the unified hierarchy, also where other hierarchies have all
+    /// controllers.
+    #[must_use]
+    pub fn unified(&self) -> Option<PathBuf> {
+        self.mounts.unified(&self.membership)
     }
 
     /// The directory that has the files of `controller`.

@@ -1,57 +1,19 @@
 //! The interface's names and types.
 
-use std::collections::BTreeMap;
-
 use softwarecontainer_agent::bus::NAME;
 
-use crate::support::TestAgent;
+use crate::support::{TestAgent, introspection::members};
 
 const INVALID_ARGS: &str = "org.freedesktop.DBus.Error.InvalidArgs";
-
-/// The members of the agent's interface with their arguments, from introspection data.
-fn members(xml: &str) -> BTreeMap<String, Vec<BTreeMap<String, String>>> {
-    let mut text = xml.to_owned();
-    while let Some(start) = text.find("<!--") {
-        let end = text[start..].find("-->").unwrap() + start + 3;
-        text.replace_range(start..end, "");
-    }
-    let (_, interface) = text
-        .split_once(&format!("<interface name=\"{NAME}\">"))
-        .unwrap();
-    let (interface, _) = interface.split_once("</interface>").unwrap();
-    let mut members = BTreeMap::new();
-    let mut current = String::new();
-    for tag in interface.split('<').skip(1) {
-        let (tag, _) = tag.split_once('>').unwrap();
-        let (element, rest) = tag
-            .trim_end_matches('/')
-            .split_once(' ')
-            .unwrap_or((tag, ""));
-        let mut attributes = BTreeMap::new();
-        for part in rest.split_whitespace() {
-            let (name, value) = part.split_once('=').unwrap();
-            attributes.insert(name.to_owned(), value.trim_matches('"').to_owned());
-        }
-        match element {
-            "method" | "signal" => {
-                current = format!("{element} {}", attributes["name"]);
-                members.insert(current.clone(), Vec::new());
-            }
-            "arg" => members.get_mut(&current).unwrap().push(attributes),
-            other => assert!(other.starts_with('/'), "unexpected element {other}"),
-        }
-    }
-    members
-}
 
 #[test]
 fn the_live_object_is_what_the_contract_says() {
     let agent = TestAgent::start();
     let live = agent.client().introspect();
     let contract = include_str!("../../dbus/com.pelagicore.SoftwareContainerAgent.xml");
-    let members_of_contract = members(contract);
+    let members_of_contract = members(contract, NAME);
     assert_eq!(members_of_contract.len(), 10);
-    assert_eq!(members(&live), members_of_contract, "{live}");
+    assert_eq!(members(&live, NAME), members_of_contract, "{live}");
 }
 
 #[test]

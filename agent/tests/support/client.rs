@@ -42,6 +42,8 @@ pub enum Arrival {
 #[derive(Default)]
 struct Signals {
     received: Mutex<Vec<Ended>>,
+    /// Signals of other members.
+    others: Mutex<Vec<Message>>,
     arrivals: Mutex<Vec<Arrival>>,
     changed: Condvar,
 }
@@ -122,9 +124,31 @@ impl Client {
     where
         B: serde::Serialize + zbus::zvariant::DynamicType,
     {
+        self.call_on(PATH, NAME, method, body)
+    }
+
+    /// Calls any method of the agent's second interface.
+    pub fn manage<B>(&self, method: &str, body: &B) -> Result<Message, CallError>
+    where
+        B: serde::Serialize + zbus::zvariant::DynamicType,
+    {
+        self.call_on(PATH, &format!("{NAME}.Manager"), method, body)
+    }
+
+    /// Calls any method of any object of the agent.
+    pub fn call_on<B>(
+        &self,
+        path: &str,
+        interface: &str,
+        method: &str,
+        body: &B,
+    ) -> Result<Message, CallError>
+    where
+        B: serde::Serialize + zbus::zvariant::DynamicType,
+    {
         let call = self
             .connection
-            .call_method(Some(NAME), PATH, Some(NAME), method, body);
+            .call_method(Some(NAME), path, Some(interface), method, body);
         smol::block_on(call).map_err(|error| match error {
             zbus::Error::MethodError(name, text, _) => (name.to_string(), text.unwrap_or_default()),
             zbus::Error::FDO(error) => (
@@ -137,11 +161,43 @@ impl Client {
 
     /// The introspection data of the agent's object.
     pub fn introspect(&self) -> String {
+        self.introspect_at(PATH)
+    }
+
+    /// The introspection data of an object of the agent.
+    pub fn introspect_at(&self, path: &str) -> String {
         let interface = "org.freedesktop.DBus.Introspectable";
-        let call =
-            self.connection
-                .call_method(Some(NAME), PATH, Some(interface), "Introspect", &());
-        smol::block_on(call).unwrap().body().deserialize().unwrap()
+        let reply = self.call_on(path, interface, "Introspect", &());
+        reply.unwrap().body().deserialize().unwrap()
+    }
+
+    /// Waits for a signal other than `ProcessStateChanged` of which `found` makes something; it is
+    /// forgotten then.
+    pub fn wait_signal<T>(&self, what: &str, found: impl Fn(&Message) -> Option<T>) -> T {
+        let deadline = Instant::now() + *PATIENCE;
+        let mut others = self.signals.others.lock().unwrap();
+        loop {
+            let place = others.iter().enumerate();
+            let place = place.filter_map(|(index, message)| Some((index, found(message)?)));
+            if let Some((index, value)) = place.into_iter().next() {
+                others.remove(index);
+                return value;
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            assert!(!left.is_zero(), "no signal {what}: {others:?}");
+            others = self.signals.changed.wait_timeout(others, left).unwrap().0;
+        }
+    }
+
+    /// The signals other than `ProcessStateChanged` that have arrived and that nobody has waited
+    /// for.
+    pub fn other_signals(&self) -> Vec<Message> {
+        self.signals.others.lock().unwrap().clone()
+    }
+
+    /// Leaves the bus.
+    pub fn leave(self) {
+        smol::block_on(self.connection.clone().close()).unwrap();
     }
 
     pub fn list(&self) -> Result<Vec<i32>, CallError> {
@@ -260,6 +316,14 @@ async fn receive(mut messages: MessageStream, signals: Arc<Signals>) {
             .member()
             .is_none_or(|member| member != "ProcessStateChanged")
         {
+            let header = message.header();
+            let of_bus = header
+                .sender()
+                .is_none_or(|name| name == "org.freedesktop.DBus");
+            if message.message_type() == zbus::message::Type::Signal && !of_bus {
+                signals.others.lock().unwrap().push(message);
+                signals.changed.notify_all();
+            }
             continue;
         }
         let (container, pid, is_running, exit_code) = message.body().deserialize().unwrap();

@@ -88,17 +88,18 @@ impl Mounts {
             // The name of a hierarchy without controllers is `name=NAME` in both lists.
             mount.locate(membership.v1.get(controller)?)
         });
-        let v2 = self
-            .v2
-            .as_ref()
-            .and_then(|mount| mount.locate(membership.v2.as_ref()?));
-        v1.chain(v2).collect()
+        v1.chain(self.unified(membership)).collect()
+    }
+
+    /// The directory of a process in the unified hierarchy.
+    pub(super) fn unified(&self, membership: &Membership) -> Option<PathBuf> {
+        self.v2.as_ref()?.locate(membership.v2.as_ref()?)
     }
 
     pub(super) fn directory(&self, controller: &str, membership: &Membership) -> Option<PathBuf> {
         match self.v1.get(controller) {
             Some(mount) => mount.locate(membership.v1.get(controller)?),
-            None => self.v2.as_ref()?.locate(membership.v2.as_ref()?),
+            None => self.unified(membership),
         }
     }
 }

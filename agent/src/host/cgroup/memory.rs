@@ -2,10 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::{CgroupError, Cgroups, Version, read, write};
-
-/// What v1 writes for no limit is the largest number of whole pages; no machine has so much.
-const UNLIMITED: u64 = 1 << 60;
+use super::{CgroupError, Cgroups, Version, read, usage::UNLIMITED, write};
 
 /// Bounds the memory of the processes in `cgroups` by `percent` of the machine's, unless somebody
 /// else has bounded it. Without a memory controller nothing can be bounded, which the agent has

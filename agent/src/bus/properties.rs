@@ -1,0 +1,111 @@
+//! The properties and statistics of a container, as values for the bus.
+
+use std::{
+    path::PathBuf,
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use super::values::Values;
+use crate::{
+    container::{facts::Facts, statistics::Statistics},
+    host::traffic::Traffic,
+};
+
+/// Those that change, and are told when they do.
+pub const STATE: [&str; 2] = ["State", "StateReason"];
+/// The capabilities that were set.
+pub const CAPABILITIES: &str = "Capabilities";
+/// What launchers have mounted.
+pub const MOUNTS: &str = "Mounts";
+/// What launchers have started.
+pub const PROCESSES: &str = "Processes";
+/// Not told when it changes; it is looked up on the host.
+const SOCKETS: &str = "Sockets";
+
+/// All properties.
+pub fn all(facts: &Facts) -> Values {
+    let mut values = remembered(facts);
+    values.push((SOCKETS, facts.sockets().into()));
+    values
+}
+
+/// The named ones of those that change.
+pub fn some(facts: &Facts, names: &[&'static str]) -> Values {
+    let mut values = remembered(facts);
+    values.retain(|(name, _)| names.contains(name));
+    values
+}
+
+fn remembered(facts: &Facts) -> Values {
+    let (status, reason) = facts.status();
+    let place = facts.place();
+    let mounts = facts.mounts().into_iter().map(|it| {
+        let text = |path: PathBuf| path.to_string_lossy().into_owned();
+        (text(it.host), text(it.container), it.read_only)
+    });
+    let processes = facts.processes().into_iter();
+    let processes =
+        processes.map(|(pid, process)| (pid, process.command, microseconds(process.since)));
+    let addresses: Vec<String> = place.map_or_else(Vec::new, |place| {
+        place.addresses.iter().map(ToString::to_string).collect()
+    });
+    vec![
+        ("ID", facts.id.into()),
+        ("AppID", facts.label.app.clone().into()),
+        ("Label", facts.label.text.clone().into()),
+        ("Creator", facts.creator.into()),
+        ("Options", facts.options.clone().into()),
+        ("Since", microseconds(facts.since).into()),
+        ("Init", place.map_or(0, |place| place.init).into()),
+        ("User", place.map_or(0, |place| place.user).into()),
+        ("Addresses", addresses.into()),
+        (STATE[0], status.name().into()),
+        (STATE[1], reason.name().into()),
+        (CAPABILITIES, facts.capabilities().into()),
+        (MOUNTS, mounts.collect::<Vec<_>>().into()),
+        (PROCESSES, processes.collect::<Vec<_>>().into()),
+    ]
+}
+
+fn microseconds(time: SystemTime) -> u64 {
+    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+    since.as_micros().try_into().unwrap_or(u64::MAX)
+}
+
+/// What a container uses; without what the kernel does not count.
+pub fn statistics(statistics: &Statistics) -> Values {
+    let usage = &statistics.usage;
+    let traffic = |of: fn(Traffic) -> u64| statistics.traffic.map(of);
+    let numbers = [
+        ("oom-kills", Some(statistics.oom_kills)),
+        ("cpu-time", usage.cpu),
+        ("memory", usage.memory),
+        ("memory-peak", usage.memory_peak),
+        ("memory-limit", usage.memory_limit),
+        ("tasks", usage.tasks),
+        ("tasks-limit", usage.tasks_limit),
+        ("network-received", traffic(|it| it.received)),
+        (
+            "network-packets-received",
+            traffic(|it| it.packets_received),
+        ),
+        ("network-sent", traffic(|it| it.sent)),
+        ("network-packets-sent", traffic(|it| it.packets_sent)),
+        ("storage", statistics.storage.map(|it| it.used)),
+        ("storage-size", statistics.storage.map(|it| it.size)),
+        ("cpu-waited", usage.cpu_pressure.map(|it| it.total)),
+        ("memory-waited", usage.memory_pressure.map(|it| it.total)),
+        ("io-waited", usage.io_pressure.map(|it| it.total)),
+    ];
+    let shares = [
+        ("cpu-pressure", usage.cpu_pressure),
+        ("memory-pressure", usage.memory_pressure),
+        ("io-pressure", usage.io_pressure),
+    ];
+    let numbers = numbers.into_iter();
+    let numbers = numbers.filter_map(|(name, value)| Some((name, value?.into())));
+    let shares = shares.into_iter();
+    let shares =
+        shares.filter_map(|(name, pressure)| Some((name, pressure?.last_ten_seconds.into())));
+    numbers.chain(shares).collect()
+}

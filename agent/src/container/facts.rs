@@ -1,0 +1,340 @@
+//! What is told of a container to those who look at it: kept beside the container, so that nobody
+//! who looks waits for a call on it, and told to the bus when it changes.
+
+use std::{
+    collections::BTreeMap,
+    net::IpAddr,
+    path::PathBuf,
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
+    time::SystemTime,
+};
+
+use smol::channel::Sender;
+
+use super::state::{Reason, Status};
+use crate::host::cgroup::{Cgroups, usage};
+
+/// How many characters of a command line are kept.
+const KEPT_COMMAND: usize = 1024;
+
+/// Something that happened to a container.
+#[derive(Debug)]
+pub struct Event {
+    /// The container.
+    pub facts: Arc<Facts>,
+    /// What happened.
+    pub news: News,
+}
+
+/// What happened to a container.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum News {
+    /// It can be used from now on.
+    Created,
+    /// A process was started in it.
+    ProcessStarted {
+        /// Its ID on the host.
+        pid: u32,
+        /// The beginning of its command line.
+        command: String,
+    },
+    /// A process that was started in it has ended.
+    ProcessEnded {
+        /// Its ID on the host.
+        pid: u32,
+        /// Its wait status (waitpid(2)).
+        status: i32,
+    },
+    /// It is in another state.
+    Status(Status, Reason),
+    /// It may do more.
+    Capabilities,
+    /// A launcher has mounted something in it, or taken it away.
+    Mounts,
+    /// It is gone, and its ID is free.
+    Removed,
+}
+
+/// Who a launcher says that a container is for.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Label {
+    /// The app's ID, such as `org.example.Maps`; may be empty.
+    pub app: String,
+    /// What people call it; may be empty.
+    pub text: String,
+}
+
+/// A process that a launcher has started.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Process {
+    /// The beginning of its command line.
+    pub command: String,
+    /// When it was started.
+    pub since: SystemTime,
+}
+
+/// What a launcher has mounted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mounted {
+    /// The path on the host.
+    pub host: PathBuf,
+    /// The path in the container.
+    pub container: PathBuf,
+    /// Nothing can be written there.
+    pub read_only: bool,
+}
+
+/// Where a container that runs is found on the host.
+#[derive(Debug)]
+pub struct Place {
+    /// The process ID of its init.
+    pub init: u32,
+    /// The user of the container that its apps are.
+    pub user: u32,
+    /// Its cgroups.
+    pub cgroups: Cgroups,
+    /// The tmpfs with everything that it writes to.
+    pub directory: PathBuf,
+    /// The host's side of `/gateways`.
+    pub gateways: PathBuf,
+    /// Its addresses.
+    pub addresses: Vec<IpAddr>,
+    /// The host's end of its network interface.
+    pub interface: String,
+}
+
+#[derive(Debug)]
+struct Changing {
+    status: Status,
+    reason: Reason,
+    capabilities: Vec<String>,
+    mounts: Vec<Mounted>,
+    processes: BTreeMap<u32, Process>,
+    oom_kills: u64,
+}
+
+/// What is told of one container.
+#[derive(Debug)]
+pub struct Facts {
+    /// Its ID.
+    pub id: i32,
+    /// The user who created it.
+    pub creator: u32,
+    /// Who it is for.
+    pub label: Label,
+    /// The options of `Create`, as the launcher gave them.
+    pub options: String,
+    /// When it was asked for.
+    pub since: SystemTime,
+    place: OnceLock<Place>,
+    changing: Mutex<Changing>,
+    events: Sender<Event>,
+}
+
+impl Facts {
+    /// Those of a container that is about to be made; what happens to it is sent to `events`.
+    pub fn new(
+        id: i32,
+        creator: u32,
+        label: Label,
+        options: String,
+        events: Sender<Event>,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            id,
+            creator,
+            label,
+            options,
+            since: SystemTime::now(),
+            place: OnceLock::new(),
+            changing: Mutex::new(Changing {
+                status: Status::Ready,
+                reason: Reason::Call,
+                capabilities: Vec::new(),
+                mounts: Vec::new(),
+                processes: BTreeMap::new(),
+                oom_kills: 0,
+            }),
+            events,
+        })
+    }
+
+    fn changing(&self) -> MutexGuard<'_, Changing> {
+        self.changing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn tell(self: &Arc<Self>, news: News) {
+        let facts = self.clone();
+        // The channel has no limit, and is closed only when the agent stops.
+        let _ = self.events.try_send(Event { facts, news });
+    }
+
+    /// The container runs.
+    pub(super) fn runs(&self, place: Place) {
+        // A container is started once.
+        let _ = self.place.set(place);
+    }
+
+    /// Where it is; `None` before it runs.
+    pub fn place(&self) -> Option<&Place> {
+        self.place.get()
+    }
+
+    /// It can be used from now on.
+    pub fn created(self: &Arc<Self>) {
+        self.tell(News::Created);
+    }
+
+    /// It is gone.
+    pub fn removed(self: &Arc<Self>, reason: Reason) {
+        self.enter(Status::Destroyed, reason);
+        self.tell(News::Removed);
+    }
+
+    /// It is in another state from now on.
+    pub fn enter(self: &Arc<Self>, status: Status, reason: Reason) {
+        let mut changing = self.changing();
+        if changing.status == status {
+            return;
+        }
+        (changing.status, changing.reason) = (status, reason);
+        drop(changing);
+        self.tell(News::Status(status, reason));
+    }
+
+    /// Its init is gone, and every process with it. That is no news of one that is being destroyed.
+    pub(super) fn init_gone(self: &Arc<Self>) {
+        if matches!(self.status().0, Status::Ready | Status::Suspended) {
+            let reason = match self.new_oom_kills() {
+                0 => Reason::ByItself,
+                _ => Reason::OutOfMemory,
+            };
+            self.enter(Status::Ended, reason);
+        }
+    }
+
+    /// Its state, and why it is in it.
+    pub fn status(&self) -> (Status, Reason) {
+        let changing = self.changing();
+        (changing.status, changing.reason)
+    }
+
+    /// Capabilities were set.
+    pub fn add_capabilities<'a>(self: &Arc<Self>, names: impl Iterator<Item = &'a str>) {
+        let mut changing = self.changing();
+        let before = changing.capabilities.len();
+        for name in names {
+            if !changing.capabilities.iter().any(|it| it == name) {
+                changing.capabilities.push(name.to_owned());
+            }
+        }
+        let changed = changing.capabilities.len() > before;
+        drop(changing);
+        if changed {
+            self.tell(News::Capabilities);
+        }
+    }
+
+    /// The capabilities that were set, in their order.
+    pub fn capabilities(&self) -> Vec<String> {
+        self.changing().capabilities.clone()
+    }
+
+    /// A launcher has mounted something.
+    pub(super) fn mounted(self: &Arc<Self>, mounted: Mounted) {
+        self.changing().mounts.push(mounted);
+        self.tell(News::Mounts);
+    }
+
+    /// What launchers have mounted.
+    pub fn mounts(&self) -> Vec<Mounted> {
+        self.changing().mounts.clone()
+    }
+
+    /// A process was started.
+    pub(super) fn process_started(self: &Arc<Self>, pid: u32, command_line: &str) {
+        let command: String = command_line.chars().take(KEPT_COMMAND).collect();
+        let since = SystemTime::now();
+        let process = Process {
+            command: command.clone(),
+            since,
+        };
+        self.changing().processes.insert(pid, process);
+        self.tell(News::ProcessStarted { pid, command });
+    }
+
+    /// A process has ended.
+    pub(super) fn process_ended(self: &Arc<Self>, pid: u32, status: i32) {
+        self.changing().processes.remove(&pid);
+        self.tell(News::ProcessEnded { pid, status });
+    }
+
+    /// The processes that launchers have started and that have not ended.
+    pub fn processes(&self) -> BTreeMap<u32, Process> {
+        self.changing().processes.clone()
+    }
+
+    /// How many processes the kernel has killed for memory since this was last asked.
+    pub fn new_oom_kills(&self) -> u64 {
+        let kills = self.place().map_or(0, |it| usage::oom_kills(&it.cgroups));
+        let mut changing = self.changing();
+        let before = std::mem::replace(&mut changing.oom_kills, kills);
+        kills.saturating_sub(before)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn facts() -> (Arc<Facts>, smol::channel::Receiver<Event>) {
+        let (sender, receiver) = smol::channel::unbounded();
+        let facts = Facts::new(3, 1000, Label::default(), "[]".to_owned(), sender);
+        (facts, receiver)
+    }
+
+    fn next(events: &smol::channel::Receiver<Event>) -> Option<News> {
+        events.try_recv().ok().map(|event| event.news)
+    }
+
+    #[test]
+    fn a_state_that_it_is_in_already_is_no_news() {
+        let (facts, events) = facts();
+        facts.enter(Status::Ready, Reason::Call);
+        assert_eq!(next(&events), None);
+        facts.enter(Status::Suspended, Reason::Call);
+        let news = News::Status(Status::Suspended, Reason::Call);
+        assert_eq!(next(&events), Some(news));
+    }
+
+    #[test]
+    fn the_end_of_an_init_is_news_unless_the_container_is_being_destroyed() {
+        let (facts, events) = facts();
+        facts.init_gone();
+        let news = News::Status(Status::Ended, Reason::ByItself);
+        assert_eq!(next(&events), Some(news));
+        facts.enter(Status::Destroying, Reason::Call);
+        facts.init_gone();
+        assert!(next(&events).is_some());
+        assert_eq!(next(&events), None);
+    }
+
+    #[test]
+    fn a_capability_is_counted_once() {
+        let (facts, events) = facts();
+        facts.add_capabilities(["b", "a", "b"].into_iter());
+        facts.add_capabilities(["a"].into_iter());
+        assert_eq!(facts.capabilities(), ["b", "a"]);
+        assert_eq!(next(&events), Some(News::Capabilities));
+        assert_eq!(next(&events), None);
+    }
+
+    #[test]
+    fn of_a_long_command_line_the_beginning_is_kept() {
+        let (facts, _events) = facts();
+        facts.process_started(7, &"é".repeat(2000));
+        assert_eq!(facts.processes()[&7].command, "é".repeat(KEPT_COMMAND));
+        facts.process_ended(7, 0);
+        assert!(facts.processes().is_empty());
+    }
+}
