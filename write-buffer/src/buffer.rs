@@ -13,11 +13,12 @@ use rustix::fs::{Mode, OFlags};
 use crate::{
     attributes::{set_raw, xattrs_of},
     error::{Failure, LeftOut, RecordError, SyncError},
+    failures::Failures,
     ids::map_ids_into_buffer,
     mapping::Mapping,
     mount::{Layers, clone, overlay},
     record::Record,
-    sync::{Failures, sync},
+    sync::sync,
     tree::{Dir, stat_of},
 };
 

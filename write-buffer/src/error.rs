@@ -50,6 +50,16 @@ impl Failure {
     }
 }
 
+impl Failure {
+    /// Whether there was no room for it.
+    pub(crate) fn is_for_want_of_room(&self) -> bool {
+        matches!(
+            self.source.raw_os_error(),
+            Some(libc::ENOSPC | libc::EDQUOT)
+        )
+    }
+}
+
 /// What was left out because the host cannot hold it; the rest was written.
 #[derive(Debug, Default)]
 #[must_use = "somebody has to hear of it"]

@@ -16,9 +16,12 @@
 
 pub mod acl;
 mod attributes;
+mod batch;
 mod buffer;
 mod copy;
 mod error;
+mod failures;
+mod file;
 mod ids;
 mod mapping;
 mod mount;

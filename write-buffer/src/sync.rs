@@ -3,88 +3,47 @@
 use std::{
     collections::HashMap,
     ffi::{CStr, CString},
-    fs::File,
     path::PathBuf,
 };
 
 use rustix::{
-    fs::{AtFlags, FileType, Mode, OFlags, Statx},
+    fs::{AtFlags, FileType, Mode, Statx},
     io::Errno,
 };
 
 use crate::{
-    attributes::{Attributes, labels, set_labels, xattrs_of},
-    copy::copy,
-    error::{Failure, LeftOut},
+    attributes::{Attributes, xattrs_of},
+    batch,
+    error::Failure,
+    failures::Failures,
+    file::{Source, Writer},
     mapping::Mapping,
     remove::remove,
     replace::replace,
-    rights::without_new_rights,
     tree::{Dir, MAX_DEPTH, file_type, is_dir},
-    whiteouts::{Entry, classify, is_whiteout_device},
+    whiteouts::{Entry, is_whiteout_device},
 };
-
-/// As many failures are kept for the report; the others are counted.
-const REPORTED: usize = 8;
-
-/// What went wrong: the first failures, and how many more there were.
-#[derive(Default)]
-pub struct Failures {
-    /// The first ones.
-    pub first: Vec<Failure>,
-    /// The number of the others.
-    pub more: usize,
-    /// What the host cannot hold.
-    pub left_out: LeftOut,
-}
-
-impl Failures {
-    /// Records a failure that the rest of an entry does not depend on.
-    fn tolerate(&mut self, result: Result<(), Failure>) -> Result<(), Failure> {
-        match result {
-            Err(failure) if failure.is_unrepresentable() => {
-                self.note(Err(failure));
-                Ok(())
-            }
-            result => result,
-        }
-    }
-
-    /// Records the failure, if there is one; the sync goes on with what does not depend on it.
-    pub fn note(&mut self, result: Result<(), Failure>) {
-        match result {
-            Ok(()) => {}
-            Err(failure) if failure.is_unrepresentable() => {
-                if self.left_out.first.len() < REPORTED {
-                    self.left_out.first.push(failure);
-                } else {
-                    self.left_out.more += 1;
-                }
-            }
-            Err(failure) if self.first.len() < REPORTED => self.first.push(failure),
-            Err(_) => self.more += 1,
-        }
-    }
-}
 
 /// Copies `upper` down onto `host`. New files are made as `temporary` in their directory first, a
 /// name that must not be in use on the host; what an interrupted sync left under it is removed.
 pub fn sync(upper: &Dir, host: &Dir, temporary: &CStr, mapping: Mapping) -> Failures {
     let mut sync = Sync {
         host,
-        temporary,
-        mapping,
+        writer: Writer {
+            temporary,
+            mapping,
+            failures: Failures::default(),
+        },
         links: HashMap::new(),
-        failures: Failures::default(),
     };
     sync.merge(upper, host, &Position::default());
     let root = sync.attributes_of_root(upper);
     let root = root.and_then(|attributes| attributes.apply(host, host.path()));
-    sync.failures.note(root);
+    sync.writer.failures.note(root);
     let flushed = rustix::fs::syncfs(host);
     let flushed = flushed.map_err(|errno| Failure::new("flush", host.path(), errno));
-    sync.failures.note(flushed);
-    sync.failures
+    sync.writer.failures.note(flushed);
+    sync.writer.failures
 }
 
 /// Where in the tree the sync is.
@@ -120,27 +79,18 @@ struct Written {
     inode: u64,
 }
 
-/// An entry of the upper layer.
-struct Source<'a> {
-    dir: &'a Dir,
-    name: &'a CStr,
-    stat: Statx,
-}
-
 struct Sync<'a> {
     host: &'a Dir,
-    temporary: &'a CStr,
-    mapping: Mapping,
+    writer: Writer<'a>,
     /// By inode in the upper layer.
     links: HashMap<u64, Written>,
-    failures: Failures,
 }
 
 impl Sync<'_> {
     /// Makes `host` look like `upper` over `host`, except for its own attributes.
     fn merge(&mut self, upper: &Dir, host: &Dir, position: &Position) {
         let mut steps = || -> Result<Vec<(CString, Statx)>, Failure> {
-            remove(host, self.temporary)?;
+            remove(host, self.writer.temporary)?;
             let mut entries = Vec::new();
             for name in upper.names()? {
                 if let Some(stat) = upper.stat(&name)? {
@@ -150,7 +100,7 @@ impl Sync<'_> {
             if position.opaque {
                 for name in host.names()? {
                     if entries.binary_search_by(|(n, _)| n.cmp(&name)).is_err() {
-                        self.failures.note(remove(host, &name));
+                        self.writer.failures.note(remove(host, &name));
                     }
                 }
             }
@@ -158,28 +108,39 @@ impl Sync<'_> {
         };
         let entries = match steps() {
             Ok(entries) => entries,
-            Err(failure) => return self.failures.note(Err(failure)),
+            Err(failure) => return self.writer.failures.note(Err(failure)),
         };
         // Deletions first: they make room for what is to be written.
         let (gone, present): (Vec<_>, Vec<_>) = entries
             .into_iter()
             .partition(|(_, stat)| is_whiteout_device(stat));
         for (name, _) in gone {
-            self.failures.note(remove(host, &name));
+            self.writer.failures.note(remove(host, &name));
         }
-        for (name, stat) in present {
-            let source = Source {
-                dir: upper,
-                name: &name,
-                stat,
-            };
-            let result = self.entry(&source, host, position);
-            if result.is_err() {
-                // What was begun only takes up room; its own failure adds nothing to the report.
-                let _ = remove(host, self.temporary);
+        let present = present.into_iter().map(|(name, stat)| Source {
+            dir: upper,
+            name,
+            stat,
+        });
+        let (small, others): (Vec<_>, Vec<_>) = present.partition(batch::can_wait);
+        for source in &others {
+            self.single(source, host, position);
+        }
+        for batch in batch::batches(&small) {
+            for source in self.writer.write_together(batch, host) {
+                self.single(source, host, position);
             }
-            self.failures.note(result);
         }
+    }
+
+    /// Writes an entry by itself; a file is on disk before it gets its name.
+    fn single(&mut self, source: &Source<'_>, host: &Dir, position: &Position) {
+        let result = self.entry(source, host, position);
+        if result.is_err() {
+            // What was begun only takes up room; its own failure adds nothing to the report.
+            let _ = remove(host, self.writer.temporary);
+        }
+        self.writer.failures.note(result);
     }
 
     fn entry(
@@ -188,20 +149,21 @@ impl Sync<'_> {
         host: &Dir,
         position: &Position,
     ) -> Result<(), Failure> {
-        let (dir, name, stat) = (source.dir, source.name, &source.stat);
-        let node = dir.open_node(name)?;
-        let xattrs =
-            xattrs_of(&node).map_err(|errno| dir.failure("read the attributes of", name, errno))?;
-        let attributes = Attributes::of(stat, &xattrs, self.mapping);
-        match classify(dir, name, stat, &xattrs)? {
-            Entry::Whiteout => remove(host, name),
+        let (entry, attributes) = self.writer.look(source)?;
+        match entry {
+            Entry::Whiteout => remove(host, &source.name),
             Entry::Directory { opaque } => {
                 self.directory(source, host, position, &attributes, opaque)
             }
             Entry::Leaf(kind) => {
                 if !self.link(source, host)? {
                     match kind {
-                        FileType::RegularFile => self.file(source, host, &attributes)?,
+                        FileType::RegularFile => {
+                            let to = (host, self.writer.temporary);
+                            let file = self.writer.write(source, host, to, &attributes)?;
+                            rustix::fs::fsync(&file)
+                                .map_err(|errno| host.failure("flush", &source.name, errno))?;
+                        }
                         kind => self.special(source, host, kind, &attributes)?,
                     }
                 }
@@ -218,16 +180,16 @@ impl Sync<'_> {
         attributes: &Attributes,
         opaque: bool,
     ) -> Result<(), Failure> {
-        let name = source.name;
+        let name = &source.name;
         if position.depth == MAX_DEPTH {
             return Err(host.failure("create the deeply nested", name, Errno::NAMETOOLONG));
         }
         let upper = source.dir.open_dir(name)?;
         if !host.stat(name)?.is_some_and(|stat| is_dir(&stat)) {
             // Nobody else looks into it before it is complete and has its own mode.
-            rustix::fs::mkdirat(host, self.temporary, Mode::RWXU)
+            rustix::fs::mkdirat(host, self.writer.temporary, Mode::RWXU)
                 .map_err(|errno| host.failure("create directory", name, errno))?;
-            replace(host, self.temporary, name)?;
+            replace(host, self.writer.temporary, host, name)?;
         }
         let below = host.open_dir(name)?;
         self.merge(&upper, &below, &position.below(name, opaque));
@@ -240,59 +202,20 @@ impl Sync<'_> {
         let Some(written) = self.links.get(&source.stat.stx_ino) else {
             return Ok(false);
         };
-        let fail = |errno| host.failure("link", source.name, errno);
+        let fail = |errno| host.failure("link", &source.name, errno);
         let directory = self.host.open_beneath(&written.directory)?;
         rustix::fs::linkat(
             &directory,
             &written.name,
             host,
-            self.temporary,
+            self.writer.temporary,
             AtFlags::empty(),
         )
         .map_err(fail)?;
         // Somebody on the host may have put another file there in the meantime.
-        match host.stat(self.temporary)? {
+        match host.stat(self.writer.temporary)? {
             Some(stat) if stat.stx_ino == written.inode => Ok(true),
             _ => Err(fail(Errno::STALE)),
-        }
-    }
-
-    fn file(
-        &mut self,
-        source: &Source<'_>,
-        host: &Dir,
-        attributes: &Attributes,
-    ) -> Result<(), Failure> {
-        let name = source.name;
-        let from = source.dir.open_file(name, OFlags::RDONLY, Mode::empty())?;
-        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL;
-        let to = host
-            .open_file(self.temporary, flags, Mode::RUSR | Mode::WUSR)
-            .map_err(|failure| Failure::new("create", host.path_of(name), failure.source))?;
-        let (from, to) = (File::from(from), File::from(to));
-        copy(&from, &to, source.stat.stx_size)
-            .map_err(|error| Failure::new("write", host.path_of(name), error))?;
-        let applied = if attributes.give_rights() {
-            let rest = without_new_rights(attributes, &from, host, name)?;
-            rest.apply(&to, &host.path_of(name))
-        } else {
-            attributes.apply(&to, &host.path_of(name))
-        };
-        self.failures.tolerate(applied)?;
-        self.inherit_labels(source, host, &to)?;
-        rustix::fs::fsync(&to).map_err(|errno| host.failure("flush", name, errno))
-    }
-
-    /// A security module's label of a file that gets new contents stays what it was.
-    fn inherit_labels(&self, source: &Source<'_>, host: &Dir, to: &File) -> Result<(), Failure> {
-        let name = source.name;
-        let fail = |errno| host.failure("label", name, errno);
-        match host.stat(name)? {
-            Some(old) if file_type(&old) == FileType::RegularFile => {
-                let old = host.open_node(name)?;
-                set_labels(to, &labels(&old).map_err(fail)?).map_err(fail)
-            }
-            _ => Ok(()),
         }
     }
 
@@ -304,26 +227,26 @@ impl Sync<'_> {
         kind: FileType,
         attributes: &Attributes,
     ) -> Result<(), Failure> {
-        let (name, stat) = (source.name, &source.stat);
+        let (name, stat) = (&source.name, &source.stat);
         let fail = |errno| host.failure("create", name, errno);
         if kind == FileType::Symlink {
             let target = rustix::fs::readlinkat(source.dir, name, Vec::new())
                 .map_err(|errno| source.dir.failure("read", name, errno))?;
-            rustix::fs::symlinkat(&target, host, self.temporary).map_err(fail)?;
+            rustix::fs::symlinkat(&target, host, self.writer.temporary).map_err(fail)?;
         } else {
             let device = rustix::fs::makedev(stat.stx_rdev_major, stat.stx_rdev_minor);
             let mode = Mode::RUSR | Mode::WUSR;
-            rustix::fs::mknodat(host, self.temporary, kind, mode, device).map_err(fail)?;
+            rustix::fs::mknodat(host, self.writer.temporary, kind, mode, device).map_err(fail)?;
         }
         // By descriptor from here on, and only if it still is what was just created: other
         // processes of the host may write to this directory.
-        let node = host.open_node(self.temporary)?;
+        let node = host.open_node(self.writer.temporary)?;
         let found = crate::tree::stat_of(&node).map_err(fail)?;
         if file_type(&found) != kind || found.stx_nlink != 1 {
             return Err(fail(Errno::STALE));
         }
         let applied = attributes.apply(&node, &host.path_of(name));
-        self.failures.tolerate(applied)
+        self.writer.failures.tolerate(applied)
     }
 
     /// Gives the temporary file its name, and remembers it if it has more names.
@@ -333,15 +256,15 @@ impl Sync<'_> {
         host: &Dir,
         position: &Position,
     ) -> Result<(), Failure> {
-        let inode = match host.stat(self.temporary)? {
+        let inode = match host.stat(self.writer.temporary)? {
             Some(stat) => stat.stx_ino,
-            None => return Err(host.failure("find the new", source.name, Errno::NOENT)),
+            None => return Err(host.failure("find the new", &source.name, Errno::NOENT)),
         };
-        replace(host, self.temporary, source.name)?;
+        replace(host, self.writer.temporary, host, &source.name)?;
         if source.stat.stx_nlink > 1 {
             let written = Written {
                 directory: position.path.clone(),
-                name: source.name.to_owned(),
+                name: source.name.clone(),
                 inode,
             };
             self.links.entry(source.stat.stx_ino).or_insert(written);
@@ -353,6 +276,6 @@ impl Sync<'_> {
         let fail = |errno| Failure::new("read the attributes of", upper.path(), errno);
         let stat = crate::tree::stat_of(upper).map_err(fail)?;
         let xattrs = xattrs_of(upper).map_err(fail)?;
-        Ok(Attributes::of(&stat, &xattrs, self.mapping))
+        Ok(Attributes::of(&stat, &xattrs, self.writer.mapping))
     }
 }
