@@ -374,11 +374,11 @@ fn without_an_installed_seccomp_profile_the_agents_own_copy_counts() {
     .unwrap();
     agent.start_agent();
     let id = agent.create();
-    // Filters of both kinds: the profile's, and the one that the init adds.
+    // Filters of each kind: the profile's, the list's, and the one that the init adds.
     let filters = agent.shell_ok(id, "grep Seccomp_filters: /proc/self/status");
-    assert_eq!(filters.trim(), "Seccomp_filters:\t2");
+    assert_eq!(filters.trim(), "Seccomp_filters:\t3");
     let log = agent.log();
-    let notice = log.contains("the agent's own copy is used");
+    let notice = log.contains("with the seccomp profile; the agent's own copy is used");
     let own_copy = agent.path("mounts/seccomp.profile");
     assert_eq!(notice, own_copy.exists(), "{log}");
 }
