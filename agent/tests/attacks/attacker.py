@@ -101,6 +101,10 @@ def mknod_mem():
     os.mknod("/tmp/mem", 0o20666, os.makedev(1, 1))
 
 
+def mknod_null():
+    os.mknod("/tmp/null", 0o20666, os.makedev(1, 3))
+
+
 def mknod_kvm():
     os.mknod("/tmp/kvm", 0o20666, os.makedev(10, 232))
 

@@ -52,7 +52,7 @@ fn nothing_is_mounted_and_no_device_is_made_where_nothing_else_forbids_it() {
         for (attack, expected) in [
             ("mount_in_own_namespace", mount),
             ("mount_tmpfs", mount),
-            ("mknod_mem", device),
+            ("mknod_null", device),
         ] {
             let found = attempt(&agent, id, attack);
             assert_eq!(found, expected, "{landlock}: {attack}");
