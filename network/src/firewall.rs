@@ -7,6 +7,7 @@ mod generation;
 mod host;
 mod iptables;
 mod known;
+mod nft;
 mod rule;
 
 pub use counters::RuleCount;

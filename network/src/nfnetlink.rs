@@ -19,6 +19,10 @@ const RECEIVED: usize = 1 << 16;
 /// Bytes that are sent in one go at most, so that all errors fit into the socket's buffer.
 const SENT: usize = 1 << 15;
 
+// linux/netfilter/nfnetlink.h
+const NFNL_MSG_BATCH_BEGIN: u8 = 16;
+const NFNL_MSG_BATCH_END: u8 = 17;
+
 /// What went wrong between us and netfilter.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -137,6 +141,35 @@ impl Nfnetlink {
             })?;
         }
         result
+    }
+
+    /// Has requests to one subsystem done in one step: all of them, or none.
+    pub(crate) fn at_once(
+        &self,
+        attempt: &'static str,
+        subsystem: u8,
+        requests: &[Message],
+    ) -> Result<(), NfnetlinkError> {
+        let Some((last, others)) = requests.split_last() else {
+            return Ok(());
+        };
+        let mut bytes = Vec::new();
+        Message::batch(NFNL_MSG_BATCH_BEGIN, subsystem).append(self.next(), &mut bytes);
+        for request in others {
+            request.append(self.next(), &mut bytes);
+        }
+        let mut last = last.clone();
+        last.flags |= ACK;
+        let end = self.next();
+        last.append(end, &mut bytes);
+        Message::batch(NFNL_MSG_BATCH_END, subsystem).append(self.next(), &mut bytes);
+        self.send(attempt, &bytes)?;
+        // An error of any of them is an error of all, and the first is the reason.
+        self.receive(attempt, |of, answer| match answer {
+            Answer::Error(0) => Ok(of == end),
+            Answer::Error(errno) => Err(refused(attempt, errno)),
+            _ => Ok(false),
+        })
     }
 
     fn next(&self) -> u32 {

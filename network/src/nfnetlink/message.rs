@@ -69,6 +69,17 @@ pub(crate) struct Message {
 }
 
 impl Message {
+    /// What begins or ends several messages to `subsystem` that are one step.
+    pub(crate) fn batch(kind: u8, subsystem: u8) -> Self {
+        Self {
+            kind: (0, kind),
+            flags: 0,
+            family: 0,
+            resource: subsystem.into(),
+            attributes: Attributes::default(),
+        }
+    }
+
     /// Appends it to what is sent in one go.
     pub(crate) fn append(&self, sequence: u32, to: &mut Vec<u8>) {
         let length = HEADER + GENERAL + self.attributes.0.len();
