@@ -79,7 +79,8 @@ install: install-programs install-configuration install-systemd install-man inst
 install-programs:
 	$(INSTALL) -d $(BINDIR) $(LIBEXECDIR) $(DATADIR) $(DESTDIR)$(INTERFACEDIR)
 	$(INSTALL) -m 755 $(BINARIES)/softwarecontainer-agent $(BINARIES)/softwarecontainer-validate $(BINDIR)
-	$(INSTALL) -m 755 $(BINARIES)/softwarecontainer-init $(BINARIES)/softwarecontainer-dbus-proxy $(LIBEXECDIR)
+	$(INSTALL) -m 755 $(BINARIES)/softwarecontainer-init $(BINARIES)/softwarecontainer-dbus-proxy \
+		$(BINARIES)/softwarecontainer-wayland-context $(LIBEXECDIR)
 	$(INSTALL) -m 644 manifests/schema.json $(DATADIR)
 	$(INSTALL) -d $(DATADIR)/manifests
 	$(INSTALL) -m 644 manifests/examples/*.json $(DATADIR)/manifests

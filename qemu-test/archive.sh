@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# The archives of a Debian release, as the scripts of qemu-test use them: sourced by lib.sh.
+# The archives of a Debian release, as the scripts of qemu-test and scripts/newer-debian use them: sourced by them.
 : "${cache:?}" "${arch:?}"
 
 # archive RELEASE: prints a directory with apt's view of that release, for this machine's architecture and $arch: sources.list (for
@@ -53,4 +53,10 @@ archive_lines() {
 # archive_state DIR: identifies what the archives hold, so that a cached tree ages with them.
 archive_state() {
 	find "$1/lists" -name '*Release' -print0 | sort -z | xargs -0 sha256sum | cut -d' ' -f1
+}
+
+# The machine's own way to the mirrors (proxies, time checks) for an apt that does not read /etc/apt.
+apt_options() {
+	apt-config dump Acquire | grep -E '^Acquire::(http|https|ftp|Retries|Check-Date|Check-Valid-Until)[: ]' |
+		grep -v ' "";$' || true
 }

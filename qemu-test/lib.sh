@@ -60,12 +60,6 @@ key_of() {
 	} | sha256sum | cut -c1-20
 }
 
-# The machine's own way to the mirrors (proxies, time checks) for an apt that does not read /etc/apt.
-apt_options() {
-	apt-config dump Acquire | grep -E '^Acquire::(http|https|ftp|Retries|Check-Date|Check-Valid-Until)[: ]' |
-		grep -v ' "";$' || true
-}
-
 # Keeps the cache from growing without end: of the entries matching the glob only the newest two stay.
 prune() {
 	local old

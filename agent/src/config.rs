@@ -20,6 +20,7 @@ use crate::{
     agent::AgentConfig,
     cli::Options,
     container::ContainerConfig,
+    gateway::SecurityContext,
     host::{seccomp::SeccompFile, user_namespace::UserNamespace},
     install::{default_config_file, prefix, sysconf_dir},
     keyfile,
@@ -175,6 +176,15 @@ impl Config {
             "landlock",
             &mut config.container.landlock,
             &[("auto", true), ("off", false)],
+        )?;
+        reader.choice(
+            "wayland-security-context",
+            &mut config.container.gateways.wayland_security_context,
+            &[
+                ("auto", SecurityContext::Auto),
+                ("required", SecurityContext::Required),
+                ("off", SecurityContext::Off),
+            ],
         )?;
         for (key, file) in [
             ("seccomp-profile", &mut config.seccomp_profile),

@@ -37,7 +37,7 @@ mod target;
 mod wayland;
 
 pub use all::Gateways;
-pub use config::GatewaysConfig;
+pub use config::{GatewaysConfig, SecurityContext};
 pub use contract::{Gateway, ProcessGrants};
 pub use error::{Cause, GatewayError};
 pub use target::Target;

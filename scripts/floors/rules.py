@@ -16,7 +16,7 @@ FLOORS = (
 
 # Which other crates of the workspace each one may use.
 CRATES = {
-    "agent": {"capability", "dbus-proxy", "init", "lxc", "network", "write-buffer"},
+    "agent": {"capability", "dbus-proxy", "init", "lxc", "network", "wayland-context", "write-buffer"},
     "bench/agent": {"agent", "lxc", "network"},
     "bench/dbus-proxy": {"dbus-proxy"},
     "capability": set(),
@@ -27,6 +27,7 @@ CRATES = {
     "lxc": set(),
     "network": {"capability"},
     "validate": {"capability"},
+    "wayland-context": set(),
     "write-buffer": set(),
 }
 

@@ -7,6 +7,8 @@ use std::path::PathBuf;
 pub struct GatewaysConfig {
     /// Absolute path of the compositor's socket; `None`: the agent's environment tells.
     pub wayland_socket: Option<PathBuf>,
+    /// Whether apps are registered with the compositor as what they are.
+    pub wayland_security_context: SecurityContext,
     /// Absolute path of the sound server's socket; `None`: the agent's environment tells.
     pub pulse_socket: Option<PathBuf>,
     /// Connections of one container to the host's buses.
@@ -15,10 +17,24 @@ pub struct GatewaysConfig {
     pub bus_calls: u32,
 }
 
+/// Whether the compositor is told, by the protocol security-context-v1, which connections are those
+/// of a container, so that it can keep from apps what is not for them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum SecurityContext {
+    /// Where the compositor has the protocol.
+    #[default]
+    Auto,
+    /// Always; without it there is no Wayland in containers.
+    Required,
+    /// Never.
+    Off,
+}
+
 impl Default for GatewaysConfig {
     fn default() -> Self {
         Self {
             wayland_socket: None,
+            wayland_security_context: SecurityContext::default(),
             pulse_socket: None,
             bus_connections: 32,
             bus_calls: 128,

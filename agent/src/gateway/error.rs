@@ -6,6 +6,8 @@ use std::{io, path::PathBuf};
 use super::cgroups::error::CgroupsGatewayError;
 #[cfg(feature = "gateway-privileges")]
 use super::privileges::error::PrivilegesError;
+#[cfg(feature = "gateway-wayland")]
+use super::wayland::ContextError;
 use crate::{
     host::{mount::MountError, namespace::NamespaceError},
     mounts::BindError,
@@ -56,6 +58,10 @@ pub enum Cause {
     #[cfg(feature = "gateway-privileges")]
     #[error(transparent)]
     Privileges(#[from] Box<PrivilegesError>),
+    /// The compositor could not be told of the container.
+    #[cfg(feature = "gateway-wayland")]
+    #[error("cannot register the container with the compositor")]
+    Wayland(#[source] Box<ContextError>),
     /// Something else, in words.
     #[error("{0}")]
     Other(String),

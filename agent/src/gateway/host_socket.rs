@@ -99,7 +99,7 @@ impl<S: Server> Gateway for HostSocket<S> {
 impl<S: Server> HostSocket<S> {
     /// Mounts the socket's successor, if there is one. While there is none, because its server
     /// restarts, the old one stays.
-    fn follow(&mut self, target: &Target<'_>) -> Result<(), Cause> {
+    pub(super) fn follow(&mut self, target: &Target<'_>) -> Result<(), Cause> {
         match S::find(target.config) {
             Ok((host, name)) if host.exists() => self.show(target, &host, &name),
             _ => Ok(()),
@@ -107,7 +107,12 @@ impl<S: Server> HostSocket<S> {
     }
 
     /// Mounts the socket `host` as `name`, unless it is there already.
-    fn show(&mut self, target: &Target<'_>, host: &Path, name: &str) -> Result<(), Cause> {
+    pub(super) fn show(
+        &mut self,
+        target: &Target<'_>,
+        host: &Path,
+        name: &str,
+    ) -> Result<(), Cause> {
         let source = open(target, host)?;
         let socket = source.identity().map_err(into_cause)?;
         if let Some(mounted) = self.mounted.take_if(|mounted| mounted.socket != socket) {
@@ -130,13 +135,7 @@ impl<S: Server> HostSocket<S> {
                 ),
             }
         }
-        if let Err(error) = target.watch.add(host) {
-            log::warn!(
-                "cannot watch for successors of {}: {error}; a process that is started later still \
-                 gets them",
-                host.display()
-            );
-        }
+        watch(target, host);
         self.mounted = Some(Mounted {
             attached: bound.attached,
             socket,
@@ -144,7 +143,7 @@ impl<S: Server> HostSocket<S> {
         Ok(())
     }
 
-    fn hide(&mut self, target: &Target<'_>) -> Result<(), Cause> {
+    pub(super) fn hide(&mut self, target: &Target<'_>) -> Result<(), Cause> {
         self.access = None;
         match self.mounted.take() {
             Some(mounted) => Ok(target.mounts.detach(&mounted.attached)?),
@@ -153,7 +152,19 @@ impl<S: Server> HostSocket<S> {
     }
 }
 
-fn open(target: &Target<'_>, host: &Path) -> Result<HostSource, Cause> {
+/// Has the agent told when there is another socket at `host`.
+pub(super) fn watch(target: &Target<'_>, host: &Path) {
+    if let Err(error) = target.watch.add(host) {
+        log::warn!(
+            "cannot watch for successors of {}: {error}; a process that is started later still \
+             gets them",
+            host.display()
+        );
+    }
+}
+
+/// The socket at `host`.
+pub(super) fn open(target: &Target<'_>, host: &Path) -> Result<HostSource, Cause> {
     let source = HostSource::open(host, true, target.mounts.paths).map_err(into_cause)?;
     match source.kind() {
         FileType::Socket => Ok(source),
@@ -161,6 +172,6 @@ fn open(target: &Target<'_>, host: &Path) -> Result<HostSource, Cause> {
     }
 }
 
-fn into_cause(error: crate::mounts::host_source::HostSourceError) -> Cause {
+pub(super) fn into_cause(error: crate::mounts::host_source::HostSourceError) -> Cause {
     Cause::Bind(error.into())
 }

@@ -1,20 +1,134 @@
 //! The wayland gateway: the compositor's socket in the container.
+//!
+//! Where the compositor has the protocol security-context-v1 the container gets a listening socket
+//! of its own instead, of which the compositor knows whose it is ([`context`]).
+
+mod context;
 
 use std::{
     env,
     path::{Path, PathBuf},
 };
 
-use softwarecontainer_capability::gateway::wayland::WaylandSettings;
+use softwarecontainer_capability::{Settings as _, gateway::wayland::WaylandSettings};
 
+pub use self::context::ContextError;
+use self::context::ContextSocket;
 use super::{
-    config::GatewaysConfig,
-    error::Cause,
-    host_socket::{GATEWAYS, HostSocket, Server},
+    config::{GatewaysConfig, SecurityContext},
+    contract::{Gateway, ProcessGrants},
+    error::{Cause, GatewayError},
+    host_socket::{self, GATEWAYS, HostSocket, Server},
+    target::Target,
 };
+use crate::{error_chain::Chain, mounts::host_source::Identity};
 
 /// The wayland gateway of one container.
-pub type Wayland = HostSocket<Compositor>;
+#[derive(Debug, Default)]
+pub struct Wayland {
+    plain: HostSocket<Compositor>,
+    context: Option<ContextSocket>,
+    /// The compositor that was asked last and has no security contexts, or has not answered.
+    without_context: Option<Identity>,
+}
+
+impl Gateway for Wayland {
+    type Settings = WaylandSettings;
+
+    fn change(
+        &mut self,
+        target: &Target<'_>,
+        from: &WaylandSettings,
+        to: &WaylandSettings,
+    ) -> Result<(), GatewayError> {
+        let changed = match (from.enabled, to.enabled) {
+            // The compositor may be restarting just now.
+            (true, true) => self.follow(target),
+            (false, true) => self.show(target),
+            (true, false) => {
+                self.context = None;
+                self.plain.hide(target)
+            }
+            (false, false) => Ok(()),
+        };
+        changed.map_err(|cause| GatewayError::new(WaylandSettings::ID, cause))
+    }
+
+    fn refresh(
+        &mut self,
+        target: &Target<'_>,
+        settings: &WaylandSettings,
+    ) -> Result<(), GatewayError> {
+        if !settings.enabled {
+            return Ok(());
+        }
+        self.follow(target)
+            .map_err(|cause| GatewayError::new(WaylandSettings::ID, cause))
+    }
+
+    fn grant(&self, target: &Target<'_>, settings: &WaylandSettings, process: &mut ProcessGrants) {
+        self.plain.grant(target, settings, process);
+    }
+}
+
+impl Wayland {
+    /// Goes over to the compositor's successor, if there is one. While there is none, because it
+    /// restarts, everything stays.
+    fn follow(&mut self, target: &Target<'_>) -> Result<(), Cause> {
+        match Compositor::find(target.config) {
+            Ok((host, _)) if host.exists() => self.show(target),
+            _ => Ok(()),
+        }
+    }
+
+    fn show(&mut self, target: &Target<'_>) -> Result<(), Cause> {
+        let (host, name) = Compositor::find(target.config)?;
+        let mode = target.config.wayland_security_context;
+        if mode == SecurityContext::Off {
+            return self.plain.show(target, &host, &name);
+        }
+        let compositor = host_socket::open(target, &host)?;
+        let identity = compositor.identity().map_err(host_socket::into_cause)?;
+        let is_known = |known: Option<Identity>| known == Some(identity);
+        if is_known(self.context.as_ref().and_then(|it| it.registered)) {
+            return Ok(());
+        }
+        if is_known(self.without_context) {
+            return self.plain.show(target, &host, &name);
+        }
+        host_socket::watch(target, &host);
+        let is_new = self.context.is_none();
+        // Both have the same place.
+        self.plain.hide(target)?;
+        let context = &mut self.context;
+        let failure = match context::register(context, target, &name, &compositor, identity) {
+            Ok(true) => {
+                self.without_context = None;
+                return Ok(());
+            }
+            Ok(false) => ContextError::NotOffered(host.clone()),
+            Err(error) => error,
+        };
+        let is_told = matches!(failure, ContextError::NotOffered(_));
+        // No way back for an app that was told apart from others: the next try may succeed.
+        if mode == SecurityContext::Required || !(is_told || is_new) {
+            if is_new {
+                self.context = None;
+            }
+            return Err(Cause::Wayland(Box::new(failure)));
+        }
+        if !is_told {
+            log::warn!(
+                "container {}: its apps have the compositor's own socket: {}",
+                target.id,
+                Chain(&failure)
+            );
+        }
+        self.without_context = Some(identity);
+        self.context = None;
+        self.plain.show(target, &host, &name)
+    }
+}
 
 /// The compositor of the host.
 #[derive(Debug, Default)]
