@@ -259,8 +259,20 @@ impl TestAgent {
 
     /// Waits until the agent ends by itself; its exit status.
     pub fn wait_agent(&mut self) -> Option<i32> {
+        self.wait_agent_beyond(Duration::ZERO)
+    }
+
+    /// As [`Self::wait_agent`], where the agent itself waits for something, `limit` at most.
+    pub fn wait_agent_beyond(&mut self, limit: Duration) -> Option<i32> {
         let mut agent = self.agent.take().unwrap();
-        wait_until("the agent ends", || matches!(agent.try_wait(), Ok(Some(_))));
+        let deadline = Instant::now() + limit + *PATIENCE;
+        while !matches!(agent.try_wait(), Ok(Some(_))) {
+            assert!(
+                Instant::now() < deadline,
+                "waited in vain until the agent ends"
+            );
+            std::thread::sleep(Duration::from_millis(5));
+        }
         agent.wait().unwrap().code()
     }
 
