@@ -41,8 +41,8 @@ def main():
     listed = text.partition("<!-- behaviours -->")[2].partition("<!-- end of behaviours -->")[0]
     rows = [match.groupdict() for match in ROW.finditer(listed)]
     problems = []
-    if len(rows) != EXPECTED:
-        problems.append(f"{len(rows)} behaviours instead of {EXPECTED}")
+    if len(rows) < EXPECTED:
+        problems.append(f"{len(rows)} behaviours, fewer than {EXPECTED}")
     for row in rows:
         file = TREE / row["file"]
         if not file.is_file():
