@@ -25,7 +25,7 @@ use std::{
 use launcher::{Known, Launchers};
 use random::Random;
 use serde_json::json;
-use support::{Client, PATIENCE, Setup, TestAgent, wait_until};
+use support::{Client, Ended, PATIENCE, Setup, TestAgent, wait_until};
 use tables::Tables;
 use victims::Victim;
 
@@ -159,12 +159,15 @@ impl Chaos {
     /// What a process has written that has ended well is on the host.
     fn check_data(&mut self) {
         let told = self.observer.unclaimed();
-        for Known { pid, file, .. } in std::mem::take(&mut self.known) {
-            let is_well = told.iter().any(|end| end.pid == pid && end.exit_code == 0);
-            if let Some(name) = file.filter(|_| is_well) {
-                let text = fs::read_to_string(self.data.join(&name));
+        for known in std::mem::take(&mut self.known) {
+            let is_its = |end: &&Ended| (end.container, end.pid) == (known.container, known.pid);
+            let ends: Vec<_> = told.iter().filter(is_its).collect();
+            // Of several with the same numbers, one could be that of another process.
+            let is_well = !ends.is_empty() && ends.iter().all(|end| end.exit_code == 0);
+            if let Some(name) = known.file.as_ref().filter(|_| is_well) {
+                let text = fs::read_to_string(self.data.join(name));
                 let wanted = format!("{name}\n");
-                assert_eq!(text.unwrap_or_default(), wanted, "{name} is lost");
+                assert_eq!(text.ok(), Some(wanted), "{known:?} is lost: {ends:?}");
             }
         }
     }

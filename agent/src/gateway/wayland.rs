@@ -101,7 +101,9 @@ impl Wayland {
         // Both have the same place.
         self.plain.hide(target)?;
         let context = &mut self.context;
-        let failure = match context::register(context, target, &name, &compositor, identity) {
+        // Once registered, an app is not to be without it.
+        let must = mode == SecurityContext::Required || !is_new;
+        let failure = match context::register(context, target, &name, &compositor, identity, must) {
             Ok(true) => {
                 self.without_context = None;
                 return Ok(());

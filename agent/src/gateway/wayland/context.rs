@@ -38,8 +38,11 @@ const PROGRAM_VARIABLE: &str = "SOFTWARECONTAINER_WAYLAND_CONTEXT";
 const PROGRAM: &str = "softwarecontainer-wayland-context";
 /// What confines the apps, as compositors are told and match it in their rules.
 const ENGINE: &str = "com.pelagicore.SoftwareContainer";
-/// How long a compositor may take to answer.
+/// How long a compositor may take to answer where apps must be registered.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// How long it may take where they need not be: a launcher that is the compositor itself, such as
+/// the Qt Application Manager, answers nothing while it waits for the reply to its call.
+const SHORT_PATIENCE: Duration = Duration::from_millis(300);
 /// How long it may take to listen: one that starts makes its socket first. Nothing tells of the
 /// second step.
 const LISTEN_LIMIT: Duration = Duration::from_secs(1);
@@ -131,6 +134,7 @@ pub(super) fn register(
     name: &str,
     compositor: &HostSource,
     identity: Identity,
+    must: bool,
 ) -> Result<bool, ContextError> {
     let connected = connect(compositor).map_err(|source| ContextError::Connect {
         path: compositor.name().to_owned(),
@@ -153,7 +157,8 @@ pub(super) fn register(
     };
     let program = install::program(PROGRAM, PROGRAM_VARIABLE);
     let start = |command: &mut Command| target.own_cgroups.start_here(|| command.spawn());
-    let offered = client::register(&program, start, &sockets, &context, PATIENCE)?;
+    let patience = if must { PATIENCE } else { SHORT_PATIENCE };
+    let offered = client::register(&program, start, &sockets, &context, patience)?;
     if offered {
         socket.open = Some(open);
         socket.registered = Some(identity);
