@@ -174,22 +174,6 @@ fn twenty_rules_start_one_process_for_each_family() {
     );
 }
 
-#[test]
-fn a_stop_starts_no_program() {
-    let mut lab = Lab::with_network(&[("all", unlimited())]);
-    let id = lab.container(&["all"]);
-    lab.agent.client().destroy(id).unwrap();
-    let started = programs_started(&lab, || {
-        signal(lab.agent.pid(), "TERM");
-        wait_until("the bridge is gone", || {
-            !lab.host_state().contains(&lab.agent.bridge)
-        });
-    });
-    assert!(started.is_empty(), "{started:?}");
-    assert_eq!(lab.agent.wait_agent(), Some(0));
-    check_stopped(&lab, &mut None);
-}
-
 /// The names of the programs that the agent starts while something is done, in order of their
 /// names.
 fn programs_started(lab: &Lab, work: impl FnOnce()) -> Vec<String> {
