@@ -4,7 +4,10 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -51,6 +54,8 @@ pub struct Network {
     /// The order of locking: what was repaired, the bridge, the ports.
     repairs: Mutex<Repairs>,
     bridge: Mutex<Bridge>,
+    /// Changes with the bridge locked.
+    stopped: AtomicBool,
     ports: Mutex<BTreeMap<i32, Port>>,
     host_names: Arc<HostNames>,
     forgetting: Forgetting,
@@ -84,19 +89,28 @@ impl Network {
             fresh: bridge.was_there().then(Mutex::default),
             repairs: Mutex::default(),
             bridge: Mutex::new(bridge),
+            stopped: AtomicBool::new(false),
             ports: Mutex::default(),
             host_names,
             forgetting: Forgetting::default(),
         })
     }
 
-    /// Undoes what [`Network::start`] did, when the last container is gone.
+    /// Undoes what [`Network::start`] did, when the last container is gone. Nothing of it is
+    /// repaired any more.
     ///
     /// # Errors
     /// [`BridgeError`]; as much as possible is undone.
     pub fn stop(&self) -> Result<(), BridgeError> {
         self.forgetting.wait();
-        self.bridge().undo()
+        let mut bridge = self.bridge();
+        self.stopped.store(true, Ordering::Relaxed);
+        bridge.undo()
+    }
+
+    /// Whether the network was stopped; to be asked with the bridge locked.
+    pub(crate) fn is_stopped(&self) -> bool {
+        self.stopped.load(Ordering::Relaxed)
     }
 
     /// The names in rules of all containers.

@@ -32,9 +32,14 @@ impl Network {
     /// takes the same thing again and again, its repairs have pauses between them.
     pub fn keep_up(&self, addresses: bool) -> Option<Instant> {
         if addresses {
-            if let Err(error) = self.bridge().follow_addresses() {
+            let mut bridge = self.bridge();
+            if self.is_stopped() {
+                return None;
+            }
+            if let Err(error) = bridge.follow_addresses() {
                 log::warn!("rules for the host's addresses: {}", Chain(&error));
             }
+            drop(bridge);
             self.warn_of_conflicts();
         }
         // What could not be repaired is told in the log.
@@ -113,6 +118,10 @@ impl Network {
     fn repair(&self, haste: Haste) -> (Option<Instant>, Vec<(Loss, NetworkError)>) {
         let mut repairs = self.repairs();
         let mut bridge = self.bridge();
+        if self.is_stopped() {
+            // Its end is a change like others.
+            return (None, Vec::new());
+        }
         let ports = self.ports().clone();
         let mut round = Round::new(self, haste, repairs.paces());
         match look(self, &bridge, &ports) {

@@ -8,7 +8,7 @@ use std::net::Ipv4Addr;
 
 use netns::Namespace;
 use softwarecontainer_capability::class_id::ClassId;
-use softwarecontainer_network::{Bridge, BridgeError, BridgeSettings, Classified};
+use softwarecontainer_network::{Bridge, BridgeError, BridgeSettings, Classified, Network};
 
 fn config() -> BridgeSettings {
     BridgeSettings {
@@ -66,6 +66,19 @@ fn it_is_made_with_address_forwarding_and_masquerading_and_undone_again() {
         );
     }
     host.run(|| bridge.undo()).unwrap();
+    assert_eq!(state(&host), before);
+}
+
+#[test]
+fn what_a_stop_has_undone_is_not_repaired() {
+    let host = Namespace::new();
+    let before = state(&host);
+    host.run(|| {
+        let network = Network::start(config()).unwrap();
+        network.stop().unwrap();
+        // The bridge's end is told as a change of the host's network.
+        assert_eq!(network.keep_up(true), None);
+    });
     assert_eq!(state(&host), before);
 }
 
