@@ -76,7 +76,8 @@ const CHANGES: [(&str, &[&str], &str); 11] = [
     ),
     (
         "the bridge made anew by hand",
-        &["ip link del BRIDGE", "ip link add BRIDGE type bridge"],
+        // The repair may be there first: then the second one fails.
+        &["ip link del BRIDGE", "?ip link add BRIDGE type bridge"],
         "was not connected to the bridge",
     ),
     (
@@ -109,7 +110,10 @@ fn what_is_taken_while_an_app_runs_is_there_again_within_moments() {
         let start = Instant::now();
         for command in commands {
             let command = command.replace("BRIDGE", bridge).replace("VETH", veth);
-            lab.host.shell(&command);
+            match command.strip_prefix('?') {
+                Some(command) => drop(lab.host.try_run(command)),
+                None => drop(lab.host.shell(&command)),
+            }
         }
         wait_until("it is said what was repaired", || {
             lab.agent.log().matches(said).count() > said_before
@@ -341,6 +345,7 @@ fn a_hostile_administrator_does_not_win() {
         let veth = format!("sc{id}-{}", lab.agent.bridge);
         for command in commands {
             let command = command
+                .trim_start_matches('?')
                 .replace("BRIDGE", &lab.agent.bridge)
                 .replace("VETH", &veth[..veth.len().min(15)]);
             // What it is about may be away at the time.
@@ -364,7 +369,8 @@ fn a_hostile_administrator_does_not_win() {
     assert_eq!(of_others(), others);
     wait_until("nothing is left of the repairs", || {
         let now = used(lab.agent.pid());
-        (now.0, now.1) == (before.0, before.1)
+        // A worker thread that was there before may have ended.
+        now.0 <= before.0 && now.1 <= before.1
     });
     let after = used(lab.agent.pid());
     println!(
