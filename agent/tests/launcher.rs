@@ -159,14 +159,20 @@ fn an_owner_that_a_launcher_may_not_name_is_told() {
     assert!(text.contains("only root"), "{text}");
 }
 
-#[test]
-fn an_app_whose_launcher_was_killed_is_ended_before_it_starts_again() {
-    let agent = TestAgent::start();
-    let launcher = Launcher::new(&agent, LAUNCHER);
+/// A launcher after a kill, and the process of the app `clock` that it has left.
+fn killed(agent: &TestAgent) -> (Launcher<'_>, u32) {
+    let launcher = Launcher::new(agent, LAUNCHER);
     launcher.app("clock", &json!({"command": "sleep 1000"}));
     let (mut first, left) = launcher.start("clock");
     first.kill().unwrap();
     first.wait().unwrap();
+    (launcher, left)
+}
+
+#[test]
+fn an_app_whose_launcher_was_killed_is_ended_before_it_starts_again() {
+    let agent = TestAgent::start();
+    let (launcher, left) = killed(&agent);
     assert!(is_alive(left), "the agent knows of no launchers");
     assert_eq!(launcher.listed("clock"), None);
     let containers = agent.client().list().unwrap();
@@ -189,11 +195,7 @@ fn an_app_whose_launcher_was_killed_is_ended_before_it_starts_again() {
 #[test]
 fn a_launcher_that_was_killed_before_its_app_ran_leaves_nothing_to_the_next() {
     let agent = TestAgent::start();
-    let launcher = Launcher::new(&agent, LAUNCHER);
-    launcher.app("clock", &json!({"command": "sleep 1000"}));
-    let (mut first, left) = launcher.start("clock");
-    first.kill().unwrap();
-    first.wait().unwrap();
+    let (launcher, left) = killed(&agent);
     // As it was noted before Execute.
     let note = launcher.path("state/clock.app");
     let mut noted: Value = serde_json::from_str(&fs::read_to_string(&note).unwrap()).unwrap();
