@@ -66,7 +66,7 @@ impl StateFile {
                 let path = entry.path();
                 let text = fs::read_to_string(&path).unwrap_or_default();
                 let is_finished = path.extension().is_none_or(|it| it != UNFINISHED);
-                let read = parse(&text, &boot).filter(|_| is_finished);
+                let read = parse(&text, boot).filter(|_| is_finished);
                 if read.is_none() {
                     remove(&path);
                 }
@@ -122,7 +122,7 @@ impl StateFile {
                 remove(&self.path);
                 Ok(())
             }
-            false => self.write(&text(self.container, &processes, &process::boot())),
+            false => self.write(&text(self.container, &processes, process::boot())),
         };
         if let Err(error) = written {
             log::error!(

@@ -1,36 +1,39 @@
 //! Which process a number means.
 
-use std::fs;
+use std::{fs, sync::LazyLock};
 
 /// When a process was started, in clock ticks since the boot (proc_pid_stat(5), `starttime`): no
 /// other process of that number was. `None` if there is none.
 #[must_use]
 pub fn start_time(pid: u32) -> Option<u64> {
-    const FIELD: usize = 22;
-    let text = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // The program's name, the second field, may hold anything.
-    let (_, rest) = text.rsplit_once(')')?;
-    rest.split_whitespace().nth(FIELD - 3)?.parse().ok()
+    state_and_start(pid).map(|(_, started)| started)
 }
 
 /// Whether the process of that number and start time has not ended.
 #[must_use]
 pub fn runs(pid: u32, started: u64) -> bool {
-    start_time(pid) == Some(started) && !has_ended(pid)
+    // One that only waits to be reaped has.
+    state_and_start(pid).is_some_and(|(state, time)| time == started && !"ZX".contains(state))
 }
 
-/// Whether it only waits to be reaped (proc_pid_stat(5), `state`).
-fn has_ended(pid: u32) -> bool {
-    let text = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    let state = text.rsplit_once(") ").map_or("", |(_, rest)| rest);
-    state.is_empty() || state.starts_with(['Z', 'X'])
+/// Fields 3 and 22, `state` and `starttime` (proc_pid_stat(5)).
+fn state_and_start(pid: u32) -> Option<(char, u64)> {
+    let text = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // The program's name, the second field, may hold anything.
+    let (_, rest) = text.rsplit_once(')')?;
+    let mut fields = rest.split_whitespace();
+    let state = fields.next()?.chars().next()?;
+    Some((state, fields.nth(22 - 3 - 1)?.parse().ok()?))
 }
 
 /// The number of this boot of the system (random(4), `boot_id`); empty if the kernel has none.
 #[must_use]
-pub fn boot() -> String {
-    let text = fs::read_to_string("/proc/sys/kernel/random/boot_id");
-    text.unwrap_or_default().trim().to_owned()
+pub fn boot() -> &'static str {
+    static BOOT: LazyLock<String> = LazyLock::new(|| {
+        let text = fs::read_to_string("/proc/sys/kernel/random/boot_id");
+        text.unwrap_or_default().trim().to_owned()
+    });
+    &BOOT
 }
 
 #[cfg(test)]
