@@ -12,15 +12,12 @@ use zbus::{
     object_server::{ResponseDispatchNotifier, SignalEmitter},
 };
 
-use super::{
-    caller::{Call, Identity},
-    desk::Desk,
-    objects,
-};
+use super::{caller::Call, desk::Desk, objects};
 use crate::{
     agent::{AgentError, Creation},
     container::Execution,
     error_chain::Chain,
+    host::credentials::Credentials,
 };
 
 /// How many characters of a program's name are logged.
@@ -46,8 +43,10 @@ impl Interface {
         connection: &Connection,
         header: &Header<'_>,
         what: String,
-    ) -> fdo::Result<(Call, Identity)> {
-        Ok(self.desk.callers.begin(connection, header, what).await?)
+    ) -> fdo::Result<(Call, Option<Credentials>)> {
+        let begun = self.desk.callers.begin(connection, header, what).await;
+        let (call, identity) = begun?;
+        Ok((call, identity.credentials))
     }
 }
 
@@ -76,13 +75,7 @@ impl Interface {
         #[zbus(header)] header: Header<'_>,
     ) -> fdo::Result<i32> {
         let what = "Create".to_owned();
-        let (
-            _call,
-            Identity {
-                credentials: caller,
-                ..
-            },
-        ) = self.begin(connection, &header, what).await?;
+        let (_call, caller) = self.begin(connection, &header, what).await?;
         let creation = Creation {
             options: config,
             ..Creation::default()
@@ -100,13 +93,7 @@ impl Interface {
         #[zbus(header)] header: Header<'_>,
     ) -> fdo::Result<()> {
         let what = format!("Destroy {containerID}");
-        let (
-            _call,
-            Identity {
-                credentials: caller,
-                ..
-            },
-        ) = self.begin(connection, &header, what).await?;
+        let (_call, caller) = self.begin(connection, &header, what).await?;
         self.desk
             .agent
             .destroy(containerID, caller.as_ref())
@@ -121,13 +108,7 @@ impl Interface {
         #[zbus(header)] header: Header<'_>,
     ) -> fdo::Result<()> {
         let what = format!("Suspend {containerID}");
-        let (
-            _call,
-            Identity {
-                credentials: caller,
-                ..
-            },
-        ) = self.begin(connection, &header, what).await?;
+        let (_call, caller) = self.begin(connection, &header, what).await?;
         self.desk
             .agent
             .suspend(containerID, caller.as_ref())
@@ -142,13 +123,7 @@ impl Interface {
         #[zbus(header)] header: Header<'_>,
     ) -> fdo::Result<()> {
         let what = format!("Resume {containerID}");
-        let (
-            _call,
-            Identity {
-                credentials: caller,
-                ..
-            },
-        ) = self.begin(connection, &header, what).await?;
+        let (_call, caller) = self.begin(connection, &header, what).await?;
         self.desk
             .agent
             .resume(containerID, caller.as_ref())
@@ -168,13 +143,7 @@ impl Interface {
         #[zbus(header)] header: Header<'_>,
     ) -> fdo::Result<()> {
         let what = format!("BindMount {containerID} {pathInHost:?} on {pathInContainer:?}");
-        let (
-            _call,
-            Identity {
-                credentials: caller,
-                ..
-            },
-        ) = self.begin(connection, &header, what).await?;
+        let (_call, caller) = self.begin(connection, &header, what).await?;
         self.desk
             .agent
             .bind_mount(
@@ -196,13 +165,7 @@ impl Interface {
         #[zbus(header)] header: Header<'_>,
     ) -> fdo::Result<()> {
         let what = format!("SetCapabilities {containerID} {capabilities:?}");
-        let (
-            _call,
-            Identity {
-                credentials: caller,
-                ..
-            },
-        ) = self.begin(connection, &header, what).await?;
+        let (_call, caller) = self.begin(connection, &header, what).await?;
         self.desk
             .agent
             .set_capabilities(containerID, caller.as_ref(), &capabilities)
@@ -227,13 +190,13 @@ impl Interface {
         let program = commandLine.split_whitespace().next().unwrap_or_default();
         let program: String = program.chars().take(LOGGED_PROGRAM).collect();
         let what = format!("Execute {containerID} {program:?} to {outputFile:?}");
-        let (_call, identity) = self.begin(connection, &header, what).await?;
+        let (_call, caller) = self.begin(connection, &header, what).await?;
         let execution = Execution {
             command_line: commandLine,
             working_directory: workingDirectory,
             output_file: outputFile,
             environment: env.into_iter().collect(),
-            caller: identity.credentials,
+            caller,
         };
         let started = self
             .desk
