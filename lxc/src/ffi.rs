@@ -6,7 +6,10 @@ use std::{
     ptr::{self, NonNull},
 };
 
-use crate::bindings::{self, lxc_container};
+use crate::{
+    bindings::{self, lxc_container},
+    error::{Error, Result},
+};
 
 /// An owned `struct lxc_container *`.
 #[derive(Debug)]
@@ -161,8 +164,8 @@ pub(crate) fn global_config_item(key: &CStr) -> Option<OsString> {
     Some(OsString::from_vec(text.to_bytes().to_vec()))
 }
 
-pub(crate) fn c_string(text: &[u8]) -> crate::Result<CString> {
-    CString::new(text).map_err(|_| crate::Error::Nul {
+pub(crate) fn c_string(text: &[u8]) -> Result<CString> {
+    CString::new(text).map_err(|_| Error::Nul {
         text: String::from_utf8_lossy(text).into_owned(),
     })
 }

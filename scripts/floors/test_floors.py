@@ -75,6 +75,17 @@ class Small(unittest.TestCase):
             {("a", "e")},
         )
 
+    def test_who_passes_a_name_on_and_has_items_of_its_own_is_no_facade(self):
+        self.assertEqual(
+            self.arrows(
+                lib="mod a; mod b;",
+                a="mod error; pub use error::Error; pub struct A;",
+                a__error="pub struct Error;",
+                b="use crate::a::Error;",
+            ),
+            {("b", "a"), ("b", "error")},
+        )
+
     def test_paths_begin_at_imported_modules_and_at_children(self):
         self.assertEqual(
             self.arrows(

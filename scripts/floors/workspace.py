@@ -23,7 +23,8 @@ class Workspace:
         self.root = root
         # Library by its name in Rust → root module; every root module → folder of its package.
         self.libraries, self.roots = {}, []
-        self.folder = {}
+        # The modules that passed the last path on by `use`.
+        self.passed = []
         manifest = tomllib.loads((root / "Cargo.toml").read_text(encoding="utf-8"))
         for member in manifest["workspace"]["members"]:
             self.package(member)
@@ -81,6 +82,7 @@ class Workspace:
         """Where a name leads that a module has by `use` only."""
         if name in module.imports and name not in module.items:
             path = module.imports[name][0]
+            self.passed.append(module)
             start = self.start(module, path, own=name)
             return start and self.resolve(*start, seen)
         if name in module.items:
@@ -125,9 +127,14 @@ class Workspace:
                     start = self.start(module, path)
                     if start is None:
                         continue
+                    self.passed = []
                     target, is_module = self.resolve(*start)
-                    if not is_module and target.file != module.file:
-                        found.add(Arrow(module.file, target.file, line))
+                    if is_module:
+                        continue
+                    # Who passes a name on and has items of its own is no facade.
+                    on_the_way = [passed.file for passed in self.passed if passed.items]
+                    for file in {target.file, *on_the_way} - {module.file}:
+                        found.add(Arrow(module.file, file, line))
         # The first line speaks for a pair.
         first = {}
         for arrow in sorted(found):

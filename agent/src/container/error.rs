@@ -6,7 +6,7 @@ use softwarecontainer_capability::error::ConfigError;
 use softwarecontainer_network::NetworkError;
 use thiserror::Error;
 
-use super::{State, init_link::SpawnError, lxc_start::StartError, processes::StartFailure};
+use super::{init_link::SpawnError, lxc_start::StartError, processes::StartFailure, state::State};
 use crate::{
     command_line::SplitError,
     error_chain::Chain,

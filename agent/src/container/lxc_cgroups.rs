@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use super::{ContainerError, cgroup_parents::Parents};
+use super::{cgroup_parents::Parents, error::ContainerError};
 use crate::host::cgroup::members;
 
 /// The keys of LXC's configuration that give them their names (lxc.container.conf(5)).

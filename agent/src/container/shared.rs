@@ -6,8 +6,8 @@ use smol::Executor;
 use softwarecontainer_network::LateNetwork;
 
 use super::{
-    ContainerConfig, ContainerError, cgroup_parents::Parents, facts::Event, host_files::HostFiles,
-    lxc_start::LxcPaths, processes::Report, rootfs::Template,
+    cgroup_parents::Parents, config::ContainerConfig, error::ContainerError, facts::Event,
+    host_files::HostFiles, lxc_start::LxcPaths, processes::Report, rootfs::Template,
 };
 use crate::{
     host::{

@@ -7,7 +7,7 @@ use super::cgroups::error::CgroupsGatewayError;
 #[cfg(feature = "gateway-privileges")]
 use super::privileges::error::PrivilegesError;
 #[cfg(feature = "gateway-wayland")]
-use super::wayland::ContextError;
+use super::wayland::context::ContextError;
 use crate::{
     host::{mount::MountError, namespace::NamespaceError},
     mounts::BindError,

@@ -3,7 +3,7 @@
 //! Where the compositor has the protocol security-context-v1 the container gets a listening socket
 //! of its own instead, of which the compositor knows whose it is ([`context`]).
 
-mod context;
+pub(super) mod context;
 
 use std::{
     env,
@@ -12,8 +12,7 @@ use std::{
 
 use softwarecontainer_capability::{Settings as _, gateway::wayland::WaylandSettings};
 
-pub use self::context::ContextError;
-use self::context::ContextSocket;
+use self::context::{ContextError, ContextSocket};
 use super::{
     config::{GatewaysConfig, SecurityContext},
     contract::{Gateway, ProcessGrants},

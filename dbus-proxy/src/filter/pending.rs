@@ -9,7 +9,7 @@ use std::{
     num::NonZeroU32,
 };
 
-use super::{DRIVER, Refusal};
+use super::{driver_call::DRIVER, verdict::Refusal};
 
 pub(super) type NameHash = u64;
 
