@@ -27,9 +27,8 @@ impl Log for Stderr {
 /// Starts logging. Standard error is used when it is no journal stream, so that a person who runs
 /// the agent sees its log.
 pub fn start() {
-    let level = std::env::var(LEVEL_VARIABLE)
-        .ok()
-        .and_then(|text| text.parse().ok());
+    let asked = std::env::var_os(LEVEL_VARIABLE).filter(|text| !text.is_empty());
+    let level: Option<LevelFilter> = asked.as_ref().and_then(|text| text.to_str()?.parse().ok());
     let journal = if systemd_journal_logger::connected_to_journal() {
         JournalLog::new().ok()
     } else {
@@ -41,5 +40,10 @@ pub fn start() {
     };
     if installed.is_ok() {
         log::set_max_level(level.unwrap_or(LevelFilter::Info));
+    }
+    if let (Some(asked), None) = (asked, level) {
+        log::warn!(
+            "{LEVEL_VARIABLE}: {asked:?} is none of off, error, warn, info, debug, trace; info counts"
+        );
     }
 }

@@ -426,3 +426,26 @@ fn a_directory_that_containers_cannot_enter_stops_the_start() {
         "{text}"
     );
 }
+
+#[test]
+fn how_much_is_logged_is_chosen_and_what_is_no_level_is_told() {
+    let agent = |level: &str| {
+        TestAgent::with(&Setup {
+            environment: vec![("SOFTWARECONTAINER_LOG".into(), level.into())],
+            ..Setup::default()
+        })
+    };
+    let log = |level: &str| {
+        let agent = agent(level);
+        agent.create();
+        agent.log()
+    };
+    assert!(log("info").contains("INFO: container 0 created"));
+    assert_eq!(log("off"), "");
+    let told = log("loud");
+    assert!(
+        told.contains("WARN: SOFTWARECONTAINER_LOG: \"loud\" is none of off, error"),
+        "{told}"
+    );
+    assert!(told.contains("INFO: container 0 created"), "{told}");
+}
