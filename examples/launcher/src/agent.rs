@@ -6,57 +6,17 @@ use std::{
 };
 
 use smol::stream::StreamExt;
-use zbus::{Connection, connection::Builder, fdo, proxy};
+use softwarecontainer_client::{Bus, Client, NAME, ProcessStateChangedStream};
+use zbus::fdo;
 
 use crate::{
     error::Error,
     manifest::{App, Mount},
 };
 
-const NAME: &str = "com.pelagicore.SoftwareContainerAgent";
-
-/// The agent's interface: `com.pelagicore.SoftwareContainerAgent.xml` in Rust.
-#[proxy(
-    interface = "com.pelagicore.SoftwareContainerAgent",
-    default_service = "com.pelagicore.SoftwareContainerAgent",
-    default_path = "/com/pelagicore/SoftwareContainerAgent"
-)]
-trait SoftwareContainerAgent {
-    fn list(&self) -> zbus::Result<Vec<i32>>;
-    fn list_capabilities(&self) -> zbus::Result<Vec<String>>;
-    fn create(&self, config: &str) -> zbus::Result<i32>;
-    fn destroy(&self, container: i32) -> zbus::Result<()>;
-    fn suspend(&self, container: i32) -> zbus::Result<()>;
-    fn resume(&self, container: i32) -> zbus::Result<()>;
-    fn bind_mount(
-        &self,
-        container: i32,
-        path_in_host: &str,
-        path_in_container: &str,
-        read_only: bool,
-    ) -> zbus::Result<()>;
-    fn set_capabilities(&self, container: i32, capabilities: &[String]) -> zbus::Result<()>;
-    fn execute(
-        &self,
-        container: i32,
-        command_line: &str,
-        working_directory: &str,
-        output_file: &str,
-        env: &HashMap<&str, &str>,
-    ) -> zbus::Result<i32>;
-    #[zbus(signal)]
-    fn process_state_changed(
-        &self,
-        container: i32,
-        process: u32,
-        is_running: bool,
-        exit_code: u32,
-    ) -> zbus::Result<()>;
-}
-
 /// A connection to the agent.
 pub struct Agent {
-    proxy: SoftwareContainerAgentProxy<'static>,
+    client: Client,
     bus: fdo::DBusProxy<'static>,
 }
 
@@ -89,24 +49,20 @@ pub enum Event {
 impl Agent {
     /// Connects to the system bus or the session bus.
     pub async fn connect(session_bus: bool) -> Result<Self, Error> {
-        let builder = if session_bus {
-            Builder::session()
-        } else {
-            Builder::system()
+        let bus = match session_bus {
+            true => Bus::Session,
+            false => Bus::System,
         };
-        let connection: Connection = builder.build().await.map_err(Error::Bus)?;
-        let proxy = SoftwareContainerAgentProxy::new(&connection);
-        let bus = fdo::DBusProxy::new(&connection);
-        Ok(Self {
-            proxy: proxy.await.map_err(Error::Bus)?,
-            bus: bus.await.map_err(Error::Bus)?,
-        })
+        let client = Client::connect(bus).await.map_err(Error::Connect)?;
+        let bus = fdo::DBusProxy::new(client.connection());
+        let bus = bus.await.map_err(Error::Bus)?;
+        Ok(Self { client, bus })
     }
 
     /// Subscribes to what [`Events::next`] yields. To be called before the first container is
     /// created: a signal that nobody has subscribed to is lost.
     pub async fn events(&self) -> Result<Events, Error> {
-        let processes = self.proxy.receive_process_state_changed();
+        let processes = self.client.agent().receive_process_state_changed();
         let owners = self.bus.receive_name_owner_changed_with_args(&[(0, NAME)]);
         Ok(Events {
             processes: processes.await.map_err(Error::Bus)?,
@@ -116,24 +72,23 @@ impl Agent {
 
     /// IDs of all containers, those of other launchers included.
     pub async fn list(&self) -> Result<Vec<i32>, Error> {
-        called("List", self.proxy.list()).await
+        called("List", self.client.agent().list()).await
     }
 
     /// The capabilities that the agent's manifests offer.
     pub async fn list_capabilities(&self) -> Result<Vec<String>, Error> {
-        called("ListCapabilities", self.proxy.list_capabilities()).await
+        called("ListCapabilities", self.client.agent().list_capabilities()).await
     }
 
     /// What no other agent has at any time: the bus, and the agent's unique name there.
     pub async fn instance(&self) -> Result<String, Error> {
         // The bus starts the agent for a call, if need be, and not for a question about its name.
         self.list().await?;
+        let asked = |error: fdo::Error| Error::Bus(error.into());
         let name = NAME.try_into().map_err(Error::Bus)?;
-        let bus = called("GetId", async { Ok(self.bus.get_id().await?) }).await?;
-        let owner = called("GetNameOwner", async {
-            Ok(self.bus.get_name_owner(name).await?)
-        });
-        Ok(format!("{bus}/{}", owner.await?))
+        let bus = self.bus.get_id().await.map_err(asked)?;
+        let owner = self.bus.get_name_owner(name).await.map_err(asked)?;
+        Ok(format!("{bus}/{owner}"))
     }
 
     /// Creates a container for an app; returns its ID.
@@ -145,27 +100,27 @@ impl Agent {
             }
         }
         let config = serde_json::json!([options]).to_string();
-        called("Create", self.proxy.create(&config)).await
+        called("Create", self.client.agent().create(&config)).await
     }
 
     /// Ends every process of a container and removes it.
     pub async fn destroy(&self, container: i32) -> Result<(), Error> {
-        called("Destroy", self.proxy.destroy(container)).await
+        called("Destroy", self.client.agent().destroy(container)).await
     }
 
     /// Freezes every process of a container.
     pub async fn suspend(&self, container: i32) -> Result<(), Error> {
-        called("Suspend", self.proxy.suspend(container)).await
+        called("Suspend", self.client.agent().suspend(container)).await
     }
 
     /// Lets a suspended container go on.
     pub async fn resume(&self, container: i32) -> Result<(), Error> {
-        called("Resume", self.proxy.resume(container)).await
+        called("Resume", self.client.agent().resume(container)).await
     }
 
     /// Grants capabilities.
     pub async fn set_capabilities(&self, container: i32, names: &[String]) -> Result<(), Error> {
-        let call = self.proxy.set_capabilities(container, names);
+        let call = self.client.agent().set_capabilities(container, names);
         called("SetCapabilities", call).await
     }
 
@@ -174,7 +129,8 @@ impl Agent {
     pub async fn bind_mount(&self, container: i32, mount: &Mount) -> Result<(), Error> {
         let (host, inside) = (text(&mount.host), text(&mount.container));
         let call = self
-            .proxy
+            .client
+            .agent()
             .bind_mount(container, &host, &inside, mount.read_only);
         called("BindMount", call).await
     }
@@ -194,9 +150,10 @@ impl Agent {
             .map(|(name, value)| (name.as_str(), value.as_str()))
             .collect();
         let (directory, output) = (text(directory), text(output));
-        let call = self
-            .proxy
-            .execute(container, command, &directory, &output, &environment);
+        let call =
+            self.client
+                .agent()
+                .execute(container, command, &directory, &output, &environment);
         called("Execute", call).await
     }
 }
@@ -204,7 +161,7 @@ impl Agent {
 /// Waits for the answer to a call.
 async fn called<T>(
     method: &'static str,
-    call: impl Future<Output = zbus::Result<T>>,
+    call: impl Future<Output = Result<T, softwarecontainer_client::Error>>,
 ) -> Result<T, Error> {
     call.await.map_err(|source| Error::Call { method, source })
 }
@@ -222,8 +179,8 @@ impl Events {
                     let ended = process.args().map_err(Error::Bus)?;
                     if !ended.is_running {
                         return Ok(Event::Ended(ProcessEnded {
-                            container: ended.container,
-                            pid: ended.process,
+                            container: ended.container_id,
+                            pid: ended.process_id,
                             status: ended.exit_code,
                         }));
                     }

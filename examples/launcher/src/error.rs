@@ -2,8 +2,6 @@
 
 use std::{io, path::PathBuf};
 
-use zbus::DBusError as _;
-
 use crate::manifest_error::ManifestError;
 
 /// An error of the launcher.
@@ -13,13 +11,16 @@ pub enum Error {
     /// The bus cannot be reached.
     #[error("cannot use the bus")]
     Bus(#[source] zbus::Error),
+    /// There is no bus.
+    #[error(transparent)]
+    Connect(softwarecontainer_client::Error),
     /// The agent refused or failed a call; the message is the agent's.
     #[error("{method} failed")]
     Call {
         /// D-Bus method.
         method: &'static str,
         /// What came back.
-        source: zbus::Error,
+        source: softwarecontainer_client::Error,
     },
     /// A file cannot be used.
     #[error("cannot {action} {}", path.display())]
@@ -59,27 +60,8 @@ pub fn chain(error: &Error) -> String {
     let mut cause = std::error::Error::source(error);
     while let Some(error) = cause {
         text += ": ";
-        if let Some(answer) = error.downcast_ref().and_then(answer) {
-            return text + &answer;
-        }
         text += &error.to_string();
         cause = error.source();
     }
     text
-}
-
-/// The words of whoever answered a call; zbus would put the error's name before them.
-fn answer(error: &zbus::Error) -> Option<String> {
-    let (name, message) = match error {
-        zbus::Error::MethodError(name, message, _) => (name.to_string(), message.as_deref()?),
-        zbus::Error::FDO(error) => (error.name().to_string(), error.description()?),
-        _ => return None,
-    };
-    // The bus's words name a policy; what to do is this.
-    Some(match name.as_str() {
-        "org.freedesktop.DBus.Error.AccessDenied" => {
-            format!("{message} (is this user in the group softwarecontainer?)")
-        }
-        _ => message.to_owned(),
-    })
 }

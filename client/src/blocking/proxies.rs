@@ -1,0 +1,348 @@
+//! Made by client/generate from the XML in agent/dbus; not to be changed by hand.
+
+use std::collections::HashMap;
+
+use zbus::OwnedObjectPath;
+
+use super::{Signals, wait};
+use crate::{Details, Error, OwnedDetails};
+
+/// The interface `com.pelagicore.SoftwareContainerAgent`;
+/// `com.pelagicore.SoftwareContainerAgent.xml` is its contract.
+#[derive(Debug, Clone)]
+pub struct AgentProxy(pub(super) crate::AgentProxy<'static>);
+
+impl AgentProxy {
+    /// The IDs of all containers.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub fn list(&self) -> Result<Vec<i32>, Error> {
+        wait(self.0.list())
+    }
+
+    /// The names of the capabilities that SetCapabilities takes.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub fn list_capabilities(&self) -> Result<Vec<String>, Error> {
+        wait(self.0.list_capabilities())
+    }
+
+    /// Makes and starts a container; config is a JSON array of objects.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub fn create(&self, config: &str) -> Result<i32, Error> {
+        wait(self.0.create(config))
+    }
+
+    /// Ends every process of a container and removes all it used.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub fn destroy(&self, container_id: i32) -> Result<(), Error> {
+        wait(self.0.destroy(container_id))
+    }
+
+    /// Freezes every process of a container.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub fn suspend(&self, container_id: i32) -> Result<(), Error> {
+        wait(self.0.suspend(container_id))
+    }
+
+    /// Thaws a suspended container.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub fn resume(&self, container_id: i32) -> Result<(), Error> {
+        wait(self.0.resume(container_id))
+    }
+
+    /// Mounts a host path in a container.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub fn bind_mount(
+        &self,
+        container_id: i32,
+        path_in_host: &str,
+        path_in_container: &str,
+        read_only: bool,
+    ) -> Result<(), Error> {
+        wait(
+            self.0
+                .bind_mount(container_id, path_in_host, path_in_container, read_only),
+        )
+    }
+
+    /// Applies the default capabilities and the named ones, all or none.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub fn set_capabilities(
+        &self,
+        container_id: i32,
+        capabilities: &[String],
+    ) -> Result<(), Error> {
+        wait(self.0.set_capabilities(container_id, capabilities))
+    }
+
+    /// Starts a process; its ID as the host sees it.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub fn execute(
+        &self,
+        container_id: i32,
+        command_line: &str,
+        working_directory: &str,
+        output_file: &str,
+        env: &HashMap<&str, &str>,
+    ) -> Result<i32, Error> {
+        wait(self.0.execute(
+            container_id,
+            command_line,
+            working_directory,
+            output_file,
+            env,
+        ))
+    }
+
+    /// A process started by Execute has ended; exitCode is its wait status (waitpid(2)).
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub fn receive_process_state_changed(
+        &self,
+    ) -> Result<Signals<crate::ProcessStateChangedStream>, Error> {
+        Ok(Signals(wait(self.0.receive_process_state_changed())?))
+    }
+}
+
+/// The interface `com.pelagicore.SoftwareContainerAgent.Manager`;
+/// `com.pelagicore.SoftwareContainerAgent.Manager.xml` is its contract.
+#[derive(Debug, Clone)]
+pub struct ManagerProxy(pub(super) crate::ManagerProxy<'static>);
+
+impl ManagerProxy {
+    /// Have the signals of this interface, and of the containers that you may see, sent to
+    /// you. Reading a container's properties or GetManagedObjects do the same. It ends with
+    /// your connection to the bus.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub fn subscribe(&self) -> Result<(), Error> {
+        wait(self.0.subscribe())
+    }
+
+    /// No more signals.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub fn unsubscribe(&self) -> Result<(), Error> {
+        wait(self.0.unsubscribe())
+    }
+
+    /// Returns when containers can be created; fails if they never can.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub fn wait_ready(&self) -> Result<(), Error> {
+        wait(self.0.wait_ready())
+    }
+
+    /// Create, for an app: config as of Create; options "label" s, "environment" a{ss}.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub fn create_named(
+        &self,
+        config: &str,
+        app_id: &str,
+        options: Details<'_>,
+    ) -> Result<(i32, OwnedObjectPath), Error> {
+        wait(self.0.create_named(config, app_id, options))
+    }
+
+    /// The version of the agent.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub fn version(&self) -> Result<String, Error> {
+        Ok(wait(self.0.version())?)
+    }
+
+    /// A process was started.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub fn receive_process_started(&self) -> Result<Signals<crate::ProcessStartedStream>, Error> {
+        Ok(Signals(wait(self.0.receive_process_started())?))
+    }
+
+    /// A process that was started has ended; exitCode is its wait status (waitpid(2)).
+    /// details: "reason" s.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub fn receive_process_ended(&self) -> Result<Signals<crate::ProcessEndedStream>, Error> {
+        Ok(Signals(wait(self.0.receive_process_ended())?))
+    }
+
+    /// A container is in another state, and why.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub fn receive_container_state_changed(
+        &self,
+    ) -> Result<Signals<crate::ContainerStateChangedStream>, Error> {
+        Ok(Signals(wait(self.0.receive_container_state_changed())?))
+    }
+
+    /// The kernel has killed processes of a container because memory was short.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub fn receive_out_of_memory(&self) -> Result<Signals<crate::OutOfMemoryStream>, Error> {
+        Ok(Signals(wait(self.0.receive_out_of_memory())?))
+    }
+}
+
+/// The interface `com.pelagicore.SoftwareContainerAgent.Container`;
+/// `com.pelagicore.SoftwareContainerAgent.Container.xml` is its contract.
+#[derive(Debug, Clone)]
+pub struct ContainerProxy(pub(super) crate::ContainerProxy<'static>);
+
+impl ContainerProxy {
+    /// What it uses now; keys and units: "See inside" in the book.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub fn get_statistics(&self) -> Result<OwnedDetails, Error> {
+        wait(self.0.get_statistics())
+    }
+
+    /// `ID`.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub fn id(&self) -> Result<i32, Error> {
+        Ok(wait(self.0.id())?)
+    }
+
+    /// As given to CreateNamed; empty for Create.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub fn app_id(&self) -> Result<String, Error> {
+        Ok(wait(self.0.app_id())?)
+    }
+
+    /// `Label`.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub fn label(&self) -> Result<String, Error> {
+        Ok(wait(self.0.label())?)
+    }
+
+    /// The user who created it.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub fn creator(&self) -> Result<u32, Error> {
+        Ok(wait(self.0.creator())?)
+    }
+
+    /// The options of Create: JSON.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub fn options(&self) -> Result<String, Error> {
+        Ok(wait(self.0.options())?)
+    }
+
+    /// When it was created, in microseconds since 1970.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub fn since(&self) -> Result<u64, Error> {
+        Ok(wait(self.0.since())?)
+    }
+
+    /// The process ID of its init on the host.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub fn init(&self) -> Result<u32, Error> {
+        Ok(wait(self.0.init())?)
+    }
+
+    /// The user of the container that its apps are.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub fn user(&self) -> Result<u32, Error> {
+        Ok(wait(self.0.user())?)
+    }
+
+    /// `Addresses`.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub fn addresses(&self) -> Result<Vec<String>, Error> {
+        Ok(wait(self.0.addresses())?)
+    }
+
+    /// ready, suspended, ended, invalid, destroying or destroyed.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub fn state(&self) -> Result<String, Error> {
+        Ok(wait(self.0.state())?)
+    }
+
+    /// Why: call, failure, by-itself, out-of-memory, processes-ended or agent-stops.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub fn state_reason(&self) -> Result<String, Error> {
+        Ok(wait(self.0.state_reason())?)
+    }
+
+    /// The capabilities that were set, the default ones included.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub fn capabilities(&self) -> Result<Vec<String>, Error> {
+        Ok(wait(self.0.capabilities())?)
+    }
+
+    /// What launchers have mounted: path on the host, path in the container, read-only.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub fn mounts(&self) -> Result<Vec<(String, String, bool)>, Error> {
+        Ok(wait(self.0.mounts())?)
+    }
+
+    /// What launchers have started: process ID on the host, command line, start in
+    /// microseconds since 1970.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub fn processes(&self) -> Result<Vec<(u32, String, u64)>, Error> {
+        Ok(wait(self.0.processes())?)
+    }
+
+    /// What is in /gateways.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub fn sockets(&self) -> Result<Vec<String>, Error> {
+        Ok(wait(self.0.sockets())?)
+    }
+}

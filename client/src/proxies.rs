@@ -1,0 +1,171 @@
+//! Made by client/generate from the XML in agent/dbus; not to be changed by hand.
+
+use std::collections::HashMap;
+
+use zbus::{OwnedObjectPath, proxy};
+
+use crate::{Details, Error, OwnedDetails};
+
+/// The interface `com.pelagicore.SoftwareContainerAgent`;
+/// `com.pelagicore.SoftwareContainerAgent.xml` is its contract.
+#[proxy(
+    interface = "com.pelagicore.SoftwareContainerAgent",
+    default_service = "com.pelagicore.SoftwareContainerAgent",
+    default_path = "/com/pelagicore/SoftwareContainerAgent"
+)]
+pub trait Agent {
+    /// The IDs of all containers.
+    fn list(&self) -> Result<Vec<i32>, Error>;
+    /// The names of the capabilities that SetCapabilities takes.
+    fn list_capabilities(&self) -> Result<Vec<String>, Error>;
+    /// Makes and starts a container; config is a JSON array of objects.
+    fn create(&self, config: &str) -> Result<i32, Error>;
+    /// Ends every process of a container and removes all it used.
+    fn destroy(&self, container_id: i32) -> Result<(), Error>;
+    /// Freezes every process of a container.
+    fn suspend(&self, container_id: i32) -> Result<(), Error>;
+    /// Thaws a suspended container.
+    fn resume(&self, container_id: i32) -> Result<(), Error>;
+    /// Mounts a host path in a container.
+    fn bind_mount(
+        &self,
+        container_id: i32,
+        path_in_host: &str,
+        path_in_container: &str,
+        read_only: bool,
+    ) -> Result<(), Error>;
+    /// Applies the default capabilities and the named ones, all or none.
+    fn set_capabilities(&self, container_id: i32, capabilities: &[String]) -> Result<(), Error>;
+    /// Starts a process; its ID as the host sees it.
+    fn execute(
+        &self,
+        container_id: i32,
+        command_line: &str,
+        working_directory: &str,
+        output_file: &str,
+        env: &HashMap<&str, &str>,
+    ) -> Result<i32, Error>;
+    /// A process started by Execute has ended; exitCode is its wait status (waitpid(2)).
+    #[zbus(signal)]
+    fn process_state_changed(
+        &self,
+        container_id: i32,
+        process_id: u32,
+        is_running: bool,
+        exit_code: u32,
+    ) -> zbus::Result<()>;
+}
+
+/// The interface `com.pelagicore.SoftwareContainerAgent.Manager`;
+/// `com.pelagicore.SoftwareContainerAgent.Manager.xml` is its contract.
+#[proxy(
+    interface = "com.pelagicore.SoftwareContainerAgent.Manager",
+    default_service = "com.pelagicore.SoftwareContainerAgent",
+    default_path = "/com/pelagicore/SoftwareContainerAgent"
+)]
+pub trait Manager {
+    /// Have the signals of this interface, and of the containers that you may see, sent to
+    /// you. Reading a container's properties or GetManagedObjects do the same. It ends with
+    /// your connection to the bus.
+    fn subscribe(&self) -> Result<(), Error>;
+    /// No more signals.
+    fn unsubscribe(&self) -> Result<(), Error>;
+    /// Returns when containers can be created; fails if they never can.
+    fn wait_ready(&self) -> Result<(), Error>;
+    /// Create, for an app: config as of Create; options "label" s, "environment" a{ss}.
+    fn create_named(
+        &self,
+        config: &str,
+        app_id: &str,
+        options: Details<'_>,
+    ) -> Result<(i32, OwnedObjectPath), Error>;
+    /// The version of the agent.
+    #[zbus(property(emits_changed_signal = "const"))]
+    fn version(&self) -> zbus::Result<String>;
+    /// A process was started.
+    #[zbus(signal)]
+    fn process_started(
+        &self,
+        container_id: i32,
+        process_id: u32,
+        command: String,
+    ) -> zbus::Result<()>;
+    /// A process that was started has ended; exitCode is its wait status (waitpid(2)).
+    /// details: "reason" s.
+    #[zbus(signal)]
+    fn process_ended(
+        &self,
+        container_id: i32,
+        process_id: u32,
+        exit_code: u32,
+        details: OwnedDetails,
+    ) -> zbus::Result<()>;
+    /// A container is in another state, and why.
+    #[zbus(signal)]
+    fn container_state_changed(
+        &self,
+        container_id: i32,
+        state: String,
+        reason: String,
+    ) -> zbus::Result<()>;
+    /// The kernel has killed processes of a container because memory was short.
+    #[zbus(signal)]
+    fn out_of_memory(&self, container_id: i32, kills: u64) -> zbus::Result<()>;
+}
+
+/// The interface `com.pelagicore.SoftwareContainerAgent.Container`;
+/// `com.pelagicore.SoftwareContainerAgent.Container.xml` is its contract.
+#[proxy(
+    interface = "com.pelagicore.SoftwareContainerAgent.Container",
+    default_service = "com.pelagicore.SoftwareContainerAgent"
+)]
+pub trait Container {
+    /// What it uses now; keys and units: "See inside" in the book.
+    fn get_statistics(&self) -> Result<OwnedDetails, Error>;
+    /// `ID`.
+    #[zbus(property(emits_changed_signal = "const"), name = "ID")]
+    fn id(&self) -> zbus::Result<i32>;
+    /// As given to CreateNamed; empty for Create.
+    #[zbus(property(emits_changed_signal = "const"), name = "AppID")]
+    fn app_id(&self) -> zbus::Result<String>;
+    /// `Label`.
+    #[zbus(property(emits_changed_signal = "const"))]
+    fn label(&self) -> zbus::Result<String>;
+    /// The user who created it.
+    #[zbus(property(emits_changed_signal = "const"))]
+    fn creator(&self) -> zbus::Result<u32>;
+    /// The options of Create: JSON.
+    #[zbus(property(emits_changed_signal = "const"))]
+    fn options(&self) -> zbus::Result<String>;
+    /// When it was created, in microseconds since 1970.
+    #[zbus(property(emits_changed_signal = "const"))]
+    fn since(&self) -> zbus::Result<u64>;
+    /// The process ID of its init on the host.
+    #[zbus(property(emits_changed_signal = "const"))]
+    fn init(&self) -> zbus::Result<u32>;
+    /// The user of the container that its apps are.
+    #[zbus(property(emits_changed_signal = "const"))]
+    fn user(&self) -> zbus::Result<u32>;
+    /// `Addresses`.
+    #[zbus(property(emits_changed_signal = "const"))]
+    fn addresses(&self) -> zbus::Result<Vec<String>>;
+    /// ready, suspended, ended, invalid, destroying or destroyed.
+    #[zbus(property)]
+    fn state(&self) -> zbus::Result<String>;
+    /// Why: call, failure, by-itself, out-of-memory, processes-ended or agent-stops.
+    #[zbus(property)]
+    fn state_reason(&self) -> zbus::Result<String>;
+    /// The capabilities that were set, the default ones included.
+    #[zbus(property)]
+    fn capabilities(&self) -> zbus::Result<Vec<String>>;
+    /// What launchers have mounted: path on the host, path in the container, read-only.
+    #[zbus(property)]
+    fn mounts(&self) -> zbus::Result<Vec<(String, String, bool)>>;
+    /// What launchers have started: process ID on the host, command line, start in
+    /// microseconds since 1970.
+    #[zbus(property)]
+    fn processes(&self) -> zbus::Result<Vec<(u32, String, u64)>>;
+    /// What is in /gateways.
+    #[zbus(property(emits_changed_signal = "false"))]
+    fn sockets(&self) -> zbus::Result<Vec<String>>;
+}
