@@ -3,8 +3,10 @@
 use std::fs;
 
 use crate::{
-    error, properties,
-    support::{Client, TestAgent, wait_until},
+    error,
+    lab::Lab,
+    properties,
+    support::{Client, Setup, TestAgent, wait_until},
 };
 
 /// How many clients may watch.
@@ -40,7 +42,9 @@ fn switches(pid: u32) -> u64 {
 
 #[test]
 fn an_agent_that_nobody_calls_sleeps_also_with_containers_and_watchers() {
-    let agent = TestAgent::start();
+    // A network of its own: the bridges of other tests would wake it.
+    let lab = Lab::with(Setup::default());
+    let agent = &lab.agent;
     let id = agent.create();
     agent.client().manage("Subscribe", &()).unwrap();
     agent
@@ -53,5 +57,9 @@ fn an_agent_that_nobody_calls_sleeps_also_with_containers_and_watchers() {
         std::thread::sleep(std::time::Duration::from_secs(2));
         let now = switches(agent.pid());
         std::mem::replace(&mut before, now) == now
+    });
+    lab.host.ip("link add other0 type bridge");
+    wait_until("a change of the host's network wakes it", || {
+        switches(agent.pid()) > before
     });
 }

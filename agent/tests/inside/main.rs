@@ -3,7 +3,11 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod contract;
+#[path = "../lab/mod.rs"]
+mod lab;
 mod lifetime;
+#[path = "../../../network/tests/netns/mod.rs"]
+mod netns;
 mod object;
 mod signals;
 #[path = "../support/mod.rs"]
