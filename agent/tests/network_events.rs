@@ -130,6 +130,70 @@ fn what_is_taken_while_an_app_runs_is_there_again_within_moments() {
     assert!(!log.contains("ERROR"), "{log}");
 }
 
+#[test]
+fn what_is_changed_of_a_containers_filters_and_rates_is_there_again() {
+    let rules = json!([
+        {"direction": "OUTGOING", "allow": [{"host": "*", "protocols": "tcp"}]},
+        {"egress-rate": "2mbit", "ingress-rate": "4mbit"},
+    ]);
+    let manifest = lab::manifest(&[("web", &[("network", rules)])]);
+    let lab = Lab::with(Setup::manifest(&manifest));
+    let _echo = Echo::start(&lab.outside, PORT);
+    let id = lab.container(&["web"]);
+    let inside = lab.inside(id);
+    let device = |kind: &str| {
+        let mut name = format!("sc{id}{kind}-{}", lab.agent.bridge);
+        name.truncate(15);
+        name
+    };
+    let (veth, detour) = (device(""), device("r"));
+    // Without handles and indexes, which are new each time.
+    let state = || {
+        let filters = lab
+            .host
+            .shell(&format!("tc filter show dev {veth} ingress"));
+        let redirects = filters.contains(&format!("Redirect to device {detour}"));
+        let verdicts = filters.matches("direct-action").count();
+        let rates = [&veth, &detour].map(|device| {
+            let shown = lab
+                .host
+                .try_run(&format!("tc qdisc show dev {device} root"));
+            let shown = String::from_utf8(shown.stdout).unwrap();
+            let rate = shown.split_once(" rate ").map(|(_, rest)| rest.to_owned());
+            rate.and_then(|rest| rest.split(' ').next().map(str::to_owned))
+        });
+        (verdicts, redirects, rates)
+    };
+    let ready = state();
+    let rates = ["4Mbit", "2Mbit"].map(|rate| Some(rate.to_owned()));
+    assert_eq!(ready, (1, true, rates));
+    for change in [
+        format!("tc qdisc del dev {veth} root"),
+        format!("tc qdisc replace dev {veth} root tbf rate 9mbit burst 9k latency 9ms"),
+        format!("tc qdisc del dev {veth} clsact"),
+        format!("tc filter del dev {veth} ingress"),
+        format!("tc filter del dev {veth} ingress prio 2"),
+        format!("tc qdisc del dev {detour} root"),
+        format!("ip link set {detour} down"),
+        format!("ip link del {detour}"),
+        format!("ip link set {veth} nomaster"),
+    ] {
+        let start = Instant::now();
+        lab.host.shell(&change);
+        wait_until("all is as before", || state() == ready);
+        wait_until("packets pass", || inside.tcp(OUTSIDE, PORT).is_some());
+        println!("{change}: as before after {:?}", start.elapsed());
+    }
+    let log = lab.agent.log();
+    assert!(
+        log.contains("filters or rates of container 0 were changed"),
+        "{log}"
+    );
+    assert!(!log.contains("ERROR"), "{log}");
+    lab.agent.client().destroy(id).unwrap();
+    assert_eq!(lab.host.ip("-br link show type ifb"), "");
+}
+
 /// A host whose bridge is made by somebody else.
 fn with_a_bridge_of_others() -> Lab {
     let mut setup = to_the_web();

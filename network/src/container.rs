@@ -13,6 +13,7 @@ use crate::{
     network::Network,
     permission::Permission,
     port::Port,
+    rate_limits::RateLimits,
 };
 
 /// The state of a container's network.
@@ -22,13 +23,15 @@ pub struct Connection {
     firewall: Option<ContainerFirewall>,
     /// Whether the bridge keeps it apart from other isolated containers.
     isolated: bool,
+    rates: RateLimits,
 }
 
 impl Connection {
-    /// A container that may do what `permissions` say.
+    /// A container that may do what `permissions` say, as fast as `rates` say.
     #[must_use]
-    pub fn new(network: &Network, permissions: Vec<Permission>) -> Self {
+    pub fn new(network: &Network, permissions: Vec<Permission>, rates: RateLimits) -> Self {
         Self {
+            rates,
             isolated: !neighbours::may_be_called(&permissions, network.plan()),
             firewall: Some(network.firewall(permissions)),
         }
@@ -98,6 +101,8 @@ fn apply(
         interface::load(namespace, id, firewall, connect)?;
     }
     network.set_visitor(id, Some(firewall.permissions()))?;
-    let isolated = to.isolated;
-    network.set_port(id, Port::Open { isolated })
+    let Connection {
+        isolated, rates, ..
+    } = *to;
+    network.set_port(id, Port::Open { isolated, rates })
 }

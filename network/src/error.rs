@@ -35,6 +35,19 @@ pub enum NetworkError {
         "{0} is off, and whoever made bridge {1} has to switch it on: nothing beyond this host can be reached"
     )]
     NoForwarding(&'static str, String),
+    /// The kernel cannot limit a container's rate.
+    #[error(
+        "egress-rate and ingress-rate need {option}, which the kernel lacks (as a module, {module} \
+         has to be installed)"
+    )]
+    CannotShape {
+        /// The option of its configuration.
+        option: &'static str,
+        /// The module.
+        module: &'static str,
+        /// What it refused.
+        source: NetlinkError,
+    },
     /// Something inside the container could not be set.
     #[error("in the container")]
     Inside(#[source] Box<NetworkError>),

@@ -21,8 +21,8 @@ pub struct Identity {
     pub v6: Vec<Ipv6Addr>,
 }
 
-// TC_ACT_OK and TC_ACT_SHOT of linux/pkt_cls.h
-const PASS: u32 = 0;
+// linux/pkt_cls.h: TC_ACT_UNSPEC (the next filter decides) and TC_ACT_SHOT
+const PASS: u32 = u32::MAX;
 const DROP: u32 = 2;
 
 // linux/bpf_common.h: class, size and mode in one number.

@@ -5,11 +5,15 @@
 //! (see [`crate::namespace::inside`] for how to open one in a container).
 
 mod address;
+mod disciplines;
 mod ingress_filter;
 mod link;
 mod link_events;
+mod new_link;
 mod port;
 mod route;
+mod token_bucket;
+mod traffic_control;
 
 use std::{cell::Cell, fmt, io};
 

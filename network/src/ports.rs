@@ -33,7 +33,7 @@ impl Network {
                 _ => {}
             }
         }
-        Ok(())
+        self.remove_detour(&netlink, id)
     }
 
     /// After a container's start: connects it to a port of the bridge that is closed. Inside, sets
@@ -101,12 +101,13 @@ impl Network {
         link: &Link,
         port: Port,
     ) -> Result<(), NetworkError> {
+        self.shape(netlink, id, link, port.rates())?;
         match port {
             Port::Closed => {
                 netlink.set_filter(link, &frame_filter::closed())?;
                 netlink.set_port_flags(link, port_flags(true))?;
             }
-            Port::Open { isolated } => {
+            Port::Open { isolated, .. } => {
                 netlink.set_port_flags(link, port_flags(isolated))?;
                 let identity = identity(&self.addresses(id)?);
                 netlink.set_filter(link, &frame_filter::honest(&identity))?;

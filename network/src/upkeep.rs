@@ -14,11 +14,12 @@ use crate::{
     bridge::{self, Bridge},
     error::NetworkError,
     firewall::Family,
-    netlink::Netlink,
+    netlink::{Link, Netlink},
     network::Network,
     overlap,
     permission::{Peer, Permission},
     port::Port,
+    shaping,
     subnet::Subnet,
 };
 use plan::{Found, Loss, Wanted};
@@ -72,7 +73,7 @@ impl Network {
     /// [`NetworkError`]: it could not be repaired, or that is left to somebody else.
     pub(crate) fn require_path(&self, id: i32) -> Result<(), NetworkError> {
         self.require(|loss| match loss {
-            Loss::Port(other) | Loss::Interface(other) => other == id,
+            Loss::Port(other) | Loss::Control(other) | Loss::Interface(other) => other == id,
             _ => true,
         })
     }
@@ -124,7 +125,7 @@ impl Network {
         }
         let ports = self.ports().clone();
         let mut round = Round::new(self, haste, repairs.paces());
-        match look(self, &bridge, &ports) {
+        match look(self, &bridge, &ports, haste) {
             Ok((losses, found)) => {
                 round.host(&mut bridge, &losses, &found);
                 round.rules(&mut bridge);
@@ -152,6 +153,7 @@ fn look(
     network: &Network,
     bridge: &Bridge,
     ports: &BTreeMap<i32, Port>,
+    haste: Haste,
 ) -> Result<(Vec<Loss>, Found), NetworkError> {
     let netlink = Netlink::open()?;
     let links = netlink.links()?;
@@ -166,11 +168,19 @@ fn look(
         let link = links.iter().find(|link| link.name == name)?;
         Some((*id, link.clone()))
     };
+    let connected: BTreeMap<i32, Link> = ports.keys().filter_map(of_container).collect();
+    network.remove_orphans(&netlink, &links);
+    // The kernel tells of each change; with many containers a call would wait for their lists.
+    let controls = match haste {
+        Haste::Paced => shaping::found(network, &netlink, &connected, &links)?,
+        Haste::AtOnce => BTreeMap::new(),
+    };
     let found = Found {
         bridge: device.cloned(),
         addresses,
         forwarding: bridge::forwarding(network.device())?,
-        ports: ports.keys().filter_map(of_container).collect(),
+        ports: connected,
+        controls,
     };
     let settings = bridge.settings();
     let forwarding = if bridge.is_ours() {
@@ -178,11 +188,10 @@ fn look(
     } else {
         Vec::new()
     };
-    let containers: Vec<i32> = ports.keys().copied().collect();
     let wanted = Wanted {
         addresses: &settings.addresses(),
         forwarding: &forwarding,
-        containers: &containers,
+        containers: ports,
     };
     Ok((plan::losses(&wanted, &found), found))
 }

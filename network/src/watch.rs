@@ -22,10 +22,10 @@ use crate::netlink::{Netlink, NetlinkError};
 pub(crate) use changes::Changes;
 use interest::Interest;
 
-/// Groups of rtnetlink(7) by their numbers: RTNLGRP_LINK, RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV4_ROUTE,
-/// RTNLGRP_IPV6_IFADDR, RTNLGRP_IPV6_ROUTE, RTNLGRP_IPV4_NETCONF, RTNLGRP_IPV6_NETCONF of
-/// linux/rtnetlink.h.
-const ROUTE_GROUPS: [u32; 7] = [1, 5, 7, 9, 11, 24, 25];
+/// Groups of rtnetlink(7) by their numbers: RTNLGRP_LINK, RTNLGRP_TC, RTNLGRP_IPV4_IFADDR,
+/// RTNLGRP_IPV4_ROUTE, RTNLGRP_IPV6_IFADDR, RTNLGRP_IPV6_ROUTE, RTNLGRP_IPV4_NETCONF,
+/// RTNLGRP_IPV6_NETCONF of linux/rtnetlink.h.
+const ROUTE_GROUPS: [u32; 8] = [1, 4, 5, 7, 9, 11, 24, 25];
 /// NFNLGRP_NFTABLES of linux/netfilter/nfnetlink.h: each change of rules, by nft(8) and by today's
 /// iptables(8).
 const RULES_GROUPS: [u32; 1] = [7];

@@ -9,7 +9,7 @@ use softwarecontainer_capability::{
     gateway::network::{Host, NetworkSettings},
     traffic::{Direction, Traffic},
 };
-use softwarecontainer_network::{Connection, NetworkError, Peer, Permission, Subnet};
+use softwarecontainer_network::{Connection, NetworkError, Peer, Permission, RateLimits, Subnet};
 
 use super::{
     contract::{Gateway, ProcessGrants},
@@ -33,7 +33,11 @@ impl NetworkGateway {
             let names = names::hold(&settings.rules, network.host_names());
             let known = names::addresses(&names);
             let permissions = permissions(settings, &known, network.gateway());
-            (Connection::new(network, permissions), names)
+            let rates = RateLimits {
+                egress: settings.rates.egress(),
+                ingress: settings.rates.ingress(),
+            };
+            (Connection::new(network, permissions, rates), names)
         } else {
             Default::default()
         };

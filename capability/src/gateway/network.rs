@@ -1,14 +1,16 @@
 //! Network gateway: whom a container may talk to.
 //!
-//! A configuration only ever allows: merging is the union of all rules, so it knows no order and a
-//! rule that comes again changes nothing.
+//! A configuration only ever allows: merging is the union of all rules and the higher of two rates,
+//! so it knows no order and what comes again changes nothing.
 
 mod host;
 mod ports;
 mod protocol;
+mod rate;
 
 pub use crate::traffic::{Direction, Ports, Traffic};
 pub use host::Host;
+pub use rate::{Rate, Rates};
 
 use crate::{
     element::{Element, required_str},
@@ -23,10 +25,13 @@ use std::collections::BTreeSet;
 /// Merged configuration of the network gateway.
 #[derive(Clone, Default, PartialEq, Eq, Debug)]
 pub struct NetworkSettings {
-    /// The container gets an address and a route. False as long as no element has been merged.
+    /// The container gets an address and a route. False as long as no element with rules has been
+    /// merged.
     pub active: bool,
     /// What may pass; replies to it pass too, and nothing else.
     pub rules: BTreeSet<TrafficRule>,
+    /// How fast it may be.
+    pub rates: Rates,
 }
 
 /// One kind of traffic that may pass.
@@ -42,9 +47,23 @@ pub struct TrafficRule {
 
 impl Settings for NetworkSettings {
     const ID: &'static str = "network";
-    const KEYS: &'static [&'static str] = &["direction", "allow", "host", "ports", "protocols"];
+    const KEYS: &'static [&'static str] = &[
+        "direction",
+        "allow",
+        "host",
+        "ports",
+        "protocols",
+        "egress-rate",
+        "ingress-rate",
+        "default",
+    ];
 
     fn merge(&mut self, element: &Element) -> Result<(), ConfigError> {
+        let has_rate = self.rates.merge(element)?;
+        // Rates alone open nothing: a default may bound whatever else opens the network.
+        if has_rate && !element.contains_key("direction") && !element.contains_key("allow") {
+            return Ok(());
+        }
         let direction = direction_of(element)?;
         let allow = match element.get("allow") {
             None => return Err(ConfigError::missing("allow")),

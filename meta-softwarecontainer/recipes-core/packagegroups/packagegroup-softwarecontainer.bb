@@ -30,8 +30,10 @@ RDEPENDS:${PN}-tools = "\
 
 # Modules, where the kernel has them as such; the recipe iptables recommends more
 RRECOMMENDS:${PN} = "\
+    kernel-module-act-mirred \
     kernel-module-bridge \
     kernel-module-cls-bpf \
+    kernel-module-ifb \
     kernel-module-ip6table-mangle \
     kernel-module-ip6table-nat \
     kernel-module-iptable-mangle \
@@ -40,6 +42,7 @@ RRECOMMENDS:${PN} = "\
     kernel-module-overlay \
     kernel-module-sch-htb \
     kernel-module-sch-ingress \
+    kernel-module-sch-tbf \
     kernel-module-veth \
     kernel-module-xt-classify \
     kernel-module-xt-connlimit \

@@ -43,6 +43,9 @@ impl fmt::Debug for MacAddress {
     }
 }
 
+/// As in `ip link add … type KIND`.
+pub(super) const IFB: &str = "ifb";
+
 /// A network interface as the kernel describes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Link {
@@ -68,6 +71,11 @@ impl Link {
     /// Whether it is a bridge of the kernel's own kind.
     pub fn is_bridge(&self) -> bool {
         self.kind.as_deref() == Some("bridge")
+    }
+
+    /// Whether it brings back what is redirected to it.
+    pub fn is_ifb(&self) -> bool {
+        self.kind.as_deref() == Some(IFB)
     }
 }
 
@@ -111,34 +119,6 @@ impl Netlink {
             .iter()
             .map(|body| parse(attempt, body))
             .collect()
-    }
-
-    /// Creates a bridge that is down and has no IP address. Its hardware address is given, because
-    /// otherwise it changes with the ports that come and go.
-    ///
-    /// # Errors
-    /// [`NetlinkError`], source RTM_NEWLINK of rtnetlink(7); EEXIST if the name is taken.
-    pub fn create_bridge(
-        &self,
-        name: &str,
-        mac: MacAddress,
-        alias: &str,
-    ) -> Result<(), NetlinkError> {
-        let attempt = format!("create bridge {name}");
-        let kind = attribute(&attempt, IflaInfo::Kind, b"bridge")?;
-        let info = attribute(&attempt, Ifla::Linkinfo, &[])?
-            .nest(&kind)
-            .map_err(|error| encoding(&attempt, &error))?;
-        let attributes = [
-            attribute(&attempt, Ifla::Ifname, &c_string(name))?,
-            attribute(&attempt, Ifla::Address, &mac.0)?,
-            info,
-        ];
-        let message = link_message(&attempt, 0, None, attributes)?;
-        self.request(&attempt, Rtm::Newlink, NlmF::CREATE | NlmF::EXCL, message)?;
-        // Creation ignores IFLA_IFALIAS, so it takes a second message.
-        let made = self.link(name)?;
-        self.set_alias(&made, alias)
     }
 
     /// Writes the free text of an interface.
@@ -255,11 +235,11 @@ const ANSWER_LIMIT: Duration = Duration::from_secs(10);
 /// How often [`Netlink::wait_until_running`] looks.
 const POLL: Duration = Duration::from_millis(1);
 
-fn link_message<const N: usize>(
+pub(super) fn link_message(
     attempt: &str,
     index: i32,
     up: Option<bool>,
-    list: [Rtattr<Ifla, Buffer>; N],
+    list: impl IntoIterator<Item = Rtattr<Ifla, Buffer>>,
 ) -> Result<Ifinfomsg, NetlinkError> {
     let flags = if up == Some(true) {
         Iff::UP

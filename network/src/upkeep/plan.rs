@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, fmt};
 use crate::{
     firewall::Family,
     netlink::{InterfaceAddress, Link},
+    port::{Control, Port},
 };
 
 /// What should be there.
@@ -15,7 +16,7 @@ pub(super) struct Wanted<'a> {
     /// In which families packets are to be forwarded; none if that is left to somebody else.
     pub(super) forwarding: &'a [Family],
     /// The containers that are to be on the bridge.
-    pub(super) containers: &'a [i32],
+    pub(super) containers: &'a BTreeMap<i32, Port>,
 }
 
 /// What is there.
@@ -27,6 +28,8 @@ pub(super) struct Found {
     pub(super) forwarding: Vec<Family>,
     /// The host's ends of containers' interfaces.
     pub(super) ports: BTreeMap<i32, Link>,
+    /// What traffic control does there, as far as it was looked at.
+    pub(super) controls: BTreeMap<i32, Control>,
 }
 
 /// Something that was set up and is not there any more.
@@ -42,6 +45,8 @@ pub(super) enum Loss {
     Forwarding(Family),
     /// A container's interface is no port of the bridge any more, or down.
     Port(i32),
+    /// Traffic control at a container's port is not what it was.
+    Control(i32),
     /// A container's interface does not exist any more.
     Interface(i32),
     /// Rules of ours in the host's firewall.
@@ -63,7 +68,7 @@ impl Loss {
         match self {
             Self::Bridge | Self::Up | Self::Address(_) => Some(Kind::Bridge),
             Self::Forwarding(_) => Some(Kind::Forwarding),
-            Self::Port(_) => Some(Kind::Ports),
+            Self::Port(_) | Self::Control(_) => Some(Kind::Ports),
             Self::Rules => Some(Kind::Rules),
             Self::Interface(_) => None,
         }
@@ -79,6 +84,10 @@ impl fmt::Display for Loss {
             Self::Forwarding(Family::V4) => f.write_str("forwarding of IPv4 was off"),
             Self::Forwarding(Family::V6) => f.write_str("forwarding of IPv6 was off"),
             Self::Port(id) => write!(f, "container {id} was not connected to the bridge"),
+            Self::Control(id) => write!(
+                f,
+                "the filters or rates of container {id} were changed (tc)"
+            ),
             Self::Interface(id) => write!(f, "the interface of container {id} did not exist"),
             Self::Rules => f.write_str("rules of ours were missing in the host's firewall"),
         }
@@ -113,11 +122,14 @@ pub(super) fn losses(wanted: &Wanted<'_>, found: &Found) -> Vec<Loss> {
     let off = off.filter(|one| !found.forwarding.contains(one));
     losses.extend(off.map(|one| Loss::Forwarding(*one)));
     let bridge = found.bridge.as_ref().map(|bridge| bridge.index);
-    for id in wanted.containers {
+    for (id, port_wanted) in wanted.containers {
         match found.ports.get(id) {
             None => losses.push(Loss::Interface(*id)),
             Some(port) if bridge.is_none() || port.master != bridge || !port.up => {
                 losses.push(Loss::Port(*id));
+            }
+            Some(_) if !is_controlled(*port_wanted, found.controls.get(id)) => {
+                losses.push(Loss::Control(*id));
             }
             Some(_) => {}
         }
@@ -126,13 +138,40 @@ pub(super) fn losses(wanted: &Wanted<'_>, found: &Found) -> Vec<Loss> {
     losses
 }
 
+/// Whether traffic control does at a port what it should; what was not looked at is well.
+fn is_controlled(wanted: Port, found: Option<&Control>) -> bool {
+    let Some(found) = found else {
+        return true;
+    };
+    // Where no rate is wanted, an integrator may have set one.
+    let fits = |wanted: Option<u32>, found| wanted.is_none() || wanted == found;
+    let rates = wanted.rates();
+    found.filtered
+        && fits(rates.egress, found.rates.egress)
+        && fits(rates.ingress, found.rates.ingress)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::rate_limits::RateLimits;
 
     const ADDRESS: InterfaceAddress = InterfaceAddress {
         address: std::net::IpAddr::V4(std::net::Ipv4Addr::new(10, 0, 3, 1)),
         prefix: 24,
+    };
+
+    const RATES: RateLimits = RateLimits {
+        egress: Some(250_000),
+        ingress: None,
+    };
+    const OPEN: Port = Port::Open {
+        isolated: true,
+        rates: RATES,
+    };
+    const CONTROL: Control = Control {
+        filtered: true,
+        rates: RATES,
     };
 
     fn link(index: i32, master: Option<i32>) -> Link {
@@ -154,6 +193,7 @@ mod tests {
             addresses: vec![ADDRESS],
             forwarding: vec![Family::V4],
             ports: BTreeMap::from([(0, link(8, Some(7))), (3, link(9, Some(7)))]),
+            controls: BTreeMap::from([(0, CONTROL), (3, CONTROL)]),
         }
     }
 
@@ -161,7 +201,7 @@ mod tests {
         let wanted = Wanted {
             addresses: &[ADDRESS],
             forwarding: &[Family::V4],
-            containers: &[0, 3],
+            containers: &BTreeMap::from([(0, Port::Closed), (3, OPEN)]),
         };
         losses(&wanted, found)
     }
@@ -183,6 +223,21 @@ mod tests {
         );
         found.forwarding.push(Family::V6);
         found.ports.insert(5, link(20, None));
+        assert_eq!(missing(&found), []);
+    }
+
+    #[test]
+    fn a_filter_or_a_rate_that_others_changed_is_found() {
+        let mut found = healthy();
+        found.controls.get_mut(&3).unwrap().rates.egress = Some(500_000);
+        assert_eq!(missing(&found), [Loss::Control(3)]);
+        found.controls.get_mut(&3).unwrap().rates.egress = None;
+        assert_eq!(missing(&found), [Loss::Control(3)]);
+        let mut found = healthy();
+        found.controls.get_mut(&0).unwrap().filtered = false;
+        assert_eq!(missing(&found), [Loss::Control(0)]);
+        // Not looked at.
+        found.controls.clear();
         assert_eq!(missing(&found), []);
     }
 

@@ -108,10 +108,12 @@ impl<'a> Round<'a> {
                     let veth = self.network.veth(id);
                     (id, Err(NetlinkError::NoSuchLink(veth).into()))
                 }
-                Loss::Port(id) if self.may(*loss) => match (links.get(&id), ports.get(&id)) {
-                    (Some(link), Some(port)) => (id, self.network.reconnect(id, link, *port)),
-                    _ => continue,
-                },
+                Loss::Port(id) | Loss::Control(id) if self.may(*loss) => {
+                    match (links.get(&id), ports.get(&id)) {
+                        (Some(link), Some(port)) => (id, self.network.reconnect(id, link, *port)),
+                        _ => continue,
+                    }
+                }
                 _ => continue,
             };
             match outcome {

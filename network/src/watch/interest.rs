@@ -15,6 +15,10 @@ const NEW_ADDRESS: u16 = 20;
 const DELETE_ADDRESS: u16 = 21;
 const NEW_ROUTE: u16 = 24;
 const DELETE_ROUTE: u16 = 25;
+const NEW_DISCIPLINE: u16 = 36;
+const DELETE_DISCIPLINE: u16 = 37;
+const NEW_FILTER: u16 = 44;
+const DELETE_FILTER: u16 = 45;
 const NEW_NETCONF: u16 = 80;
 const RT_TABLE_LOCAL: u8 = 255;
 const RTN_UNICAST: u8 = 1;
@@ -75,6 +79,11 @@ impl Interest {
             NEW_LINK | DELETE_LINK => self.of_link(kind, body),
             NEW_ADDRESS | DELETE_ADDRESS => self.of_address(kind, body),
             NEW_ROUTE | DELETE_ROUTE => self.of_route(body),
+            NEW_DISCIPLINE | DELETE_DISCIPLINE | NEW_FILTER | DELETE_FILTER => {
+                // struct tcmsg: family, padding, index.
+                let ours = self.own.contains(&number(body.get(4..)?)?);
+                Some(Changes { ours, host: false })
+            }
             NEW_NETCONF => {
                 // struct netconfmsg: one byte.
                 let index = number(attribute(body, 1, NETCONFA_IFINDEX)?)?;
@@ -213,6 +222,17 @@ mod tests {
         assert_eq!(interest.of(&route(254, 2)), HOST);
         assert_eq!(interest.of(&route(254, 7)), NOTHING, "to the bridge");
         assert_eq!(interest.of(&route(RT_TABLE_LOCAL, 2)), NOTHING);
+    }
+
+    #[test]
+    fn traffic_control_of_our_interfaces_counts() {
+        for kind in [NEW_DISCIPLINE, DELETE_DISCIPLINE, NEW_FILTER, DELETE_FILTER] {
+            for (index, found) in [(7, OURS), (2, NOTHING)] {
+                let mut header = [0; 20];
+                header[4..8].copy_from_slice(&i32::to_ne_bytes(index));
+                assert_eq!(interest().of(&message(kind, &header, &[])), found);
+            }
+        }
     }
 
     #[test]

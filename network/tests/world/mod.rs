@@ -9,7 +9,7 @@ use softwarecontainer_capability::{
     gateway::network::{Host, NetworkSettings},
 };
 use softwarecontainer_network::{
-    BridgeSettings, Connection, Network, NetworkError, Peer, Permission, Subnet,
+    BridgeSettings, Connection, Network, NetworkError, Peer, Permission, RateLimits, Subnet,
 };
 
 use crate::netns::Namespace;
@@ -101,7 +101,7 @@ impl Container<'_> {
     /// Connects it with what an array of elements of the network gateway permits; an empty one
     /// disconnects it.
     pub fn set(&mut self, config: &Value) -> Result<(), NetworkError> {
-        let permissions = permissions(config);
+        let (permissions, rates) = permissions(config);
         let Self {
             world,
             id,
@@ -112,7 +112,7 @@ impl Container<'_> {
         world.host.run(|| {
             let network = &world.network;
             let wanted = match permissions {
-                Some(permissions) => Connection::new(network, permissions),
+                Some(permissions) => Connection::new(network, permissions, rates),
                 None => Connection::default(),
             };
             connection.change(network, id, inside.fd(), wanted)
@@ -138,11 +138,15 @@ impl Container<'_> {
     }
 }
 
-fn permissions(config: &Value) -> Option<Vec<Permission>> {
+fn permissions(config: &Value) -> (Option<Vec<Permission>>, RateLimits) {
     let mut settings = NetworkSettings::default();
     for element in config.as_array().unwrap() {
         settings.merge(element.as_object().unwrap()).unwrap();
     }
+    let rates = RateLimits {
+        egress: settings.rates.egress(),
+        ingress: settings.rates.ingress(),
+    };
     let permissions = settings.rules.into_iter().map(|rule| Permission {
         direction: rule.direction,
         peer: match rule.host {
@@ -153,5 +157,5 @@ fn permissions(config: &Value) -> Option<Vec<Permission>> {
         },
         traffic: rule.traffic,
     });
-    settings.active.then(|| permissions.collect())
+    (settings.active.then(|| permissions.collect()), rates)
 }

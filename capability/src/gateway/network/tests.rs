@@ -37,6 +37,18 @@ fn nothing_is_active_until_an_element_asks_for_it() {
 }
 
 #[test]
+fn rates_alone_open_nothing_and_stand_beside_rules() {
+    let rate = json!({"ingress-rate": "8mbit"});
+    let settings: NetworkSettings = merged(json!([rate])).unwrap();
+    assert!(!settings.active);
+    assert_eq!(settings.rates.ingress(), Some(1_000_000));
+    let both = json!({"ingress-rate": "8mbit", "direction": "OUTGOING", "allow": [{"host": "*"}]});
+    let settings: NetworkSettings = merged(json!([both])).unwrap();
+    assert!(settings.active && settings.rules.len() == 1);
+    assert_eq!(settings.rates.ingress(), Some(1_000_000));
+}
+
+#[test]
 fn neither_ports_nor_protocols_mean_everything() {
     assert_eq!(traffic(json!({"host": "*"})), [Traffic::Any]);
 }
@@ -143,6 +155,26 @@ fn what_is_malformed_is_refused_by_name() {
             "direction: must be a string",
         ),
         (json!({"direction": "INCOMING"}), "allow: is missing"),
+        (
+            json!({"direction": "INCOMING", "egress-rate": "2mbit"}),
+            "allow: is missing",
+        ),
+        (
+            json!({"egress-rate": "2m"}),
+            "config[0].egress-rate: \"2m\" is neither",
+        ),
+        (
+            json!({"ingress-rate": 2_000_000}),
+            "ingress-rate: must be a string",
+        ),
+        (
+            json!({"ingress-rate": "2mbit", "default": "yes"}),
+            "default: must be true or false",
+        ),
+        (
+            json!({"default": true, "direction": "INCOMING", "allow": []}),
+            "default: true is of no use",
+        ),
         (
             json!({"direction": "INCOMING", "allow": {}}),
             "allow: must be an array",
