@@ -19,6 +19,7 @@ SYSUSERSDIR ?= $(PREFIX)/lib/sysusers.d
 MODULESLOADDIR ?= $(PREFIX)/lib/modules-load.d
 ACTIVATIONDIR ?= $(PREFIX)/share/dbus-1/system-services
 INTERFACEDIR ?= $(PREFIX)/share/dbus-1/interfaces
+WIREPLUMBERDIR ?= $(PREFIX)/share/wireplumber
 # dbus-daemon reads policies below /usr and /etc only.
 POLICYDIR ?= $(if $(filter /usr,$(PREFIX)),/usr/share,/etc)/dbus-1/system.d
 CONFDIR = $(SYSCONFDIR)/softwarecontainer
@@ -80,7 +81,7 @@ install-programs:
 	$(INSTALL) -d $(BINDIR) $(LIBEXECDIR) $(DATADIR) $(DESTDIR)$(INTERFACEDIR)
 	$(INSTALL) -m 755 $(BINARIES)/softwarecontainer-agent $(BINARIES)/softwarecontainer-validate $(BINDIR)
 	$(INSTALL) -m 755 $(BINARIES)/softwarecontainer-init $(BINARIES)/softwarecontainer-dbus-proxy \
-		$(BINARIES)/softwarecontainer-wayland-context $(LIBEXECDIR)
+		$(BINARIES)/softwarecontainer-security-context $(LIBEXECDIR)
 	$(INSTALL) -m 644 manifests/schema.json $(DATADIR)
 	$(INSTALL) -d $(DATADIR)/manifests
 	$(INSTALL) -m 644 manifests/examples/*.json $(DATADIR)/manifests
@@ -88,6 +89,9 @@ install-programs:
 		$(INSTALL) -m 644 agent/seccomp/softwarecontainer.seccomp $(DATADIR)/seccomp.profile; fi
 	$(INSTALL) -m 644 agent/seccomp/softwarecontainer.calls $(DATADIR)/seccomp.calls
 	$(INSTALL) -m 644 agent/dbus/*.xml $(DESTDIR)$(INTERFACEDIR)
+	$(INSTALL) -d $(DESTDIR)$(WIREPLUMBERDIR)/wireplumber.conf.d $(DESTDIR)$(WIREPLUMBERDIR)/scripts/softwarecontainer
+	$(INSTALL) -m 644 wireplumber/softwarecontainer.conf $(DESTDIR)$(WIREPLUMBERDIR)/wireplumber.conf.d
+	$(INSTALL) -m 644 wireplumber/access.lua $(DESTDIR)$(WIREPLUMBERDIR)/scripts/softwarecontainer
 
 install-configuration:
 	$(INSTALL) -d $(DESTDIR)$(CONFDIR)/service-manifest.d $(DESTDIR)$(CONFDIR)/service-manifest.default.d

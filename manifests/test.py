@@ -69,6 +69,8 @@ MISTAKES = [
     ("network", {"direction": "OUTGOING", "allow": [{"host": "*", "ports": []}]}),
     ("network", {"direction": "OUTGOING", "allow": [{"host": "*", "protocols": "sctp"}]}),
     ("network", {"direction": "OUTGOING", "allow": [{"host": "a b"}]}),
+    ("pipewire", {}),
+    ("pipewire", {"playback": "yes"}),
     ("privileges", {}),
     ("privileges", {"allow-syscalls": "ptrace"}),
     ("privileges", {"allow-syscalls": ["mount"]}),

@@ -33,10 +33,11 @@ run() {
     fi
 }
 # attacks WITHOUT ARGUMENT...: tests fail on purpose here, so the exit status tells nothing.
+# Those on sound and screen (media) are not about these protections.
 attacks() {
     without=$1
     shift
-    (cd agent && SOFTWARECONTAINER_ATTACKS_WITHOUT=$without timeout 300 "$program" --test-threads=3 "$@") 2>&1 || true
+    (cd agent && SOFTWARECONTAINER_ATTACKS_WITHOUT=$without timeout 300 "$program" --test-threads=3 --skip media:: "$@") 2>&1 || true
 }
 names() { if [ -s "$1" ]; then sed 's/.*:://; s/_/ /g' "$1" | paste -sd';' - | sed 's/;/; /g'; else echo "–"; fi; }
 

@@ -157,6 +157,10 @@ impl Config {
                 &mut config.container.gateways.wayland_socket,
             ),
             ("pulse-socket", &mut config.container.gateways.pulse_socket),
+            (
+                "pipewire-socket",
+                &mut config.container.gateways.pipewire_socket,
+            ),
         ] {
             let mut path = PathBuf::new();
             if reader.absolute_path(key, &mut path)? {

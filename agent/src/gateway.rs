@@ -28,10 +28,20 @@ mod host_socket;
 mod ipc;
 #[cfg(feature = "gateway-network")]
 pub mod network;
+#[cfg(feature = "gateway-pipewire")]
+mod pipewire;
 #[cfg(feature = "gateway-privileges")]
 pub mod privileges;
 #[cfg(feature = "gateway-pulseaudio")]
 mod pulseaudio;
+#[cfg(any(feature = "gateway-pipewire", feature = "gateway-wayland"))]
+mod security_context;
+#[cfg(any(
+    feature = "gateway-pipewire",
+    feature = "gateway-pulseaudio",
+    feature = "gateway-wayland"
+))]
+mod server_socket;
 mod target;
 #[cfg(feature = "gateway-wayland")]
 mod wayland;

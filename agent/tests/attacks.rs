@@ -21,14 +21,19 @@ mod kernel;
 mod landlock;
 #[path = "attacks/lxc_socket.rs"]
 mod lxc_socket;
+#[path = "attacks/media.rs"]
+mod media;
 #[path = "attacks/mounts.rs"]
 mod mounts;
 #[path = "attacks/namespaces.rs"]
 mod namespaces;
+mod newer_debian;
 #[path = "attacks/output.rs"]
 mod output;
+mod pipewire_daemon;
 #[path = "attacks/processes.rs"]
 mod processes;
+mod pulse;
 #[path = "attacks/races.rs"]
 mod races;
 #[path = "attacks/resources.rs"]
@@ -36,5 +41,6 @@ mod resources;
 #[path = "attacks/second_user.rs"]
 mod second_user;
 mod support;
+mod unable;
 #[path = "attacks/world.rs"]
 mod world;

@@ -1,6 +1,7 @@
 //! Compositors that know security contexts, and such that do not: real ones, as the app sees them.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod newer_debian;
 mod support;
 mod unable;
 
@@ -18,13 +19,6 @@ use tempfile::TempDir;
 const MANIFEST: &str = r#"{"version": "1", "capabilities": [
     {"name": "test.wayland", "gateways": [{"id": "wayland", "config": [{"enabled": true}]}]}
 ]}"#;
-const NEWER_DEBIAN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../scripts/newer-debian");
-/// In a mount namespace of its own: the root that holds it, its runtime directory.
-const LABWC: &str = r#"
-mount -t proc proc "$1/proc" && mount --rbind /dev "$1/dev" && mount --bind "$2" "$1/mnt" &&
-exec env -i PATH=/usr/bin:/usr/sbin HOME=/tmp XDG_RUNTIME_DIR=/mnt WLR_BACKENDS=headless \
-    WLR_RENDERER=pixman WLR_LIBINPUT_NO_DEVICES=1 chroot "$1" labwc
-"#;
 /// What lets a client look at the screen, type, or put itself above everything.
 const PRIVILEGED: [&str; 7] = [
     "wp_security_context_manager_v1",
@@ -47,17 +41,17 @@ struct Compositor {
 impl Compositor {
     /// Labwc, which has security contexts; notes why where this machine cannot have it.
     fn labwc() -> Option<Self> {
-        let output = Command::new(NEWER_DEBIAN).output().unwrap();
-        if !output.status.success() {
-            let said = String::from_utf8_lossy(&output.stderr);
-            unable::note(said.lines().last().unwrap_or("no newer Debian"));
-            return None;
-        }
-        let root = String::from_utf8(output.stdout).unwrap().trim().into();
+        let root = newer_debian::root()?;
         let command = |root: &Path, dir: &Path| {
-            let mut command = Command::new("unshare");
-            command.args(["--mount", "--propagation", "private", "sh", "-c", LABWC]);
-            command.arg("sh").args([root, dir]);
+            let variables = [
+                ("HOME", "/tmp"),
+                ("XDG_RUNTIME_DIR", "/mnt"),
+                ("WLR_BACKENDS", "headless"),
+                ("WLR_RENDERER", "pixman"),
+                ("WLR_LIBINPUT_NO_DEVICES", "1"),
+            ];
+            let mut command = newer_debian::command(root, dir, &variables);
+            command.arg("labwc");
             command
         };
         Some(Self::started(command, root))
@@ -388,7 +382,7 @@ fn program_that_asks_a_hung_compositor_has_no_privileges_and_is_not_waited_for()
         assert!(status.contains(line), "{status}");
     }
     granted.join().unwrap().unwrap();
-    assert!(agent.log().contains("no answer from the compositor"));
+    assert!(agent.log().contains("no answer from the server"));
     assert_eq!(agent.shell_ok(id, "ls /gateways"), "wayland-0");
     agent.client().destroy(id).unwrap();
 }

@@ -14,6 +14,8 @@ pub mod file;
 pub mod ipc;
 #[cfg(feature = "gateway-network")]
 pub mod network;
+#[cfg(feature = "gateway-pipewire")]
+pub mod pipewire;
 #[cfg(feature = "gateway-privileges")]
 pub mod privileges;
 #[cfg(feature = "gateway-pulseaudio")]
@@ -100,6 +102,8 @@ gateways! {
     "gateway-network" network: network::NetworkSettings,
     /// Sound.
     "gateway-pulseaudio" pulseaudio: pulseaudio::PulseAudioSettings,
+    /// Sound and cameras by PipeWire.
+    "gateway-pipewire" pipewire: pipewire::PipeWireSettings,
     /// Device nodes of the host.
     "gateway-devicenode" devicenode: devicenode::DeviceNodeSettings,
     /// The host's D-Bus buses.

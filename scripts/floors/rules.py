@@ -16,7 +16,7 @@ FLOORS = (
 
 # Which other crates of the workspace each one may use.
 CRATES = {
-    "agent": {"capability", "dbus-proxy", "init", "lxc", "network", "wayland-context", "write-buffer"},
+    "agent": {"capability", "dbus-proxy", "init", "lxc", "network", "security-context", "write-buffer"},
     "bench/agent": {"agent", "lxc", "network"},
     "bench/dbus-proxy": {"dbus-proxy"},
     "capability": set(),
@@ -28,7 +28,7 @@ CRATES = {
     "lxc": set(),
     "network": {"capability"},
     "validate": {"capability"},
-    "wayland-context": set(),
+    "security-context": set(),
     "write-buffer": set(),
 }
 

@@ -18,6 +18,8 @@ use super::file;
 use super::ipc;
 #[cfg(feature = "gateway-network")]
 use super::network;
+#[cfg(feature = "gateway-pipewire")]
+use super::pipewire;
 #[cfg(feature = "gateway-privileges")]
 use super::privileges;
 #[cfg(feature = "gateway-pulseaudio")]
@@ -65,6 +67,7 @@ gateways! {
     "gateway-file" file: file::File,
     "gateway-network" network: network::NetworkGateway,
     "gateway-pulseaudio" pulseaudio: pulseaudio::PulseAudio,
+    "gateway-pipewire" pipewire: pipewire::PipeWire,
     "gateway-devicenode" devicenode: devicenode::DeviceNode,
     "gateway-dbus" dbus: dbus::Dbus,
     "gateway-cgroups" cgroups: cgroups::ContainerCgroup,

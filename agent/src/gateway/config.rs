@@ -11,6 +11,8 @@ pub struct GatewaysConfig {
     pub wayland_security_context: SecurityContext,
     /// Absolute path of the sound server's socket; `None`: the agent's environment tells.
     pub pulse_socket: Option<PathBuf>,
+    /// Absolute path of PipeWire's socket; `None`: the agent's environment tells.
+    pub pipewire_socket: Option<PathBuf>,
     /// Connections of one container to the host's buses.
     pub bus_connections: u32,
     /// Calls of one of these connections that may wait for their replies, in each direction.
@@ -36,6 +38,7 @@ impl Default for GatewaysConfig {
             wayland_socket: None,
             wayland_security_context: SecurityContext::default(),
             pulse_socket: None,
+            pipewire_socket: None,
             bus_connections: 32,
             bus_calls: 128,
         }

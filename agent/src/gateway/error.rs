@@ -6,8 +6,8 @@ use std::{io, path::PathBuf};
 use super::cgroups::error::CgroupsGatewayError;
 #[cfg(feature = "gateway-privileges")]
 use super::privileges::error::PrivilegesError;
-#[cfg(feature = "gateway-wayland")]
-use super::wayland::context::ContextError;
+#[cfg(any(feature = "gateway-pipewire", feature = "gateway-wayland"))]
+use super::security_context::ContextError;
 use crate::{
     host::{mount::MountError, namespace::NamespaceError},
     mounts::BindError,
@@ -62,6 +62,10 @@ pub enum Cause {
     #[cfg(feature = "gateway-wayland")]
     #[error("cannot register the container with the compositor")]
     Wayland(#[source] Box<ContextError>),
+    /// PipeWire could not be told of the container.
+    #[cfg(feature = "gateway-pipewire")]
+    #[error("cannot register the container with PipeWire")]
+    PipeWire(#[source] Box<ContextError>),
     /// Something else, in words.
     #[error("{0}")]
     Other(String),

@@ -9,22 +9,19 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use rustix::fs::FileType;
 use softwarecontainer_capability::Settings;
 
 use super::{
     config::GatewaysConfig,
     contract::{Gateway, ProcessGrants},
     error::{Cause, GatewayError},
+    server_socket::{GATEWAYS, into_cause, open, watch},
     target::Target,
 };
 use crate::{
     host::{container_path::Attached, socket_access::SocketAccess},
-    mounts::{HostSource, host_source::Identity},
+    mounts::host_source::Identity,
 };
-
-/// Where the container sees what the gateways give it.
-pub const GATEWAYS: &str = "/gateways";
 
 /// A socket of the host that a gateway is about.
 pub trait Server: Default + Send {
@@ -150,28 +147,4 @@ impl<S: Server> HostSocket<S> {
             None => Ok(()),
         }
     }
-}
-
-/// Has the agent told when there is another socket at `host`.
-pub(super) fn watch(target: &Target<'_>, host: &Path) {
-    if let Err(error) = target.watch.add(host) {
-        log::warn!(
-            "cannot watch for successors of {}: {error}; a process that is started later still \
-             gets them",
-            host.display()
-        );
-    }
-}
-
-/// The socket at `host`.
-pub(super) fn open(target: &Target<'_>, host: &Path) -> Result<HostSource, Cause> {
-    let source = HostSource::open(host, true, target.mounts.paths).map_err(into_cause)?;
-    match source.kind() {
-        FileType::Socket => Ok(source),
-        _ => Err(Cause::Other(format!("{} is no socket", host.display()))),
-    }
-}
-
-pub(super) fn into_cause(error: crate::mounts::host_source::HostSourceError) -> Cause {
-    Cause::Bind(error.into())
 }

@@ -10,7 +10,8 @@ use softwarecontainer_capability::gateway::pulseaudio::PulseAudioSettings;
 use super::{
     config::GatewaysConfig,
     error::Cause,
-    host_socket::{GATEWAYS, HostSocket, Server},
+    host_socket::{HostSocket, Server},
+    server_socket::GATEWAYS,
 };
 
 /// The socket's name in the container.

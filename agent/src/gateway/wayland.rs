@@ -1,26 +1,34 @@
 //! The wayland gateway: the compositor's socket in the container.
 //!
 //! Where the compositor has the protocol security-context-v1 the container gets a listening socket
-//! of its own instead, of which the compositor knows whose it is ([`context`]).
-
-pub(super) mod context;
+//! of its own instead, of which the compositor knows whose it is
+//! ([`super::security_context`]).
 
 use std::{
     env,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use softwarecontainer_capability::{Settings as _, gateway::wayland::WaylandSettings};
+use softwarecontainer_security_context::message;
 
-use self::context::{ContextError, ContextSocket};
 use super::{
     config::{GatewaysConfig, SecurityContext},
     contract::{Gateway, ProcessGrants},
     error::{Cause, GatewayError},
-    host_socket::{self, GATEWAYS, HostSocket, Server},
+    host_socket::{HostSocket, Server},
+    security_context::{self, ContextError, ContextSocket, Registration},
+    server_socket::{self, GATEWAYS},
     target::Target,
 };
 use crate::{error_chain::Chain, mounts::host_source::Identity};
+
+/// How long a compositor may take to answer where apps must be registered.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// How long it may take where they need not be: a launcher that is the compositor itself, such as
+/// the Qt Application Manager, answers nothing while it waits for the reply to its call.
+const SHORT_PATIENCE: Duration = Duration::from_millis(300);
 
 /// The wayland gateway of one container.
 #[derive(Debug, Default)]
@@ -86,31 +94,38 @@ impl Wayland {
         if mode == SecurityContext::Off {
             return self.plain.show(target, &host, &name);
         }
-        let compositor = host_socket::open(target, &host)?;
-        let identity = compositor.identity().map_err(host_socket::into_cause)?;
-        let is_known = |known: Option<Identity>| known == Some(identity);
-        if is_known(self.context.as_ref().and_then(|it| it.registered)) {
+        let compositor = server_socket::open(target, &host)?;
+        let identity = compositor.identity().map_err(server_socket::into_cause)?;
+        let is_registered = |socket: &ContextSocket| socket.is_registered(identity);
+        if self.context.as_ref().is_some_and(is_registered) {
             return Ok(());
         }
-        if is_known(self.without_context) {
+        if self.without_context == Some(identity) {
             return self.plain.show(target, &host, &name);
         }
-        host_socket::watch(target, &host);
+        server_socket::watch(target, &host);
         let is_new = self.context.is_none();
         // Both have the same place.
         self.plain.hide(target)?;
-        let context = &mut self.context;
         // Once registered, an app is not to be without it.
         let must = mode == SecurityContext::Required || !is_new;
-        let failure = match context::register(context, target, &name, &compositor, identity, must) {
+        let registration = Registration {
+            server: message::Server::Compositor,
+            socket: &compositor,
+            identity,
+            name: &name,
+            patience: if must { PATIENCE } else { SHORT_PATIENCE },
+        };
+        let registered = security_context::register(&mut self.context, target, registration);
+        let failure = match registered {
             Ok(true) => {
                 self.without_context = None;
                 return Ok(());
             }
-            Ok(false) => ContextError::NotOffered(host.clone()),
+            Ok(false) => ContextError::NoProtocol(host.clone()),
             Err(error) => error,
         };
-        let is_told = matches!(failure, ContextError::NotOffered(_));
+        let is_told = matches!(failure, ContextError::NoProtocol(_));
         // No way back for an app that was told apart from others: the next try may succeed.
         if mode == SecurityContext::Required || !(is_told || is_new) {
             if is_new {

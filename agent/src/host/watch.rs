@@ -1,5 +1,6 @@
 //! Tells when something on the host that containers have was made anew or removed.
 
+mod peers;
 mod uevents;
 
 use std::{
@@ -9,7 +10,7 @@ use std::{
     io,
     mem::MaybeUninit,
     os::{
-        fd::{AsFd as _, OwnedFd},
+        fd::{AsFd as _, BorrowedFd, OwnedFd},
         unix::ffi::OsStrExt as _,
     },
     path::{Path, PathBuf},
@@ -28,6 +29,7 @@ use smol::{
 };
 
 use super::mountinfo;
+use peers::Peers;
 use uevents::Uevents;
 
 /// Watches the directories of files, sockets and devices that containers have (inotify(7)); those
@@ -41,13 +43,14 @@ pub struct HostWatch {
     mounts: OnceLock<()>,
     told: (Sender<()>, Receiver<()>),
     devices: OnceLock<Uevents>,
+    peers: Peers,
 }
 
 impl HostWatch {
     /// A watch on nothing yet. What is mounted in the directories `own` is never of interest.
     ///
     /// # Errors
-    /// From inotify_init1(2).
+    /// From inotify_init1(2) and epoll_create1(2).
     pub fn new(own: Vec<PathBuf>) -> io::Result<Self> {
         let inotify = inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK)?;
         Ok(Self {
@@ -57,6 +60,7 @@ impl HostWatch {
             mounts: OnceLock::new(),
             told: bounded(1),
             devices: OnceLock::new(),
+            peers: Peers::new()?,
         })
     }
 
@@ -150,6 +154,14 @@ impl HostWatch {
         Ok(())
     }
 
+    /// Watches from now on for the other end of a socket to close.
+    ///
+    /// # Errors
+    /// From epoll_ctl(2).
+    pub fn follow_peer(&self, socket: BorrowedFd<'_>) -> io::Result<()> {
+        self.peers.add(socket)
+    }
+
     /// Returns when something may have been made anew or removed.
     ///
     /// # Errors
@@ -167,7 +179,8 @@ impl HostWatch {
             }
         };
         let changed = smol::future::or(told, self.names_changed());
-        smol::future::or(changed, devices).await
+        let gone = smol::future::or(devices, self.peers.gone());
+        smol::future::or(changed, gone).await
     }
 
     async fn names_changed(&self) -> io::Result<()> {

@@ -6,6 +6,7 @@ SUMMARY:${PN}-gpu-mali = "Capability: graphics on Arm Mali with its vendor's dri
 SUMMARY:${PN}-gpu-powervr = "Capability: graphics on PowerVR with its vendor's driver"
 SUMMARY:${PN}-gpu-vivante = "Capability: graphics on Vivante with its vendor's driver"
 SUMMARY:${PN}-network = "Capabilities: network access, from ping to everything"
+SUMMARY:${PN}-pipewire = "Capabilities: sound and cameras through PipeWire"
 SUMMARY:${PN}-privileges = "Capabilities: system calls and privileges that apps do not have by default"
 SUMMARY:${PN}-qt-application-manager = "Capability that the Qt Application Manager asks for"
 SUMMARY:${PN}-shared-memory = "Capability: POSIX shared memory with the host"
@@ -36,6 +37,7 @@ SOFTWARECONTAINER_MANIFESTS = "\
     optional/gpu-mali.json \
     optional/gpu-powervr.json \
     optional/gpu-vivante.json \
+    optional/pipewire.json \
     optional/privileges.json \
     optional/qt-application-manager.json \
     optional/shared-memory.json \
@@ -53,6 +55,7 @@ PACKAGES = "\
     ${PN}-gpu-powervr \
     ${PN}-gpu-vivante \
     ${PN}-network \
+    ${PN}-pipewire \
     ${PN}-privileges \
     ${PN}-qt-application-manager \
     ${PN}-shared-memory \
@@ -67,6 +70,7 @@ FILES:${PN}-gpu-mali += "${SOFTWARECONTAINER_MANIFESTDIR}/gpu-mali.json"
 FILES:${PN}-gpu-powervr += "${SOFTWARECONTAINER_MANIFESTDIR}/gpu-powervr.json"
 FILES:${PN}-gpu-vivante += "${SOFTWARECONTAINER_MANIFESTDIR}/gpu-vivante.json"
 FILES:${PN}-network += "${SOFTWARECONTAINER_MANIFESTDIR}/network.json"
+FILES:${PN}-pipewire += "${SOFTWARECONTAINER_MANIFESTDIR}/pipewire.json"
 FILES:${PN}-privileges += "${SOFTWARECONTAINER_MANIFESTDIR}/privileges.json"
 FILES:${PN}-qt-application-manager += "${SOFTWARECONTAINER_MANIFESTDIR}/qt-application-manager.json"
 FILES:${PN}-shared-memory += "${SOFTWARECONTAINER_MANIFESTDIR}/shared-memory.json"

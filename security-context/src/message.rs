@@ -14,15 +14,32 @@ use rustix::net::{
 /// Longest message. A string of the Wayland protocol has at most 4096 bytes.
 const LONGEST: usize = 8 << 10;
 const SOCKETS: usize = 3;
+/// First parts of requests.
+const COMPOSITOR: &str = "wayland";
+const PIPEWIRE: &str = "pipewire";
 /// First bytes of answers.
 const REGISTERED: u8 = b'+';
 const NOT_OFFERED: u8 = b'-';
 const FAILED: u8 = b'!';
 
-/// Who the clients of a listening socket are: what the compositor is told
-/// (`wp_security_context_v1`).
+/// Whom a listening socket is registered with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Server {
+    /// A Wayland compositor.
+    Compositor,
+    /// PipeWire.
+    PipeWire {
+        /// What its clients may do: words with commas between them, for the session manager.
+        media: String,
+    },
+}
+
+/// Who the clients of a listening socket are: what the server is told (`wp_security_context_v1`,
+/// `pw_security_context_create`).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Context {
+    /// Who is told.
+    pub server: Server,
     /// What confines them, a name such as `org.flatpak`.
     pub engine: String,
     /// Which app they are.
@@ -32,24 +49,48 @@ pub struct Context {
 }
 
 impl Context {
-    fn parts(&self) -> [&str; 3] {
-        [&self.engine, &self.app, &self.instance]
+    fn parts(&self) -> [&str; 5] {
+        let (server, media) = match &self.server {
+            Server::Compositor => (COMPOSITOR, ""),
+            Server::PipeWire { media } => (PIPEWIRE, media.as_str()),
+        };
+        [server, media, &self.engine, &self.app, &self.instance]
+    }
+
+    fn of_parts(parts: &[&str]) -> Option<Self> {
+        let &[server, media, engine, app, instance] = parts else {
+            return None;
+        };
+        let server = match (server, media) {
+            (COMPOSITOR, "") => Server::Compositor,
+            (PIPEWIRE, media) => Server::PipeWire {
+                media: media.to_owned(),
+            },
+            _ => return None,
+        };
+        let [engine, app, instance] = [engine, app, instance].map(str::to_owned);
+        Some(Self {
+            server,
+            engine,
+            app,
+            instance,
+        })
     }
 }
 
 /// What came of a registration.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Answer {
-    /// The compositor accepts connections at the socket.
+    /// The server accepts connections at the socket.
     Registered,
-    /// The compositor does not have the protocol.
+    /// The server does not know security contexts.
     NotOffered,
     /// Something else, in words.
     Failed(String),
 }
 
-/// Sends a context, with the connection to the compositor, the listening socket, and the one whose
-/// other end is open for as long as the compositor is to listen.
+/// Sends a context, with the connection to the server, the listening socket, and the one whose
+/// other end is open for as long as the server is to listen.
 ///
 /// # Errors
 /// From sendmsg(2).
@@ -88,17 +129,10 @@ pub fn receive_request(control: BorrowedFd<'_>) -> io::Result<(Context, [OwnedFd
         .collect();
     let text = str::from_utf8(text.get(..received.bytes).unwrap_or_default());
     let parts: Vec<&str> = text.map_err(invalid)?.split('\0').collect();
-    match (parts.as_slice(), <[OwnedFd; SOCKETS]>::try_from(sockets)) {
-        ([engine, app, instance], Ok(sockets)) => {
-            let [engine, app, instance] = [engine, app, instance].map(|part| (*part).to_owned());
-            let context = Context {
-                engine,
-                app,
-                instance,
-            };
-            Ok((context, sockets))
-        }
-        _ => Err(invalid("not three names and three sockets")),
+    let context = Context::of_parts(&parts);
+    match (context, <[OwnedFd; SOCKETS]>::try_from(sockets)) {
+        (Some(context), Ok(sockets)) => Ok((context, sockets)),
+        _ => Err(invalid("not a context and three sockets")),
     }
 }
 
@@ -155,6 +189,7 @@ mod tests {
         let (agent, program) = UnixStream::pair().unwrap();
         let (near, mut far) = UnixStream::pair().unwrap();
         let context = Context {
+            server: Server::Compositor,
             engine: "org.example".to_owned(),
             app: String::new(),
             instance: "SC-3".to_owned(),
@@ -162,6 +197,14 @@ mod tests {
         send_request(agent.as_fd(), &context, [near.as_fd(); 3]).unwrap();
         let (received, sockets) = receive_request(program.as_fd()).unwrap();
         assert_eq!(received, context);
+        let to_pipewire = Context {
+            server: Server::PipeWire {
+                media: "playback,camera".to_owned(),
+            },
+            ..context
+        };
+        send_request(agent.as_fd(), &to_pipewire, [near.as_fd(); 3]).unwrap();
+        assert_eq!(receive_request(program.as_fd()).unwrap().0, to_pipewire);
         drop(near);
         let [first, ..] = sockets;
         UnixStream::from(first).write_all(b"x").unwrap();

@@ -28,25 +28,25 @@ pub enum RegisterError {
         source: io::Error,
     },
     /// The program does not get its task, or does not answer.
-    #[error("no answer from the compositor")]
+    #[error("no answer from the server")]
     NoAnswer(#[source] io::Error),
-    /// The compositor refuses, or is none.
-    #[error("the compositor does not register a security context: {0}")]
+    /// The server refuses, or is none.
+    #[error("no security context is registered: {0}")]
     Refused(String),
 }
 
 /// The sockets of a registration.
 #[derive(Debug)]
 pub struct Sockets<'a> {
-    /// Connected to the compositor.
-    pub compositor: BorrowedFd<'a>,
-    /// Where the app's clients connect. The compositor accepts them.
+    /// Connected to the server.
+    pub server: BorrowedFd<'a>,
+    /// Where the app's clients connect. The server accepts them.
     pub listener: BorrowedFd<'a>,
     /// For as long as its other end is open.
     pub until_closed: BorrowedFd<'a>,
 }
 
-/// Registers a listening socket, and tells whether the compositor has the protocol for it. Takes no
+/// Registers a listening socket, and tells whether the server knows security contexts. Takes no
 /// longer than `patience`.
 ///
 /// # Errors
@@ -90,7 +90,7 @@ fn ask(
     patience: Duration,
 ) -> io::Result<Answer> {
     control.set_read_timeout(Some(patience))?;
-    let sockets = [sockets.compositor, sockets.listener, sockets.until_closed];
+    let sockets = [sockets.server, sockets.listener, sockets.until_closed];
     message::send_request(control.as_fd(), context, sockets)?;
     message::receive_answer(control.as_fd())
 }

@@ -1,8 +1,9 @@
-//! A listening socket in the container of which the compositor knows that it is the container's.
+//! A listening socket in the container of which a server of the host knows that it is the
+//! container's.
 //!
-//! The compositor accepts the connections itself, from a process that exits at once
-//! (`softwarecontainer-wayland-context`), so this costs a running container two descriptors. A
-//! compositor that is restarted gets the same socket again: apps that connect meanwhile wait.
+//! The server accepts the connections itself, told by a process that exits at once
+//! (`softwarecontainer-security-context`), so this costs a running container two descriptors. A
+//! server that is restarted gets the same socket again: apps that connect meanwhile wait.
 
 use std::{
     io,
@@ -16,50 +17,49 @@ use std::{
     time::{Duration, Instant},
 };
 
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use rustix::{
     io::Errno,
     net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType},
 };
-use softwarecontainer_wayland_context::{
+use softwarecontainer_security_context::{
     client::{self, RegisterError, Sockets},
-    message::Context,
+    message::{Context, Server},
 };
 use thiserror::Error;
 
+use super::target::Target;
 use crate::{
-    gateway::target::Target,
     host::app_directory,
     install,
     mounts::{HostSource, host_source::Identity},
 };
 
 /// The variable that names the program's file, for an agent that is run from a build tree.
-const PROGRAM_VARIABLE: &str = "SOFTWARECONTAINER_WAYLAND_CONTEXT";
-const PROGRAM: &str = "softwarecontainer-wayland-context";
-/// What confines the apps, as compositors are told and match it in their rules.
+const PROGRAM_VARIABLE: &str = "SOFTWARECONTAINER_SECURITY_CONTEXT";
+const PROGRAM: &str = "softwarecontainer-security-context";
+/// What confines the apps, as servers are told and match it in their rules.
 const ENGINE: &str = "com.pelagicore.SoftwareContainer";
-/// How long a compositor may take to answer where apps must be registered.
-const PATIENCE: Duration = Duration::from_secs(5);
-/// How long it may take where they need not be: a launcher that is the compositor itself, such as
-/// the Qt Application Manager, answers nothing while it waits for the reply to its call.
-const SHORT_PATIENCE: Duration = Duration::from_millis(300);
-/// How long it may take to listen: one that starts makes its socket first. Nothing tells of the
-/// second step.
+/// How long a server may take to listen: one that starts makes its socket first. Nothing tells of
+/// the second step.
 const LISTEN_LIMIT: Duration = Duration::from_secs(1);
 /// How often it is tried.
 const LISTEN_INTERVAL: Duration = Duration::from_millis(10);
 
-/// Why the compositor does not know of a container.
+/// Why a server does not know of a container.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum ContextError {
-    /// It does not have the protocol.
+    /// The compositor does not have the protocol.
     #[error(
         "the compositor at {} does not offer wp_security_context_manager_v1, which \
          wayland-security-context = required asks for",
         .0.display()
     )]
-    NotOffered(PathBuf),
+    NoProtocol(PathBuf),
+    /// PipeWire does not have the interface.
+    #[error("PipeWire at {} has no security contexts, which came with version 0.3.84", .0.display())]
+    NoInterface(PathBuf),
     /// The container's socket could not be made.
     #[error("cannot listen on {}", path.display())]
     Listen {
@@ -68,7 +68,7 @@ pub enum ContextError {
         /// Why.
         source: io::Error,
     },
-    /// The compositor cannot be reached.
+    /// The server cannot be reached.
     #[error("cannot connect to {}", path.display())]
     Connect {
         /// Its socket.
@@ -87,10 +87,25 @@ pub(super) struct ContextSocket {
     listener: UnixListener,
     gateways: PathBuf,
     name: String,
-    /// The compositor listens as long as it is open.
+    /// The server listens as long as it is open.
     open: Option<UnixStream>,
-    /// The socket of the compositor that knows of it.
-    pub registered: Option<Identity>,
+    /// The socket of the server that knows of it.
+    registered: Option<Identity>,
+}
+
+/// A server that is to know of a container.
+#[derive(Debug)]
+pub(super) struct Registration<'a> {
+    /// Which one.
+    pub server: Server,
+    /// Its socket.
+    pub socket: &'a HostSource,
+    /// What tells that socket from its successors.
+    pub identity: Identity,
+    /// The container's socket in `/gateways`.
+    pub name: &'a str,
+    /// How long the server may take to answer.
+    pub patience: Duration,
 }
 
 impl Drop for ContextSocket {
@@ -108,7 +123,7 @@ impl ContextSocket {
     fn listen(target: &Target<'_>, name: &str) -> Result<Self, ContextError> {
         let gateways = target.gateways.clone();
         let made = app_directory::listen(&gateways, name).and_then(|listener| {
-            // The compositor's event loop must not wait for a client that has gone again.
+            // The server's event loop must not wait for a client that has gone again.
             listener.set_nonblocking(true)?;
             Ok(listener)
         });
@@ -124,52 +139,66 @@ impl ContextSocket {
             registered: None,
         })
     }
+
+    /// Whether the server with this socket knows of it, and has not ended: one that systemd listens
+    /// for keeps its socket.
+    pub(super) fn is_registered(&self, identity: Identity) -> bool {
+        let lives = self.open.as_ref().is_some_and(|open| {
+            let mut wanted = [PollFd::new(open.as_fd(), PollFlags::empty())];
+            matches!(poll(&mut wanted, PollTimeout::ZERO), Ok(0))
+        });
+        lives && self.registered == Some(identity)
+    }
 }
 
-/// Has the compositor accept connections at the socket `name` in the container's `/gateways`, which
-/// is made if there is none yet. Tells whether the compositor has the protocol for it.
+/// Has the server accept connections at a socket in the container's `/gateways`, which is made if
+/// there is none. Tells whether the server knows security contexts.
 pub(super) fn register(
     socket: &mut Option<ContextSocket>,
     target: &Target<'_>,
-    name: &str,
-    compositor: &HostSource,
-    identity: Identity,
-    must: bool,
+    registration: Registration<'_>,
 ) -> Result<bool, ContextError> {
-    let connected = connect(compositor).map_err(|source| ContextError::Connect {
-        path: compositor.name().to_owned(),
+    let connected = connect(registration.socket).map_err(|source| ContextError::Connect {
+        path: registration.socket.name().to_owned(),
         source,
     })?;
     let socket = match socket {
         Some(socket) => socket,
-        None => socket.insert(ContextSocket::listen(target, name)?),
+        None => socket.insert(ContextSocket::listen(target, registration.name)?),
     };
     let (open, until_closed) = UnixStream::pair().map_err(RegisterError::NoAnswer)?;
     let sockets = Sockets {
-        compositor: connected.as_fd(),
+        server: connected.as_fd(),
         listener: socket.listener.as_fd(),
         until_closed: until_closed.as_fd(),
     };
     let context = Context {
+        server: registration.server,
         engine: ENGINE.to_owned(),
         app: target.name.to_owned(),
         instance: target.name.to_owned(),
     };
     let program = install::program(PROGRAM, PROGRAM_VARIABLE);
     let start = |command: &mut Command| target.own_cgroups.start_here(|| command.spawn());
-    let patience = if must { PATIENCE } else { SHORT_PATIENCE };
-    let offered = client::register(&program, start, &sockets, &context, patience)?;
+    let offered = client::register(&program, start, &sockets, &context, registration.patience)?;
     if offered {
+        if let Err(error) = target.watch.follow_peer(open.as_fd()) {
+            log::warn!(
+                "container {}: that {} has ended is not seen at once: {error}",
+                target.id,
+                registration.socket.name().display()
+            );
+        }
         socket.open = Some(open);
-        socket.registered = Some(identity);
+        socket.registered = Some(registration.identity);
     }
     Ok(offered)
 }
 
-/// Connects to the very socket that was looked up, without waiting for a compositor that does not
-/// accept connections.
-fn connect(compositor: &HostSource) -> io::Result<OwnedFd> {
-    let path = format!("/proc/self/fd/{}", compositor.as_fd().as_raw_fd());
+/// Connects to the very socket that was looked up, without waiting for a server that accepts no
+/// connections.
+fn connect(server: &HostSource) -> io::Result<OwnedFd> {
+    let path = format!("/proc/self/fd/{}", server.as_fd().as_raw_fd());
     let address = SocketAddrUnix::new(path)?;
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
     let socket = rustix::net::socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
