@@ -21,6 +21,8 @@ const NAME: &str = "maps.example.test";
 const NAME_SERVER: &str = "198.51.100.9";
 /// A second address of the outside.
 const OTHER: &str = "198.51.100.3";
+/// A name of which nothing changes.
+const STEADY: &str = "steady.example.test";
 
 /// A host, and the file that is its resolv.conf.
 struct Host {
@@ -34,7 +36,12 @@ impl Host {
         let resolv_conf = dir.path().join("resolv.conf");
         let text = format!("nameserver {NAME_SERVER}\noptions timeout:1 attempts:1\n");
         fs::write(&resolv_conf, text).unwrap();
-        let allow = json!([{"host": OUTSIDE, "ports": 80}, {"host": NAME, "ports": 443}]);
+        let allow = json!([
+            {"host": OUTSIDE, "ports": 80},
+            {"host": NAME, "ports": 443},
+            {"host": STEADY, "ports": 444},
+            {"host": NAME_SERVER, "ports": 53},
+        ]);
         let rules = json!([{"direction": "OUTGOING", "allow": allow}]);
         let variable = json!([{"name": "BESIDE", "value": "set"}]);
         let gateways = [("network", rules), ("env", variable)];
@@ -51,21 +58,28 @@ impl Host {
     /// Goes on line: a name server answers for [`NAME`] with all of `addresses`, until the result
     /// is dropped.
     fn answer(&self, addresses: &[&str]) -> Server {
-        let outside = &self.lab.outside;
-        outside.ip(&format!("addr replace {NAME_SERVER}/24 dev eth0"));
         let hosts = self.dir.path().join("hosts");
         let lines = addresses
             .iter()
             .map(|address| format!("{address} {NAME}\n"));
         fs::write(&hosts, lines.collect::<String>()).unwrap();
-        let hosts = format!("--addn-hosts={}", hosts.display());
-        let options = [
+        self.serve(&[
+            &format!("--addn-hosts={}", hosts.display()),
+            "--local-ttl=600",
+        ])
+    }
+
+    /// Goes on line with a name server that is told more by `options`.
+    fn serve(&self, options: &[&str]) -> Server {
+        let outside = &self.lab.outside;
+        outside.ip(&format!("addr replace {NAME_SERVER}/24 dev eth0"));
+        let always = [
             "--keep-in-foreground",
             "--conf-file=/dev/null",
             "--no-resolv",
         ];
-        let more = ["--no-hosts", "--pid-file=", "--user=root", &hosts];
-        let server = outside.serve("dnsmasq", &[&options[..], &more[..]].concat());
+        let more = ["--no-hosts", "--pid-file=", "--user=root"];
+        let server = outside.serve("dnsmasq", &[&always[..], &more[..], options].concat());
         wait_until("the name server listens", || {
             outside.shell("ss -lnu").contains(":53 ")
         });
@@ -103,7 +117,8 @@ fn an_app_starts_at_once_off_line_and_reaches_the_name_when_it_is_answered() {
     drop(server);
     lab.agent.client().set_capabilities(id, &["maps"]).unwrap();
     assert!(lab.reaches(id, OUTSIDE, 443));
-    assert_eq!(lab.agent.log().matches("cannot look up").count(), 1);
+    let told = format!("cannot look up host name {NAME} ");
+    assert_eq!(lab.agent.log().matches(&told).count(), 1);
 }
 
 #[test]
@@ -146,6 +161,61 @@ fn a_name_whose_addresses_change_is_reached_at_all_of_them_once_the_network_has_
     wait_until("the other address is reached", || {
         lab.reaches(id, OTHER, 443)
     });
+    assert!(
+        lab.reaches(id, OUTSIDE, 443),
+        "what was answered once stays"
+    );
+}
+
+#[test]
+fn a_name_is_looked_up_anew_when_its_time_to_live_has_ended_and_no_sooner() {
+    let host = Host::off_line();
+    let lab = &host.lab;
+    let log = host.dir.path().join("queries");
+    let hosts = host.dir.path().join("changing");
+    fs::write(&hosts, format!("{OUTSIDE} {NAME}\n")).unwrap();
+    // A caching resolver, which app and agent ask, and the one that has the names.
+    let names = host.serve(&[
+        &format!("--addn-hosts={}", hosts.display()),
+        "--local-ttl=6",
+        &format!("--host-record={STEADY},{OUTSIDE},3600"),
+        "--bind-interfaces",
+        &format!("--listen-address={OTHER}"),
+    ]);
+    let _cache = host.serve(&[
+        &format!("--server={OTHER}"),
+        "--bind-interfaces",
+        &format!("--listen-address={NAME_SERVER}"),
+        "--log-queries",
+        &format!("--log-facility={}", log.display()),
+    ]);
+    let _servers = Echo::start(&lab.outside, 443);
+    // How often a name was asked for, by the agent or by the app.
+    let asked = |name: &str| {
+        let log = fs::read_to_string(&log).unwrap_or_default();
+        let asked = format!("query[A] {name} from 198.51.100.1");
+        log.matches(&asked).count()
+    };
+    let id = lab.container(&["maps"]);
+    wait_until("the name is reached", || lab.reaches(id, OUTSIDE, 443));
+    let steady = asked(STEADY);
+    let begin = asked(NAME);
+    // Each look-up is one question of the resolver and one for the time to live.
+    wait_until("its time has ended twice", || asked(NAME) >= begin + 4);
+    let after = asked(STEADY);
+    assert!(after <= steady.max(2), "{steady} {after}");
+    fs::write(&hosts, format!("{OTHER} {NAME}\n")).unwrap();
+    support::signal(names.pid(), "HUP");
+    // When the time has ended, the app may ask first, and be answered with an address that the
+    // agent does not know yet.
+    let mut refused = 0;
+    wait_until("the app reaches what its own look-up says", || {
+        let reached = lab.reaches(id, NAME, 443);
+        refused += u32::from(!reached);
+        reached && lab.reaches(id, OTHER, 443)
+    });
+    println!("{refused} calls of the app were refused until the agent had looked the name up");
+    assert!(asked(STEADY) <= steady.max(2));
     assert!(
         lab.reaches(id, OUTSIDE, 443),
         "what was answered once stays"

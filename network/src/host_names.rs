@@ -1,8 +1,16 @@
 //! Host names in rules: what they stand for, looked up outside of calls.
 //!
 //! A call that needs a name gets what is known of it at once, which may be nothing yet. The name
-//! is then looked up by [`HostNames::follow`], again when it is due and when the network changes,
-//! for as long as somebody holds it.
+//! is then looked up by [`HostNames::follow`], again when its answer's time to live has ended and
+//! when the network changes, for as long as somebody holds it.
+//!
+//! What a name stands for is what the host's resolver says (getaddrinfo(3)), with all that an
+//! integrator has arranged there: nsswitch.conf(5), hosts(5), search domains, caches. It does not
+//! tell the time to live, so that alone is then asked of the name servers.
+
+mod message;
+mod name;
+mod time_to_live;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -16,183 +24,13 @@ use std::{
 use smol::channel::{Receiver, Sender};
 
 use crate::subnet::Subnet;
+pub use name::{HostName, NameState};
 
-/// How long an answer counts before the name is looked up anew. getaddrinfo(3) does not tell the
-/// time to live that the name's owner has set; those of names with changing addresses are of this
-/// order.
-const AGE_LIMIT: Duration = Duration::from_secs(60);
-/// How long to wait after the first failure; doubled with each further one, up to [`AGE_LIMIT`].
-const FIRST_RETRY: Duration = Duration::from_secs(1);
-/// How many addresses a name may stand for: each is a rule in every container that names it.
-const MOST_ADDRESSES: usize = 64;
-
-/// A name in a rule of some container, and its addresses.
-#[derive(Debug)]
-pub struct HostName {
-    name: String,
-    state: Mutex<State>,
-}
-
-#[derive(Debug)]
-struct State {
-    /// The number of the look-up that has last found each address, and when that was.
-    addresses: BTreeMap<IpAddr, (u64, Instant)>,
-    /// Answers that do not count, of which one line of the log each has told.
-    refused: BTreeSet<IpAddr>,
-    answers: u64,
-    failures: u32,
-    /// When it is to be looked up; `None` while it is.
-    due: Option<Instant>,
-    /// The network changed while it was looked up.
-    again: bool,
-}
-
-/// What is known of a name at a time.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct NameState {
-    /// The name.
-    pub name: String,
-    /// Its addresses, and how long ago each was last answered.
-    pub addresses: Vec<(IpAddr, Duration)>,
-    /// It is being looked up, or was never answered.
-    pub pending: bool,
-    /// How many look-ups in a row have failed up to now.
-    pub failures: u32,
-}
-
-impl HostName {
-    fn new(name: &str) -> Self {
-        Self {
-            name: name.to_owned(),
-            state: Mutex::new(State {
-                addresses: BTreeMap::new(),
-                refused: BTreeSet::new(),
-                answers: 0,
-                failures: 0,
-                due: Some(Instant::now()),
-                again: false,
-            }),
-        }
-    }
-
-    /// The name.
-    #[must_use]
-    pub fn name(&self) -> &str {
-        &self.name
-    }
-
-    /// All addresses that it was found to have. What was answered once stays: a name may be
-    /// answered in turns with different addresses, and an app may use one of an earlier answer.
-    #[must_use]
-    pub fn addresses(&self) -> BTreeSet<IpAddr> {
-        self.state().addresses.keys().copied().collect()
-    }
-
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn known(&self, now: Instant) -> NameState {
-        let state = self.state();
-        let addresses = state.addresses.iter();
-        let age = |at: Instant| now.saturating_duration_since(at);
-        NameState {
-            name: self.name.clone(),
-            addresses: addresses.map(|(one, (_, at))| (*one, age(*at))).collect(),
-            pending: state.due.is_none() || state.answers == 0,
-            failures: state.failures,
-        }
-    }
-
-    /// Whether it is time to look it up; it then counts as being looked up.
-    fn begin(&self, now: Instant) -> bool {
-        let mut state = self.state();
-        let begins = state.due.is_some_and(|due| due <= now);
-        if begins {
-            state.due = None;
-        }
-        begins
-    }
-
-    /// Takes in what a look-up has found, unless it is in one of the subnets `own`; the result is
-    /// whether there are other addresses now.
-    fn end(&self, found: io::Result<BTreeSet<IpAddr>>, own: &[Subnet], now: Instant) -> bool {
-        let mut state = self.state();
-        let wait = match &found {
-            Ok(_) => AGE_LIMIT,
-            Err(_) => FIRST_RETRY
-                .saturating_mul(1 << state.failures.min(10))
-                .min(AGE_LIMIT),
-        };
-        let again = std::mem::take(&mut state.again);
-        state.due = Some(if again { now } else { now + wait });
-        match found {
-            Ok(found) => {
-                if state.failures > 0 {
-                    log::info!("host name {} is found again", self.name);
-                }
-                state.failures = 0;
-                self.add(&mut state, found, own, now)
-            }
-            Err(error) => {
-                // Once for an outage, however long it is.
-                if state.failures == 0 {
-                    log::warn!(
-                        "cannot look up host name {} for now ({error}); {} of its addresses are known",
-                        self.name,
-                        state.addresses.len()
-                    );
-                }
-                state.failures = state.failures.saturating_add(1);
-                false
-            }
-        }
-    }
-
-    fn add(
-        &self,
-        state: &mut State,
-        found: BTreeSet<IpAddr>,
-        own: &[Subnet],
-        now: Instant,
-    ) -> bool {
-        let before: Vec<IpAddr> = state.addresses.keys().copied().collect();
-        state.answers += 1;
-        let answer = state.answers;
-        for address in found {
-            if is_outside(address, own) {
-                state.addresses.insert(address, (answer, now));
-            } else if state.refused.len() < MOST_ADDRESSES && state.refused.insert(address) {
-                log::warn!(
-                    "host name {} is answered with {address}, which is no address outside: ignored",
-                    self.name
-                );
-            }
-        }
-        while state.addresses.len() > MOST_ADDRESSES {
-            let oldest = state.addresses.iter().min_by_key(|(_, answer)| **answer);
-            let Some(oldest) = oldest.map(|(address, _)| *address) else {
-                break;
-            };
-            state.addresses.remove(&oldest);
-        }
-        !state.addresses.keys().eq(&before)
-    }
-}
-
-/// Whether a name may stand for an address: whoever answers for the name chooses it, and must not
-/// open the host or what is beside it (DNS rebinding).
-fn is_outside(address: IpAddr, own: &[Subnet]) -> bool {
-    let special = match address {
-        IpAddr::V4(v4) => v4.is_link_local() || v4.is_broadcast(),
-        IpAddr::V6(v6) => v6.is_unicast_link_local(),
-    };
-    let host = Subnet::host(address);
-    !(special
-        || address.is_loopback()
-        || address.is_unspecified()
-        || address.is_multicast()
-        || own.iter().any(|subnet| subnet.overlaps(&host)))
+/// What a look-up has found.
+enum Found {
+    Addresses(io::Result<BTreeSet<IpAddr>>),
+    /// How long they may be remembered.
+    Lives(Duration),
 }
 
 /// All names in rules of running containers.
@@ -269,9 +107,15 @@ impl HostNames {
                 if name.begin(now) {
                     let sender = sender.clone();
                     spawn(Box::new(move || {
-                        let addresses = look_up(name.name());
                         // The receiver goes with the agent.
-                        let _ = sender.try_send((name, addresses));
+                        let tell = |found| drop(sender.try_send((name.clone(), found)));
+                        let addresses = look_up(name.name());
+                        let is_answered = addresses.is_ok();
+                        tell(Found::Addresses(addresses));
+                        // Only now: whoever waits for the addresses does not wait for this.
+                        if is_answered && let Some(time) = time_to_live::of(name.name()) {
+                            tell(Found::Lives(time));
+                        }
                     }));
                 }
             }
@@ -290,11 +134,17 @@ impl HostNames {
             };
             let answered = async { found.recv().await.ok() };
             let event = smol::future::or(answered, smol::future::or(woken, due)).await;
-            if let Some((name, addresses)) = event
-                && name.end(addresses, &self.own, Instant::now())
-            {
-                drop(name);
-                changed().await;
+            let Some((name, found)) = event else {
+                continue;
+            };
+            match found {
+                Found::Lives(time) => name.lives(time),
+                Found::Addresses(addresses) => {
+                    if name.end(addresses, &self.own, Instant::now()) {
+                        drop(name);
+                        changed().await;
+                    }
+                }
             }
         }
     }
@@ -329,67 +179,6 @@ mod tests {
 
     fn failure() -> io::Result<BTreeSet<IpAddr>> {
         Err(io::Error::other("no answer"))
-    }
-
-    #[test]
-    fn what_was_answered_once_stays() {
-        let name = HostName::new("rotates.example");
-        assert!(name.end(answer(&["192.0.2.1"]), &[], Instant::now()));
-        assert!(name.end(answer(&["192.0.2.2"]), &[], Instant::now()));
-        assert!(!name.end(answer(&["192.0.2.1"]), &[], Instant::now()));
-        assert!(!name.end(failure(), &[], Instant::now()));
-        assert_eq!(
-            name.addresses(),
-            answer(&["192.0.2.1", "192.0.2.2"]).unwrap()
-        );
-    }
-
-    #[test]
-    fn a_name_has_a_bounded_number_of_addresses_of_which_the_latest_stay() {
-        let name = HostName::new("many.example");
-        name.end(answer(&["192.0.2.1"]), &[], Instant::now());
-        for number in 0..MOST_ADDRESSES {
-            name.end(
-                answer(&[&format!("198.51.100.{number}")]),
-                &[],
-                Instant::now(),
-            );
-        }
-        let addresses = name.addresses();
-        assert_eq!(addresses.len(), MOST_ADDRESSES);
-        assert!(!addresses.contains(&"192.0.2.1".parse().unwrap()));
-    }
-
-    #[test]
-    fn an_answer_does_not_open_the_host() {
-        let name = HostName::new("rebinds.example");
-        let own = [Subnet::new("10.0.3.0".parse().unwrap(), 24)];
-        let inside = [
-            "10.0.3.7",
-            "127.0.0.1",
-            "0.0.0.0",
-            "169.254.1.1",
-            "::1",
-            "::",
-            "fe80::1",
-        ];
-        assert!(!name.end(answer(&inside), &own, Instant::now()));
-        assert!(name.end(answer(&["127.0.0.1", "192.0.2.1"]), &own, Instant::now()));
-        assert_eq!(name.addresses(), answer(&["192.0.2.1"]).unwrap());
-    }
-
-    #[test]
-    fn a_failure_is_tried_again_later_and_later() {
-        let name = HostName::new("away.example");
-        let begin = Instant::now();
-        let mut waits = Vec::new();
-        for _ in 0..9 {
-            assert!(name.begin(begin + 2 * AGE_LIMIT));
-            name.end(failure(), &[], begin);
-            waits.push(name.state().due.unwrap() - begin);
-        }
-        assert_eq!(waits[..3], [1, 2, 4].map(Duration::from_secs));
-        assert_eq!(waits.last(), Some(&AGE_LIMIT));
     }
 
     #[test]

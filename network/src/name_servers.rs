@@ -103,7 +103,7 @@ fn servers(text: &str) -> impl Iterator<Item = IpAddr> {
 
 /// The server that a line names. A scope (`fe80::1%eth0`) is an interface of the host; such a
 /// server is not replaced.
-fn server(line: &str) -> Option<IpAddr> {
+pub(crate) fn server(line: &str) -> Option<IpAddr> {
     let mut words = line.split_ascii_whitespace();
     (words.next() == Some("nameserver")).then_some(())?;
     words.next()?.parse().ok()

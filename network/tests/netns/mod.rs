@@ -154,6 +154,13 @@ impl Namespace {
 /// A process that ends with this value.
 pub struct Server(Child);
 
+impl Server {
+    /// Its process ID.
+    pub fn pid(&self) -> u32 {
+        self.0.id()
+    }
+}
+
 impl Drop for Server {
     fn drop(&mut self) {
         let _ = self.0.kill();
