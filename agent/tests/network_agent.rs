@@ -13,7 +13,7 @@ use std::fs;
 use lab::{BRIDGE6, HOST, HOST6, Lab, OUTSIDE, OUTSIDE6, network_state};
 use netns::probe::Echo;
 use serde_json::{Value, json};
-use support::Setup;
+use support::{Setup, TestAgent, wait_until};
 
 fn outgoing(allow: &Value) -> Value {
     json!([{"direction": "OUTGOING", "allow": [allow]}])
@@ -402,4 +402,54 @@ fn a_gateway_that_fails_later_takes_the_network_back() {
     assert!(text.contains("pids.no_such_setting"), "{text}");
     assert_eq!(lab.agent.shell_ok(id, look), before);
     assert!(!lab.pings(id, &lab.bridge_ip()));
+}
+
+/// A switch of the whole machine, set back at the end.
+struct LogOfAllNamespaces(String);
+
+impl LogOfAllNamespaces {
+    const FILE: &str = "/proc/sys/net/netfilter/nf_log_all_netns";
+
+    fn off() -> Self {
+        let before = std::fs::read_to_string(Self::FILE).unwrap();
+        std::fs::write(Self::FILE, "0").unwrap();
+        Self(before)
+    }
+}
+
+impl Drop for LogOfAllNamespaces {
+    fn drop(&mut self) {
+        std::fs::write(Self::FILE, &self.0).unwrap();
+    }
+}
+
+#[test]
+fn the_kernels_log_tells_what_was_refused_if_that_is_configured_and_the_agent_if_it_does_not() {
+    const PORT: u16 = 47_433;
+    let rules =
+        json!([{"direction": "OUTGOING", "allow": [{"host": "198.51.100.2", "ports": 80}]}]);
+    let manifest = lab::manifest(&[("web", &[("network", rules)])]);
+    let _switch = LogOfAllNamespaces::off();
+    let silent = TestAgent::with(&Setup::manifest(&manifest));
+    wait_until("it is said that nothing is told", || {
+        silent.log().contains("net.netfilter.nf_log_all_netns is 0")
+    });
+    drop(silent);
+    let mut setup = Setup::manifest(&manifest);
+    setup.config = "log-refused = true\n".to_owned();
+    let agent = TestAgent::with(&setup);
+    let id = agent.create();
+    agent.client().set_capabilities(id, &["web"]).unwrap();
+    let refused = format!("/usr/bin/nc.openbsd -z -w 1 198.51.100.77 {PORT}");
+    assert_ne!(agent.shell(id, &refused).0, 0);
+    let told = || {
+        let log = std::process::Command::new("dmesg").output().unwrap().stdout;
+        let log = String::from_utf8_lossy(&log).into_owned();
+        let prefix = format!("SC-{id} OUTGOING: ");
+        let port = format!("DPT={PORT} ");
+        log.lines()
+            .any(|line| line.contains(&prefix) && line.contains(&port))
+    };
+    wait_until("the kernel's log tells it", told);
+    assert!(!agent.log().contains("nf_log_all_netns is 0"));
 }

@@ -28,6 +28,8 @@ pub struct BridgeSettings {
     /// Ports of the host, TCP and UDP, that a container may use whose rules allow them for the
     /// world outside.
     pub host_ports: Vec<u16>,
+    /// The kernel's log is to tell what containers may not send or receive.
+    pub log_refused: bool,
     /// How many connections containers may begin.
     pub connections: ConnectionSettings,
 }
@@ -44,6 +46,7 @@ impl Default for BridgeSettings {
             ip6: None,
             // A resolver may listen there.
             host_ports: vec![53],
+            log_refused: false,
             connections: ConnectionSettings::default(),
         }
     }

@@ -50,6 +50,7 @@ pub(super) fn read(reader: &mut Reader<'_>) -> Result<BridgeSettings, ConfigErro
         bridge.ip6 = Some(ip6);
     }
     reader.ports("host-ports", &mut bridge.host_ports)?;
+    reader.bool("log-refused", &mut bridge.log_refused)?;
     let connections = &mut bridge.connections;
     reader.some_number("max-connections", &mut connections.most, 1..=1_048_576)?;
     // What iptables' match counts with.

@@ -9,7 +9,7 @@ use std::{
 
 use smol::Executor;
 use softwarecontainer_lxc as lxc;
-use softwarecontainer_network::{LateNetwork, warn_if_too_many};
+use softwarecontainer_network::{LateNetwork, log_refused_packets, warn_if_too_many};
 
 use crate::{
     agent::PrepareError,
@@ -103,6 +103,7 @@ pub(super) fn prepare(
         log::error!("no container can be created yet: {}", Chain(&error));
     }
     warn_if_too_many(&config.bridge.connections);
+    log_refused_packets(config.bridge.log_refused);
     let watch = HostWatch::new(own.clone()).map_err(PrepareError::Watch)?;
     Ok(Shared {
         watch: Arc::new(watch),
