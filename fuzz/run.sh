@@ -1,5 +1,6 @@
 #!/bin/sh
-# Runs every fuzz target, or those named, for some seconds each. Usage: fuzz/run.sh SECONDS [TARGET…]
+# Runs every fuzz target, or those named, for some seconds each, or RUNS times each. Usage: [RUNS=N] fuzz/run.sh SECONDS [TARGET…]
+# With MERGE=1 what was found before is reduced to the few inputs that reach all of the code, and these become seeds.
 # Needs cargo-fuzz. The stable toolchain is enough: without a sanitizer (-s none), coverage needs no unstable option, and the code under
 # test has no unsafe blocks that a sanitizer could watch.
 set -eu
@@ -17,7 +18,12 @@ for target; do
     esac
     dictionary=
     [ ! -e "fuzz/dictionaries/$target.dict" ] || dictionary=-dict=fuzz/dictionaries/$target.dict
+    if [ -n "${MERGE-}" ]; then
+        # Beside those that have names of their own.
+        cargo fuzz run -s none "$target" "fuzz/seeds/$target" "$corpus" -- -set_cover_merge=1 -use_counters=0
+        continue
+    fi
     echo "$target:"
     # shellcheck disable=SC2086 # Several directories, and an option that may be absent.
-    cargo fuzz run -s none "$target" "$corpus" $seeds -- -max_total_time="$seconds" $dictionary -print_final_stats=1
+    cargo fuzz run -s none "$target" "$corpus" $seeds -- -max_total_time="$seconds" ${RUNS:+-runs=$RUNS} $dictionary -print_final_stats=1
 done
