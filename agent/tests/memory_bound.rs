@@ -8,7 +8,7 @@ mod support;
 use std::fs;
 
 use softwarecontainer_agent::host::cgroup::{Cgroups, Version, read};
-use support::{Setup, TestAgent};
+use support::{Setup, TestAgent, is_alive, wait_until};
 
 fn manifest() -> String {
     let capability = |name: &str, limit: &str| {
@@ -83,5 +83,39 @@ fn a_container_has_a_share_of_the_memory_unless_a_capability_says_otherwise() {
     if has_sys_resource() {
         let (status, _) = agent.shell(id, "echo 0 > /proc/self/oom_score_adj");
         assert_ne!(status, 0);
+    }
+}
+
+/// It holds a block that nobody takes, and is killed; a process beside it needs nothing.
+fn killed_and_beside_it(agent: &TestAgent, id: i32) -> [u32; 2] {
+    let start = |command: &str| agent.client().execute(id, command, "", "", &[]).unwrap();
+    let beside = start("/bin/sleep 1000");
+    let hog = start("dd if=/dev/zero of=/dev/null bs=400M count=1");
+    wait_until("the kernel has killed", || !is_alive(hog));
+    [hog, beside]
+}
+
+/// With v1 the kernel kills one process in any case.
+#[test]
+fn the_kernel_kills_the_whole_of_a_container_unless_it_is_told_otherwise() {
+    for wanted in [true, false] {
+        let agent = TestAgent::with(&Setup {
+            config: format!("oom-group = {wanted}\n"),
+            ..Setup::manifest(&manifest())
+        });
+        let id = agent.create();
+        agent.client().set_capabilities(id, &["small"]).unwrap();
+        let version = Cgroups::of_process(agent.init_pid(id))
+            .unwrap()
+            .version("memory");
+        let [_, beside] = killed_and_beside_it(&agent, id);
+        if wanted && version == Some(Version::V2) {
+            wait_until("the other is killed as well", || !is_alive(beside));
+            assert!(agent.client().execute(id, "true", "", "", &[]).is_err());
+        } else {
+            assert!(is_alive(beside));
+            agent.shell_ok(id, "true");
+        }
+        agent.client().destroy(id).unwrap();
     }
 }

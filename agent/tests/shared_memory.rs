@@ -88,7 +88,7 @@ fn process_in_the_hosts_ipc_namespace_is_confined_like_any_other() {
     let id = agent.create();
     let facts = "grep -E '^(Cap|NoNewPrivs|Seccomp:)' /proc/self/status; id -u; hostname; pwd; \
                  cat /proc/self/uid_map; grep -v ^0: /proc/self/cgroup; ls -l /proc/self/fd | wc -l; \
-                 ulimit -c; for n in mnt net pid user uts cgroup; do readlink /proc/self/ns/$n; done";
+                 ulimit -c; cat /proc/self/oom_score_adj; for n in mnt net pid user uts cgroup; do readlink /proc/self/ns/$n; done";
     let ordinary = agent.shell_ok(id, facts);
     let ipc = agent.shell_ok(id, "readlink /proc/self/ns/ipc");
     agent.client().set_capabilities(id, &["test.sysv"]).unwrap();

@@ -122,7 +122,7 @@ fn containers_that_want_too_much_together_lose_processes_and_the_agent_does_not(
     let percent = (bound * 100_u64).div_ceil(of_machine());
     let limit = of_machine() / 100 * percent;
     let agent = with_config(&format!(
-        "total-memory = {percent}\nmax-memory-share = 90\n"
+        "total-memory = {percent}\nmax-memory-share = 90\noom-group = false\n"
     ));
     let part = limit * 7 / 10;
     let hungry = [agent.create(), agent.create()];

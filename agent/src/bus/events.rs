@@ -92,7 +92,8 @@ impl Teller<'_> {
     async fn tell_end(&self, facts: &Arc<Facts>, pid: u32, status: i32) {
         let (id, signalled) = (facts.id, libc::WIFSIGNALED(status));
         let looked = facts.clone();
-        let kills = match signalled && libc::WTERMSIG(status) == libc::SIGKILL {
+        let was_killed = signalled && libc::WTERMSIG(status) == libc::SIGKILL;
+        let kills = match was_killed {
             true => unblock(move || looked.new_oom_kills()).await,
             false => 0,
         };
@@ -104,6 +105,7 @@ impl Teller<'_> {
         }
         let reason = match (kills, signalled) {
             (1.., _) => "out-of-memory",
+            _ if was_killed && facts.ended_for_memory() => "out-of-memory",
             (0, true) => "signal",
             (0, false) => "exit",
         };

@@ -20,6 +20,7 @@ pub(super) fn read(
     reader.number("max-processes", &mut limits.processes, 3..=4_194_304)?;
     reader.number("max-memory-share", &mut limits.memory_share, 0..=100)?;
     reader.number("oom-score-adjust", &mut limits.oom_score_adjust, 0..=1000)?;
+    reader.bool("oom-group", &mut limits.oom_group)?;
     totals(reader, &mut container.totals)?;
     reader.number("max-open-files", &mut limits.open_files, 64..=1_048_576)?;
     // What the kernel takes in one execve(2) is the upper end of both.

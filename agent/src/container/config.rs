@@ -71,6 +71,8 @@ pub struct ContainerLimits {
     /// What is added to the badness of its processes when memory is short, see
     /// proc_pid_oom_score_adj(5).
     pub oom_score_adjust: u32,
+    /// Whether the kernel kills all of a container when it kills a process of it for memory.
+    pub oom_group: bool,
     /// File descriptors of one process in a container.
     pub open_files: u32,
     /// Bytes of all variables of one `Execute`, those of gateways included.
@@ -109,6 +111,7 @@ impl Default for ContainerLimits {
             processes: 1024,
             memory_share: 50,
             oom_score_adjust: 500,
+            oom_group: true,
             open_files: 4096,
             environment_size: 256 << 10,
             command_length: 64 << 10,

@@ -190,6 +190,9 @@ impl Container {
         let monitor = Monitor::of_init(init, &cgroups).map_err(init_failed)?;
         let cgroups = Cgroups::of_process(init)?;
         memory::bound(&cgroups, shared.config.limits.memory_share)?;
+        if shared.config.limits.oom_group {
+            memory::kill_as_one(&cgroups)?;
+        }
         memory::prefer_for_killing(init, shared.config.limits.oom_score_adjust)?;
         let freezer = Freezer::of(&cgroups)?;
         let cpu_quota = CpuQuota::of(&cgroups);

@@ -110,7 +110,12 @@ struct Changing {
     capabilities: Vec<String>,
     mounts: Vec<Mounted>,
     processes: BTreeMap<u32, Process>,
+    /// How many processes the kernel had killed for memory when this was last looked at.
     oom_kills: u64,
+    /// How many of them were told of.
+    oom_kills_told: u64,
+    /// The kernel has killed the whole of the container.
+    ended_for_memory: bool,
 }
 
 /// What is told of one container.
@@ -154,6 +159,8 @@ impl Facts {
                 mounts: Vec::new(),
                 processes: BTreeMap::new(),
                 oom_kills: 0,
+                oom_kills_told: 0,
+                ended_for_memory: false,
             }),
             events,
         })
@@ -205,9 +212,9 @@ impl Facts {
     /// Its init is gone, and every process with it. That is no news of one that is being destroyed.
     pub(super) fn init_gone(self: &Arc<Self>) {
         if matches!(self.status().0, Status::Ready | Status::Suspended) {
-            let reason = match self.new_oom_kills() {
-                0 => Reason::ByItself,
-                _ => Reason::OutOfMemory,
+            let reason = match self.ended_for_memory() {
+                false => Reason::ByItself,
+                true => Reason::OutOfMemory,
             };
             self.enter(Status::Ended, reason);
         }
@@ -259,7 +266,11 @@ impl Facts {
             command: command.clone(),
             since,
         };
-        self.changing().processes.insert(pid, process);
+        let mut changing = self.changing();
+        changing.processes.insert(pid, process);
+        // It was the second init that had ended.
+        changing.ended_for_memory = false;
+        drop(changing);
         self.tell(News::ProcessStarted { pid, command });
     }
 
@@ -276,10 +287,30 @@ impl Facts {
 
     /// How many processes the kernel has killed for memory since this was last asked.
     pub fn new_oom_kills(&self) -> u64 {
+        self.look_for_oom_kills();
+        let mut changing = self.changing();
+        let kills = changing.oom_kills;
+        kills - std::mem::replace(&mut changing.oom_kills_told, kills)
+    }
+
+    /// An init is found to have ended; LXC is about to remove the cgroup that says how.
+    pub(super) fn init_ends(&self) {
+        let before = self.changing().oom_kills;
+        self.look_for_oom_kills();
+        let mut changing = self.changing();
+        changing.ended_for_memory = changing.oom_kills > before;
+    }
+
+    /// Whether the container has ended because the kernel has killed all of it for memory.
+    pub fn ended_for_memory(&self) -> bool {
+        self.changing().ended_for_memory
+    }
+
+    fn look_for_oom_kills(&self) {
         let kills = self.place().map_or(0, |it| usage::oom_kills(&it.cgroups));
         let mut changing = self.changing();
-        let before = std::mem::replace(&mut changing.oom_kills, kills);
-        kills.saturating_sub(before)
+        // None any more where the cgroup is gone.
+        changing.oom_kills = changing.oom_kills.max(kills);
     }
 }
 

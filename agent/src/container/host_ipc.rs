@@ -34,7 +34,11 @@ use softwarecontainer_init::WITHOUT_LANDLOCK;
 use softwarecontainer_lxc as lxc;
 
 use super::{init_link::InitLink, processes::Processes};
-use crate::host::{cgroup::members::pidfd, mount::DetachedMount, wait};
+use crate::host::{
+    cgroup::{members::pidfd, memory},
+    mount::DetachedMount,
+    wait,
+};
 
 /// The agent's first argument when it is to start a second init: not an option, and followed by
 /// LXC's path and the container's name.
@@ -114,6 +118,8 @@ pub fn help(
     // Inherited: there is no moment at which the new process could be traced from inside.
     rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
     let init = container.init_pid().ok_or("the container does not run")?;
+    // The agent, and so this process, is among the last ones that the kernel kills for memory.
+    memory::share_preference_of(init)?;
     let without = arguments.next().is_some_and(|it| it == WITHOUT_LANDLOCK);
     let serve = if without {
         serve_without_landlock

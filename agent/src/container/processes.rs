@@ -229,6 +229,7 @@ impl Processes {
 
     /// The container's init is gone, and with it every process.
     pub fn all_gone(&self) {
+        self.facts.init_ends();
         let mut state = self.state();
         state.gone = true;
         for (_, sender) in state.starting.drain() {

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use softwarecontainer_agent::host::cgroup::{Cgroups, Version};
 use zbus::{Message, OwnedObjectPath, OwnedVariant};
 
 use crate::{
@@ -9,6 +10,10 @@ use crate::{
     support::{Client, Setup, TestAgent, signal},
     text,
 };
+
+const LITTLE: &str = r#"{"capabilities": [{"name": "org.example.little", "gateways": [
+    {"id": "cgroups", "config": [{"setting": "memory.limit_in_bytes", "value": "30000000"}]}]}]}"#;
+const SWALLOW: &str = "/usr/bin/python3 -c 'x = bytearray(200000000); print(len(x))'";
 
 fn is(message: &Message, member: &str) -> bool {
     message.header().member().is_some_and(|it| it == member)
@@ -115,19 +120,45 @@ fn a_container_that_ends_by_itself_says_so() {
     assert_eq!(text(&seen, "State"), "ended");
 }
 
+/// With cgroup v1 the kernel kills one process in any case.
 #[test]
-fn a_process_that_memory_is_too_short_for_says_so() {
-    let manifest = r#"{"capabilities": [{"name": "org.example.little", "gateways": [
-        {"id": "cgroups", "config": [{"setting": "memory.limit_in_bytes", "value": "30000000"}]}]}]}"#;
-    let agent = TestAgent::with(&Setup::manifest(manifest));
+fn a_container_that_the_kernel_kills_for_memory_says_so() {
+    let agent = TestAgent::with(&Setup::manifest(LITTLE));
     let client = agent.client();
     client.manage("Subscribe", &()).unwrap();
     let id = agent.create();
     client
         .set_capabilities(id, &["org.example.little"])
         .unwrap();
-    let swallow = "/usr/bin/python3 -c 'x = bytearray(200000000); print(len(x))'";
-    let pid = client.execute(id, swallow, "", "", &[]).unwrap();
+    let cgroups = Cgroups::of_process(agent.init_pid(id)).unwrap();
+    let beside = client.execute(id, "/bin/sleep 1000", "", "", &[]).unwrap();
+    let hungry = client.execute(id, SWALLOW, "", "", &[]).unwrap();
+    if cgroups.version("memory") == Some(Version::V2) {
+        for pid in [beside, hungry] {
+            assert_eq!(reason_of_end(client, pid), "out-of-memory");
+        }
+        let ended = ("ended".to_owned(), "out-of-memory".to_owned());
+        assert_eq!(state(client, id), ended);
+    } else {
+        assert_eq!(reason_of_end(client, hungry), "out-of-memory");
+        let seen = properties(client, id).unwrap();
+        assert_eq!(text(&seen, "State"), "ready");
+    }
+}
+
+#[test]
+fn a_process_that_memory_is_too_short_for_says_so() {
+    let agent = TestAgent::with(&Setup {
+        config: "oom-group = false\n".to_owned(),
+        ..Setup::manifest(LITTLE)
+    });
+    let client = agent.client();
+    client.manage("Subscribe", &()).unwrap();
+    let id = agent.create();
+    client
+        .set_capabilities(id, &["org.example.little"])
+        .unwrap();
+    let pid = client.execute(id, SWALLOW, "", "", &[]).unwrap();
     assert_eq!(client.wait_ended(id, pid).exit_code, 9);
     assert_eq!(reason_of_end(client, pid), "out-of-memory");
     let kills = client.wait_signal("OutOfMemory", |message| {

@@ -34,8 +34,38 @@ pub fn bound(cgroups: &Cgroups, percent: u32) -> Result<(), CgroupError> {
 /// # Errors
 /// [`CgroupError::Write`].
 pub fn prefer_for_killing(init: u32, adjust: u32) -> Result<(), CgroupError> {
-    let path = PathBuf::from(format!("/proc/{init}/oom_score_adj"));
-    write(&path, &adjust.to_string())
+    write(&score_of(init), &adjust.to_string())
+}
+
+/// Has the kernel kill this process, and those that it starts, no later than those of `init`
+/// ([`prefer_for_killing`]).
+///
+/// # Errors
+/// [`CgroupError`].
+pub fn share_preference_of(init: u32) -> Result<(), CgroupError> {
+    let adjust = read(&score_of(init))?;
+    write(&score_of(std::process::id()), &adjust)
+}
+
+fn score_of(process: u32) -> PathBuf {
+    PathBuf::from(format!("/proc/{process}/oom_score_adj"))
+}
+
+/// Has the kernel, when it kills a process in `cgroups` for memory, kill all of them: half an app
+/// is of no use to anybody (`memory.oom.group`, kernel documentation, cgroup-v2). Without a memory
+/// controller of v2 they are killed one by one.
+///
+/// # Errors
+/// [`CgroupError::Write`].
+pub fn kill_as_one(cgroups: &Cgroups) -> Result<(), CgroupError> {
+    if cgroups.version("memory") != Some(Version::V2) {
+        return Ok(());
+    }
+    let path = cgroups.directory("memory")?.join("memory.oom.group");
+    if !path.exists() {
+        return Ok(());
+    }
+    write(&path, "1")
 }
 
 /// So many percent of the machine's memory, in bytes.
