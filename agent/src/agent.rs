@@ -13,6 +13,7 @@ mod stop_signal;
 
 use std::{
     collections::BTreeMap,
+    os::fd::OwnedFd,
     path::PathBuf,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
@@ -62,7 +63,9 @@ struct Slot {
 /// A process that `Execute` has started, whose reply is still to be sent.
 pub struct Started {
     /// Its process ID on the host.
-    pub pid: i32,
+    pub pid: u32,
+    /// The near end of its terminal, if it has one.
+    pub terminal: Option<OwnedFd>,
     processes: Arc<Processes>,
     number: Number,
 }
@@ -294,19 +297,36 @@ impl Agent {
     ///
     /// # Errors
     /// [`AgentError`].
-    pub async fn execute(&self, id: i32, execution: Execution) -> Result<Started, AgentError> {
+    pub async fn execute(&self, id: i32, mut execution: Execution) -> Result<Started, AgentError> {
         let defaults = self.store.defaults().to_vec();
         let caller = execution.caller.clone();
         self.with(id, caller.as_ref(), move |container| {
             container.require_ready("execute")?;
             container.set_defaults(&defaults)?;
-            let (processes, number, pid) = container.execute(&execution)?;
-            let pid = i32::try_from(pid).unwrap_or_default();
+            let executed = container.execute(&mut execution)?;
             Ok(Started {
-                pid,
-                processes,
-                number,
+                pid: executed.pid,
+                terminal: executed.terminal,
+                processes: executed.processes,
+                number: executed.number,
             })
+        })
+        .await
+    }
+
+    /// Sends a signal to a process that was started in a container.
+    ///
+    /// # Errors
+    /// [`AgentError`].
+    pub async fn signal(
+        &self,
+        id: i32,
+        caller: Caller<'_>,
+        process: u32,
+        signal: i32,
+    ) -> Result<(), AgentError> {
+        self.with(id, caller, move |container| {
+            Ok(container.signal(process, signal)?)
         })
         .await
     }

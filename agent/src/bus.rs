@@ -13,6 +13,7 @@ mod object;
 mod objects;
 mod options;
 mod peers;
+mod processes;
 mod properties;
 mod service;
 mod values;

@@ -23,6 +23,7 @@ pub mod seccomp;
 pub mod socket_access;
 pub mod subordinate_ids;
 pub mod sys;
+pub mod terminal;
 pub mod traffic;
 pub mod unfollow;
 pub mod user_namespace;

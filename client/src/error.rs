@@ -50,6 +50,8 @@ errors! {
     NoSuchContainer,
     /// The text says which argument, and what is wrong with it.
     InvalidArgument,
+    /// No process of that ID that a launcher has started runs in the container.
+    NoSuchProcess,
     /// No manifest has a capability of that name.
     NoSuchCapability,
     /// Too many containers, calls under way, or watchers.

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use zbus::{OwnedObjectPath, proxy};
+use zbus::{Fd, OwnedObjectPath, proxy};
 
 use crate::{Details, Error, OwnedDetails};
 
@@ -79,6 +79,19 @@ pub trait Manager {
         app_id: &str,
         options: Details<'_>,
     ) -> Result<(i32, OwnedObjectPath), Error>;
+    /// Starts a process. descriptors: its standard streams (0, 1, 2); what is not given is
+    /// /dev/null. options: "directory" s, "environment" a{ss}, "user" u, "limits" a{st},
+    /// "terminal" (qq): columns and rows of a terminal of its own instead of descriptors;
+    /// details then has its near end, "terminal" h.
+    fn execute_with_fds(
+        &self,
+        container_id: i32,
+        command: &[String],
+        descriptors: HashMap<u32, Fd<'_>>,
+        options: Details<'_>,
+    ) -> Result<(u32, OwnedDetails), Error>;
+    /// Sends a signal (signal(7)) to a process that Execute or ExecuteWithFds has started.
+    fn signal(&self, container_id: i32, process_id: u32, signal: i32) -> Result<(), Error>;
     /// The version of the agent.
     #[zbus(property(emits_changed_signal = "const"))]
     fn version(&self) -> zbus::Result<String>;

@@ -13,5 +13,5 @@ mod sys;
 pub use calls::{Answer, Call, CallFilter};
 pub use confinement::{Confinement, Limit};
 pub use error::InitError;
-pub use protocol::{Command, INIT_PATH, Kind, Message, WITHOUT_LANDLOCK};
+pub use protocol::{Command, INIT_PATH, Kind, Message, TERMINAL, WITHOUT_LANDLOCK};
 pub use serve::serve;

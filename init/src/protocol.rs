@@ -1,10 +1,10 @@
 //! What the agent and a container's init say to each other.
 //!
 //! Both ends hold one `SOCK_SEQPACKET` connection (unix(7)); a packet is one [`Message`] of
-//! [`Message::SIZE`] bytes. [`Kind::Spawn`] carries one or two descriptors (`SCM_RIGHTS`): a file
-//! holding a [`Command`], and the standard output and error of the new process, if they are not the
-//! container's own `/dev/null`: an app gets no descriptor of the host's. The agent must treat what
-//! it reads as hostile: an app that took over its init can send anything.
+//! [`Message::SIZE`] bytes. [`Kind::Spawn`] carries descriptors (`SCM_RIGHTS`): a file holding a
+//! [`Command`], and standard streams of the new process, where they are not the container's own
+//! `/dev/null`: an app gets no other descriptor of the host's. The agent must treat what it reads
+//! as hostile: an app that took over its init can send anything.
 
 use std::ffi::CString;
 
@@ -16,11 +16,17 @@ pub const INIT_PATH: &str = "/sbin/softwarecontainer-init";
 /// The init's argument after the socket when it is to leave Landlock alone.
 pub const WITHOUT_LANDLOCK: &str = "without-landlock";
 
+/// The bit in the value of [`Kind::Spawn`] for a terminal that controls the process.
+pub const TERMINAL: i32 = 1 << 3;
+
 /// What a packet means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Kind {
-    /// Agent to init: start a process.
+    /// Agent to init: start a process. The value says which standard streams follow the file with
+    /// the command: bit 0 for input, 1 for output, 2 for error; with [`TERMINAL`], input is the
+    /// terminal that controls the process. 0 stands for one descriptor for output and error, or
+    /// none.
     Spawn,
     /// Agent to init: send SIGTERM to every process and end once all have ended.
     Terminate,
@@ -38,6 +44,8 @@ pub enum Kind {
     /// Init to agent: the process, or one that descends from it, has made a system call that it may
     /// not make; the value is a [`Call`](crate::Call).
     Denied,
+    /// Agent to init: send a signal to the process; the value is its number (signal(7)).
+    Signal,
 }
 
 /// One packet.
@@ -47,7 +55,7 @@ pub struct Message {
     pub kind: Kind,
     /// The number the agent gave to the process.
     pub process: u32,
-    /// An errno or a wait status, 0 for other kinds.
+    /// What it is depends on the kind; 0 where nothing is said.
     pub value: i32,
 }
 
@@ -66,6 +74,7 @@ impl Message {
             Kind::Exited => 6,
             Kind::Abandon => 7,
             Kind::Denied => 8,
+            Kind::Signal => 9,
         };
         let mut bytes = [0; Self::SIZE];
         bytes[..4].copy_from_slice(&kind.to_ne_bytes());
@@ -87,6 +96,7 @@ impl Message {
             6 => Kind::Exited,
             7 => Kind::Abandon,
             8 => Kind::Denied,
+            9 => Kind::Signal,
             _ => return None,
         };
         Some(Self {
@@ -190,6 +200,7 @@ mod tests {
             Kind::Exited,
             Kind::Abandon,
             Kind::Denied,
+            Kind::Signal,
         ] {
             let message = Message {
                 kind,

@@ -14,8 +14,8 @@ use nix::sys::signalfd::SignalFd;
 use crate::{
     error::InitError,
     listeners::Listeners,
-    protocol::{Command, Kind, Message},
-    spawn::Child,
+    protocol::{Command, Kind, Message, TERMINAL},
+    spawn::{Child, Streams, given},
     sys,
 };
 
@@ -114,8 +114,8 @@ impl Init {
             Some(Message {
                 kind: Kind::Spawn,
                 process,
-                ..
-            }) => self.spawn(process, descriptors)?,
+                value,
+            }) => self.spawn(process, value, descriptors)?,
             Some(Message {
                 kind: Kind::Terminate,
                 ..
@@ -128,13 +128,23 @@ impl Init {
                 kind: Kind::Abandon,
                 process,
                 ..
-            }) => self.abandon(process),
+            }) => self.signal(process, libc::SIGKILL),
+            Some(Message {
+                kind: Kind::Signal,
+                process,
+                value,
+            }) => self.signal(process, value),
             _ => {}
         }
         Ok(true)
     }
 
-    fn spawn(&mut self, process: u32, descriptors: Vec<OwnedFd>) -> Result<(), InitError> {
+    fn spawn(
+        &mut self,
+        process: u32,
+        streams: i32,
+        descriptors: Vec<OwnedFd>,
+    ) -> Result<(), InitError> {
         let failed = |errno| Message {
             kind: Kind::Failed,
             process,
@@ -144,7 +154,13 @@ impl Init {
         let Some(request) = descriptors.next() else {
             return self.tell(failed(libc::EBADF));
         };
-        let output = descriptors.next();
+        let Some(given) = given(streams, descriptors) else {
+            return self.tell(failed(libc::EBADF));
+        };
+        let streams = Streams {
+            descriptors: given.each_ref().map(|it| it.as_ref().unwrap_or(&self.null)),
+            is_terminal: streams & TERMINAL != 0,
+        };
         let command = sys::read_whole(request)
             .ok()
             .and_then(|bytes| Command::decode(&bytes));
@@ -156,8 +172,7 @@ impl Init {
         let (ours, theirs) = handover.and_then(Result::ok).unzip();
         let child = Child {
             command: &command,
-            null: &self.null,
-            output: output.as_ref().unwrap_or(&self.null),
+            streams,
             agent: &self.agent,
             process,
             init: theirs.as_ref(),
@@ -175,14 +190,14 @@ impl Init {
         }
     }
 
-    /// Ends a process, also a stopped one. Its ID is its own until it is reaped here.
-    fn abandon(&self, process: u32) {
+    /// Sends a signal to a process. Its ID is its own until it is reaped here.
+    fn signal(&self, process: u32, signal: i32) {
         let started = self
             .processes
             .iter()
             .find(|(_, number)| **number == process);
         if let Some((pid, _)) = started {
-            sys::end(*pid);
+            sys::signal(*pid, signal);
         }
     }
 

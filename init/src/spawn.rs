@@ -16,12 +16,38 @@ use crate::{
 /// A process about to be started.
 pub(crate) struct Child<'a> {
     pub(crate) command: &'a Command,
-    pub(crate) null: &'a OwnedFd,
-    pub(crate) output: &'a OwnedFd,
+    pub(crate) streams: Streams<'a>,
     pub(crate) agent: &'a OwnedFd,
     pub(crate) process: u32,
     /// Where the init takes over a listener of the process's system calls.
     pub(crate) init: Option<&'a OwnedFd>,
+}
+
+/// The standard streams of a new process.
+pub(crate) struct Streams<'a> {
+    /// Input, output and error.
+    pub(crate) descriptors: [&'a OwnedFd; 3],
+    /// Input is the terminal that controls the process.
+    pub(crate) is_terminal: bool,
+}
+
+/// The streams that come with a request ([`Kind::Spawn`]); `None` if descriptors are missing.
+pub(crate) fn given(
+    streams: i32,
+    mut descriptors: impl Iterator<Item = OwnedFd>,
+) -> Option<[Option<OwnedFd>; 3]> {
+    if streams == 0 {
+        let output = descriptors.next();
+        let error = output.as_ref().map(OwnedFd::try_clone).transpose().ok()?;
+        return Some([None, output, error]);
+    }
+    let mut given = [None, None, None];
+    for (stream, place) in given.iter_mut().enumerate() {
+        if streams & 1 << stream != 0 {
+            *place = Some(descriptors.next()?);
+        }
+    }
+    Some(given)
 }
 
 /// The exit status of a command that exists but cannot be executed, as in POSIX shells.
@@ -41,7 +67,7 @@ impl Child<'_> {
     /// Runs in the new process; returns the exit status if the program cannot be executed.
     fn become_program(&self) -> i32 {
         let confinement = &self.command.confinement;
-        if let Err(error) = sys::prepare_process(self.null, self.output)
+        if let Err(error) = sys::prepare_process(self.streams.descriptors, self.streams.is_terminal)
             .and_then(|()| sys::confine(confinement, self.init))
         {
             return self.refuse(Kind::Failed, &error);

@@ -48,7 +48,7 @@ const LAST_SIGNAL: i32 = 64;
 /// The device number of `/dev/null` (null(4)): 1:3.
 const NULL: u64 = libc::makedev(1, 3);
 /// The descriptors of a spawn request.
-const MAX_DESCRIPTORS: usize = 2;
+const MAX_DESCRIPTORS: usize = 4;
 
 fn check(result: i32) -> io::Result<i32> {
     if result < 0 {
@@ -223,10 +223,12 @@ pub(crate) fn terminate_all() {
     }
 }
 
-/// Sends SIGKILL to a child.
-pub(crate) fn end(child: i32) {
-    // Fails only when it has ended.
-    let _ = kill(Pid::from_raw(child), Signal::SIGKILL);
+/// Sends a signal to a child.
+pub(crate) fn signal(child: i32, signal: i32) {
+    // By libc: nix knows no real-time signals. Fails only when the child has ended, or for what is
+    // no signal.
+    // SAFETY: takes plain integers.
+    unsafe { libc::kill(child, signal) };
 }
 
 /// What waitpid(2) found.
@@ -268,7 +270,7 @@ pub(crate) fn exit(status: i32) -> ! {
 }
 
 /// Gives a new process its own session, default signals, and its standard streams.
-pub(crate) fn prepare_process(null: &OwnedFd, output: &OwnedFd) -> io::Result<()> {
+pub(crate) fn prepare_process(streams: [&OwnedFd; 3], is_terminal: bool) -> io::Result<()> {
     unistd::setsid()?;
     // Nothing that this process or those before it have blocked may stay blocked in an app.
     sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::empty()), None)?;
@@ -278,9 +280,14 @@ pub(crate) fn prepare_process(null: &OwnedFd, output: &OwnedFd) -> io::Result<()
         // SAFETY: the default handler is valid; signals that cannot be changed are refused.
         unsafe { libc::signal(signal, libc::SIG_DFL) };
     }
-    unistd::dup2_stdin(null)?;
+    let [input, output, error] = streams;
+    unistd::dup2_stdin(input)?;
     unistd::dup2_stdout(output)?;
-    unistd::dup2_stderr(output)?;
+    unistd::dup2_stderr(error)?;
+    if is_terminal {
+        // SAFETY: takes plain integers; 0 takes no terminal away from others (TIOCSCTTY(2const)).
+        check(unsafe { libc::ioctl(libc::STDIN_FILENO, libc::TIOCSCTTY, 0) })?;
+    }
     Ok(())
 }
 

@@ -98,7 +98,11 @@ fn of_container(error: &ContainerError) -> &'static str {
         ContainerError::CommandLine { .. }
         | ContainerError::Nul { .. }
         | ContainerError::Variable { .. }
+        | ContainerError::Stream(_)
+        | ContainerError::UnknownLimit { .. }
+        | ContainerError::Limit { .. }
         | ContainerError::TooLong { .. } => ManagerError::INVALID_ARGUMENT,
+        ContainerError::NoProcess { .. } => named!("NoSuchProcess"),
         ContainerError::Spawn { .. } => named!("NotStarted"),
         _ => named!("Failed"),
     }

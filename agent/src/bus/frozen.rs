@@ -15,7 +15,7 @@ use zbus::{
 use super::{caller::Call, desk::Desk, objects};
 use crate::{
     agent::{AgentError, Creation},
-    container::Execution,
+    container::{Execution, Program},
     error_chain::Chain,
     host::credentials::Credentials,
 };
@@ -192,11 +192,10 @@ impl Interface {
         let what = format!("Execute {containerID} {program:?} to {outputFile:?}");
         let (_call, caller) = self.begin(connection, &header, what).await?;
         let execution = Execution {
-            command_line: commandLine,
             working_directory: workingDirectory,
             output_file: outputFile,
             environment: env.into_iter().collect(),
-            caller,
+            ..Execution::of(Program::Line(commandLine), caller)
         };
         let started = self
             .desk
@@ -204,7 +203,7 @@ impl Interface {
             .execute(containerID, execution)
             .await
             .map_err(failed)?;
-        let (reply, sent) = ResponseDispatchNotifier::new(started.pid);
+        let (reply, sent) = ResponseDispatchNotifier::new(started.pid.cast_signed());
         self.executor
             .spawn(async move {
                 sent.await;

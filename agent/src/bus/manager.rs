@@ -1,15 +1,14 @@
 //! The interface `com.pelagicore.SoftwareContainerAgent.Manager`, beside the frozen one.
 
-use std::collections::BTreeMap;
-
-use zbus::{Connection, Variant, message::Header, wire::Dict};
+use zbus::{Connection, message::Header};
 
 use super::{
     desk::Desk,
     error::ManagerError,
     objects,
     options::Options,
-    service::{Answer, Call, Service},
+    processes,
+    service::{Answer, Call, Reply, Service},
     values::Values,
 };
 use crate::{agent::Creation, container::facts::Label};
@@ -20,7 +19,7 @@ const LONGEST_LABEL: usize = 256;
 /// The object that launchers and tools call.
 pub struct Manager(pub Desk);
 
-type Results = Result<Vec<Variant<'static>>, ManagerError>;
+type Results = Result<Reply, ManagerError>;
 
 impl Manager {
     async fn subscribe(&self, call: Call<'_>) -> Results {
@@ -30,7 +29,7 @@ impl Manager {
             .watchers
             .add(call.connection, call.sender()?, identity)
             .await?;
-        Ok(Vec::new())
+        Ok(Vec::new().into())
     }
 
     async fn unsubscribe(&self, call: Call<'_>) -> Results {
@@ -38,13 +37,13 @@ impl Manager {
             .watchers
             .remove(call.connection, call.sender()?)
             .await;
-        Ok(Vec::new())
+        Ok(Vec::new().into())
     }
 
     async fn wait_ready(&self, call: Call<'_>) -> Results {
         let _call = self.0.callers.admit(&call.header)?;
         self.0.agent.ready().await?;
-        Ok(Vec::new())
+        Ok(Vec::new().into())
     }
 
     async fn create_named(&self, call: Call<'_>) -> Results {
@@ -60,25 +59,21 @@ impl Manager {
             .await?;
         let (_call, identity) = begun;
         let text = options.take("label", "a string")?.unwrap_or_default();
-        let environment: Option<Dict<'_, '_>> =
-            options.take("environment", "a dictionary of strings")?;
+        let environment = options.strings("environment")?;
         options.none_left()?;
-        let environment = environment.map(BTreeMap::try_from).transpose();
-        let environment = environment
-            .map_err(|_| ManagerError::invalid("environment must be a dictionary of strings"))?;
         let creation = Creation {
             options: &config,
             label: Label {
                 app,
                 text: label("label", text)?,
             },
-            environment: environment.unwrap_or_default(),
+            environment,
         };
         let caller = identity.credentials.as_ref();
         let id = self.0.agent.create(creation, caller).await?;
         objects::publish(call.connection, &self.0, id).await;
         let facts = self.0.agent.facts(id, caller)?;
-        Ok(vec![id.into(), objects::path(&facts)])
+        Ok(vec![id.into(), objects::path(&facts)].into())
     }
 }
 
@@ -95,11 +90,13 @@ impl Service for Manager {
     const CONTRACT: &str =
         include_str!("../../dbus/com.pelagicore.SoftwareContainerAgent.Manager.xml");
 
-    fn call<'a>(&'a self, name: &str, call: Call<'a>) -> Option<Answer<'a, Vec<Variant<'static>>>> {
+    fn call<'a>(&'a self, name: &str, call: Call<'a>) -> Option<Answer<'a, Reply>> {
         Some(match name {
             "Subscribe" => Box::pin(self.subscribe(call)),
             "Unsubscribe" => Box::pin(self.unsubscribe(call)),
             "WaitReady" => Box::pin(self.wait_ready(call)),
+            "ExecuteWithFds" => Box::pin(processes::execute(&self.0, call)),
+            "Signal" => Box::pin(processes::signal(&self.0, call)),
             "CreateNamed" => Box::pin(self.create_named(call)),
             _ => return None,
         })

@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use zbus::{Connection, Variant, message::Header};
+use zbus::{Connection, message::Header};
 
 use super::{
     desk::Desk,
     error::ManagerError,
     name::PATH,
     properties,
-    service::{Answer, Call, Service},
+    service::{Answer, Call, Reply, Service},
     values::{Values, dictionary},
 };
 use crate::{
@@ -42,11 +42,11 @@ impl ContainerObject {
         Ok(self.desk.agent.facts(self.id, caller)?)
     }
 
-    async fn statistics(&self, call: Call<'_>) -> Result<Vec<Variant<'static>>, ManagerError> {
+    async fn statistics(&self, call: Call<'_>) -> Result<Reply, ManagerError> {
         let facts = self.facts(call.connection, &call.header).await?;
         let statistics = unblock(move || Statistics::of(&facts)).await;
         let values = statistics.as_ref().map(properties::statistics);
-        Ok(vec![dictionary(values.unwrap_or_default())])
+        Ok(vec![dictionary(values.unwrap_or_default())].into())
     }
 }
 
@@ -55,7 +55,7 @@ impl Service for ContainerObject {
     const CONTRACT: &str =
         include_str!("../../dbus/com.pelagicore.SoftwareContainerAgent.Container.xml");
 
-    fn call<'a>(&'a self, name: &str, call: Call<'a>) -> Option<Answer<'a, Vec<Variant<'static>>>> {
+    fn call<'a>(&'a self, name: &str, call: Call<'a>) -> Option<Answer<'a, Reply>> {
         match name {
             "GetStatistics" => Some(Box::pin(self.statistics(call))),
             _ => None,

@@ -8,7 +8,7 @@ use super::{
     error::ManagerError,
     object::{self, ContainerObject},
     properties,
-    service::{Answer, Call, Served, Service},
+    service::{Answer, Call, Reply, Served, Service},
     values::{Values, dictionaries},
 };
 use crate::container::facts::Facts;
@@ -17,7 +17,7 @@ use crate::container::facts::Facts;
 pub struct ObjectManager(pub Desk);
 
 impl ObjectManager {
-    async fn managed(&self, call: Call<'_>) -> Result<Vec<Variant<'static>>, ManagerError> {
+    async fn managed(&self, call: Call<'_>) -> Result<Reply, ManagerError> {
         let (_call, identity) = self.0.look(call.connection, &call.header).await?;
         let interfaces = dictionaries(Vec::new());
         let mut all = Dict::new(&Signature::ObjectPath, interfaces.value_signature());
@@ -26,7 +26,7 @@ impl ObjectManager {
             // Fails for other types only.
             let _ = all.append(path, interfaces);
         }
-        Ok(vec![all.into()])
+        Ok(vec![all.into()].into())
     }
 }
 
@@ -35,7 +35,7 @@ impl Service for ObjectManager {
     const CONTRACT: &str =
         include_str!("../../dbus/com.pelagicore.SoftwareContainerAgent.Manager.xml");
 
-    fn call<'a>(&'a self, name: &str, call: Call<'a>) -> Option<Answer<'a, Vec<Variant<'static>>>> {
+    fn call<'a>(&'a self, name: &str, call: Call<'a>) -> Option<Answer<'a, Reply>> {
         match name {
             "GetManagedObjects" => Some(Box::pin(self.managed(call))),
             _ => None,

@@ -38,6 +38,29 @@ impl Options {
         value.map_err(|_| ManagerError::invalid(format!("option {name:?} must be {what}")))
     }
 
+    /// Takes a dictionary by names; an empty one if there is none.
+    ///
+    /// # Errors
+    /// It is something else.
+    pub fn dictionary<T>(
+        &mut self,
+        name: &str,
+        what: &str,
+    ) -> Result<BTreeMap<String, T>, ManagerError>
+    where
+        BTreeMap<String, T>: TryFrom<Variant<'static>>,
+    {
+        self.take(name, what).map(Option::unwrap_or_default)
+    }
+
+    /// Takes a dictionary of strings by names; an empty one if there is none.
+    ///
+    /// # Errors
+    /// It is something else.
+    pub fn strings(&mut self, name: &str) -> Result<BTreeMap<String, String>, ManagerError> {
+        self.dictionary(name, "a dictionary of strings")
+    }
+
     /// Sees to it that all were taken.
     ///
     /// # Errors

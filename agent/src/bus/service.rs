@@ -18,6 +18,29 @@ use zbus::{
 
 use super::{error::ManagerError, values::Values};
 
+/// What a call returns.
+pub struct Reply {
+    values: Vec<Variant<'static>>,
+    sent: Option<Box<dyn FnOnce() + Send>>,
+}
+
+impl Reply {
+    /// With something that is done once it is sent.
+    pub fn with(values: Vec<Variant<'static>>, sent: impl FnOnce() + Send + 'static) -> Self {
+        Self {
+            values,
+            sent: Some(Box::new(sent)),
+        }
+    }
+}
+
+impl From<Vec<Variant<'static>>> for Reply {
+    fn from(values: Vec<Variant<'static>>) -> Self {
+        let sent = None;
+        Self { values, sent }
+    }
+}
+
 /// What comes of a call, when it comes.
 pub type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, ManagerError>> + Send + 'a>>;
 
@@ -90,7 +113,7 @@ pub trait Service: Send + Sync + 'static {
     const CONTRACT: &'static str;
 
     /// Starts what a method does; `None` if there is none of that name.
-    fn call<'a>(&'a self, name: &str, call: Call<'a>) -> Option<Answer<'a, Vec<Variant<'static>>>>;
+    fn call<'a>(&'a self, name: &str, call: Call<'a>) -> Option<Answer<'a, Reply>>;
 
     /// All properties, for the sender of `header`.
     fn properties<'a>(
@@ -207,19 +230,20 @@ impl<S: Service> Interface for Served<S> {
 async fn reply(
     connection: &Connection,
     message: &Message,
-    answer: Answer<'_, Vec<Variant<'static>>>,
+    answer: Answer<'_, Reply>,
 ) -> Result<(), BoxDBusError> {
-    let values = answer
+    let Reply { values, sent: then } = answer
         .await
         .map_err(|error| -> BoxDBusError { Box::new(error) })?;
     let header = message.header();
-    if header.primary().flags().contains(Flags::NO_REPLY_EXPECTED) {
-        return Ok(());
-    }
     let sent = match body(values) {
+        _ if header.primary().flags().contains(Flags::NO_REPLY_EXPECTED) => Ok(()),
         Some(body) => connection.reply(&header, &body).await,
         None => connection.reply(&header, &()).await,
     };
+    if let Some(then) = then {
+        then();
+    }
     sent.map_err(BoxDBusError::from)
 }
 

@@ -6,7 +6,10 @@ use softwarecontainer_capability::error::ConfigError;
 use softwarecontainer_network::NetworkError;
 use thiserror::Error;
 
-use super::{init_link::SpawnError, lxc_start::StartError, processes::StartFailure, state::State};
+use super::{
+    init_link::SpawnError, lxc_start::StartError, processes::StartFailure, state::State,
+    streams::StreamError,
+};
 use crate::{
     command_line::SplitError,
     error_chain::Chain,
@@ -155,6 +158,51 @@ pub enum ContainerError {
         what: String,
         /// Why.
         source: io::Error,
+    },
+    /// No launcher has started that process, or it has ended.
+    #[error("container {id}: no process {process} that was started by a call runs there")]
+    NoProcess {
+        /// The container's ID.
+        id: i32,
+        /// The process ID on the host.
+        process: u32,
+    },
+    /// The container's init cannot be told what to do.
+    #[error("container {id}: its init cannot be reached")]
+    Unreachable {
+        /// The container's ID.
+        id: i32,
+        /// Why.
+        source: io::Error,
+    },
+    /// A descriptor was handed over that an app may not have.
+    #[error(transparent)]
+    Stream(#[from] StreamError),
+    /// No terminal could be made.
+    #[error("container {id}: cannot make a terminal")]
+    Terminal {
+        /// The container's ID.
+        id: i32,
+        /// Why.
+        source: io::Error,
+    },
+    /// There is no limit of that name.
+    #[error("there is no limit {name:?}")]
+    UnknownLimit {
+        /// The name.
+        name: String,
+    },
+    /// A limit is higher than the container's apps may have it.
+    #[error("limit {name} is {asked}, more than the {most} that apps of container {id} may have")]
+    Limit {
+        /// The container's ID.
+        id: i32,
+        /// The limit.
+        name: String,
+        /// What was asked for.
+        asked: u64,
+        /// The most.
+        most: u64,
     },
     /// The system's cgroups could not be looked at.
     #[error(transparent)]

@@ -1,24 +1,26 @@
 //! Execute: a process started in a container.
 
-use std::{
-    collections::BTreeMap, ffi::CString, os::fd::AsFd as _, path::PathBuf, sync::Arc,
-    time::Duration,
-};
+use std::{collections::BTreeMap, ffi::CString, os::fd::OwnedFd, sync::Arc, time::Duration};
 
 use softwarecontainer_capability::privilege::Capability;
-use softwarecontainer_init::{Command, Confinement};
+use softwarecontainer_init::{Command, Confinement, Limit};
 
 use super::{
     Container, ContainerError, ContainerLimits, INIT_LIMIT,
+    execution::{Executed, Execution, Program},
     host_ipc::HostIpc,
     init_link::InitLink,
-    processes::{Number, Processes},
+    processes::Processes,
     rootfs::HOME,
+    streams::Streams,
 };
 use crate::{
     command_line,
     gateway::ProcessGrants,
-    host::{cgroup::CpuQuota, credentials::Credentials, output_file, program, seccomp::Allowed},
+    host::{
+        app_user::AppUser, cgroup::CpuQuota, output_file, process_limits, program,
+        seccomp::Allowed, terminal::Terminal,
+    },
 };
 
 /// Where programs are looked up unless a variable says otherwise.
@@ -26,47 +28,32 @@ const DEFAULT_PATH: &str = "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin";
 /// What apps have for themselves while the container runs; the gateways' sockets are there as well.
 const RUNTIME_DIRECTORY: &str = "/gateways";
 
-/// What `Execute` is to start.
-#[derive(Debug, Clone)]
-pub struct Execution {
-    /// The command line, split like a shell does.
-    pub command_line: String,
-    /// The working directory in the container, empty for its root.
-    pub working_directory: String,
-    /// The host file for standard output and error, empty for none.
-    pub output_file: PathBuf,
-    /// Variables that win over those of the gateways.
-    pub environment: BTreeMap<String, String>,
-    /// Who asks for it; `None` when that is not known, which only goes without an output file.
-    pub caller: Option<Credentials>,
-}
-
 impl Container {
-    /// Starts a process; where it is kept, its number there, and its process ID on the host.
+    /// Starts a process.
     ///
     /// # Errors
     /// [`ContainerError`] naming what is wrong with the command, the output file or the working
     /// directory.
-    pub fn execute(
-        &mut self,
-        execution: &Execution,
-    ) -> Result<(Arc<Processes>, Number, u32), ContainerError> {
+    pub fn execute(&mut self, execution: &mut Execution) -> Result<Executed, ContainerError> {
         self.require_ready("execute")?;
         if self.freezer.is_frozen() {
             return Err(ContainerError::Frozen { id: self.id });
         }
         let limits = &self.shared.config.limits;
+        let line = execution.program.line().into_owned();
         within(
             "command line",
-            execution.command_line.len(),
+            line.len(),
             limits.command_length,
             "max-command-length",
         )?;
-        let arguments = command_line::split(&execution.command_line).map_err(|source| {
-            ContainerError::CommandLine {
-                text: execution.command_line.clone(),
-                source,
-            }
+        let arguments = match &execution.program {
+            Program::Line(_) => command_line::split(&line),
+            Program::Arguments(arguments) => Ok(arguments.clone()),
+        };
+        let arguments = arguments.map_err(|source| {
+            let text = line.clone();
+            ContainerError::CommandLine { text, source }
         })?;
         let mut environment = BTreeMap::from([
             ("PATH".to_owned(), DEFAULT_PATH.to_owned()),
@@ -91,13 +78,15 @@ impl Container {
                 .collect::<Result<_, _>>()?,
             environment: variables.collect::<Result<_, _>>()?,
             if_missing: c_string(&if_missing(&arguments, &environment))?,
-            confinement: self.confinement(&grants)?,
+            confinement: self.confinement_of(execution, &grants)?,
         };
         let wanted = Some(&execution.output_file).filter(|path| !path.as_os_str().is_empty());
         let (caller, writable) = (execution.caller.as_ref(), &self.shared.paths.writable);
-        let output = wanted
-            .map(|path| output_file::open(path, caller, writable))
-            .transpose()?;
+        if let Some(path) = wanted {
+            let output = output_file::open(path, caller, writable)?;
+            execution.streams = Streams::Output(Some(output));
+        }
+        let terminal = self.terminal(execution)?;
         self.refresh_gateways();
         let (cpu_quota, freezer) = (self.cpu_quota.clone(), self.freezer.clone());
         let mut throttled = cpu_quota.as_ref().map_or(0, CpuQuota::times_throttled);
@@ -109,18 +98,71 @@ impl Container {
         let link = self.link(grants.host_ipc)?;
         let processes = link.processes().clone();
         let (number, pid) = link
-            .spawn(
-                &command,
-                output.as_ref().map(|output| output.as_fd()),
-                INIT_LIMIT,
-                is_held_up,
-            )
+            .spawn(&command, &execution.streams, INIT_LIMIT, is_held_up)
             .map_err(|error| {
                 ContainerError::spawn(self.id, &arguments, &execution.working_directory, error)
             })?;
         processes.known(pid);
-        self.facts.process_started(pid, &execution.command_line);
-        Ok((processes, number, pid))
+        self.facts.process_started(pid, &line);
+        Ok(Executed {
+            processes,
+            number,
+            pid,
+            terminal,
+        })
+    }
+
+    /// Makes the terminal that is asked for, and has the process use its far end; the near end.
+    fn terminal(&self, execution: &mut Execution) -> Result<Option<OwnedFd>, ContainerError> {
+        let (Some(size), Some(namespaces)) = (execution.terminal, &self.namespaces) else {
+            return Ok(None);
+        };
+        let user = match execution.user {
+            Some(user) if user != self.user.inside => AppUser::new(self.owner.0, user),
+            _ => self.user,
+        };
+        let made = Terminal::open(namespaces, user, size);
+        let made = made.map_err(|source| ContainerError::Terminal {
+            id: self.id,
+            source,
+        })?;
+        execution.streams = Streams::Terminal(made.far);
+        Ok(Some(made.near))
+    }
+
+    /// What a process is to be without, where its launcher has said more than its manifests.
+    fn confinement_of(
+        &self,
+        execution: &Execution,
+        grants: &ProcessGrants,
+    ) -> Result<Confinement, ContainerError> {
+        let mut confinement = self.confinement(grants)?;
+        if let Some(user) = execution.user {
+            confinement.user = user;
+        }
+        for (name, &asked) in &execution.limits {
+            let resource = process_limits::named(name);
+            let resource =
+                resource.ok_or_else(|| ContainerError::UnknownLimit { name: name.clone() })?;
+            let limits = &mut confinement.limits;
+            match limits.iter_mut().find(|it| it.resource == resource) {
+                Some(limit) if asked > limit.hard => {
+                    return Err(ContainerError::Limit {
+                        id: self.id,
+                        name: name.clone(),
+                        asked,
+                        most: limit.hard,
+                    });
+                }
+                Some(limit) => (limit.soft, limit.hard) = (asked, asked),
+                None => limits.push(Limit {
+                    resource,
+                    soft: asked,
+                    hard: asked,
+                }),
+            }
+        }
+        Ok(confinement)
     }
 
     /// What a new process is to be without, where its manifests give it `grants`.

@@ -4,7 +4,7 @@ use std::{
     fs::{self, File, Permissions},
     io::{self, IoSlice, IoSliceMut, Write as _},
     os::{
-        fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd},
+        fd::{AsFd as _, AsRawFd as _, OwnedFd},
         unix::fs::PermissionsExt as _,
     },
     path::{Path, PathBuf},
@@ -27,7 +27,10 @@ use rustix::process::{Signal, pidfd_send_signal};
 use smol::{Async, Executor};
 use softwarecontainer_init::{Call, Command, Kind, Message};
 
-use super::processes::{Number, Processes, StartFailure};
+use super::{
+    processes::{Number, Processes, StartFailure},
+    streams::Streams,
+};
 use crate::host::wait;
 
 /// How long a start may take in a container that is held up; less than D-Bus clients wait.
@@ -145,16 +148,16 @@ impl InitLink {
         &self.processes
     }
 
-    /// Starts `command` with its output going to `output`, if that is wanted; its number and
-    /// process ID on the host. Blocks `limit`, and again as long as `is_held_up` says that the
-    /// container gets to nothing, [`PATIENCE`] at most.
+    /// Starts `command` with its standard `streams`; its number and process ID on the host. Blocks
+    /// `limit`, and again as long as `is_held_up` says that the container gets to nothing,
+    /// [`PATIENCE`] at most.
     ///
     /// # Errors
     /// [`SpawnError`].
     pub fn spawn(
         &self,
         command: &Command,
-        output: Option<BorrowedFd<'_>>,
+        streams: &Streams,
         limit: Duration,
         mut is_held_up: impl FnMut() -> bool,
     ) -> Result<(Number, u32), SpawnError> {
@@ -163,13 +166,10 @@ impl InitLink {
         let message = Message {
             kind: Kind::Spawn,
             process: number,
-            value: 0,
+            value: streams.value(),
         };
-        let descriptors: Vec<_> = [Some(request.as_fd()), output]
-            .into_iter()
-            .flatten()
-            .map(|fd| fd.as_raw_fd())
-            .collect();
+        let descriptors = std::iter::once(request.as_fd()).chain(streams.descriptors());
+        let descriptors: Vec<_> = descriptors.map(|fd| fd.as_raw_fd()).collect();
         let sent = self.send(message, &descriptors, limit);
         if let Err(error) = sent {
             self.processes
@@ -197,6 +197,22 @@ impl InitLink {
             Ok(Err(failure)) => Err(SpawnError::Start(failure)),
             Err(_) => Err(SpawnError::Start(StartFailure::InitGone)),
         }
+    }
+
+    /// Sends a signal to the process that is `pid` on the host; false if it does not run.
+    ///
+    /// # Errors
+    /// The system's: the init cannot be reached.
+    pub fn signal(&self, pid: u32, signal: i32, limit: Duration) -> io::Result<bool> {
+        let Some(process) = self.processes.number(pid) else {
+            return Ok(false);
+        };
+        let message = Message {
+            kind: Kind::Signal,
+            process,
+            value: signal,
+        };
+        self.send(message, &[], limit).map(|()| true)
     }
 
     /// Asks the init to end every process and then itself; returns whether it was gone within

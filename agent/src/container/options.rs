@@ -25,7 +25,7 @@ const USER: &str = "userID";
 const HOST_USER: &str = "hostUserID";
 const KEYS: [&str; 5] = [ENABLED, SIZE_ENABLED, SIZE, USER, HOST_USER];
 /// The last user that a container can have: the next one is nobody.
-const LAST_USER: u32 = 65533;
+pub const LAST_USER: u32 = 65533;
 /// The last user that a host can have: the next one stands for none (chown(2)).
 const LAST_HOST_USER: u32 = u32::MAX - 1;
 

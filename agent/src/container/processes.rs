@@ -244,6 +244,14 @@ impl Processes {
         }
     }
 
+    /// The number of the process that is `pid` on the host; `None` if it does not run.
+    pub fn number(&self, pid: u32) -> Option<Number> {
+        let state = self.state();
+        let mut running = state.running.iter();
+        let found = running.find(|(_, it)| it.pid == pid && it.status.is_none())?;
+        Some(*found.0)
+    }
+
     /// How many processes run.
     pub fn count(&self) -> usize {
         self.state().running.len()

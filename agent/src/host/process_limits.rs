@@ -28,6 +28,26 @@ pub fn number(resource: Resource) -> u32 {
     kernels(resource) as u32
 }
 
+/// The kernel's number of the limit of that name (getrlimit(2), without `RLIMIT_`, in lower case).
+pub fn named(name: &str) -> Option<u32> {
+    let resource = match name {
+        "as" => Number::As,
+        "core" => Number::Core,
+        "cpu" => Number::Cpu,
+        "data" => Number::Data,
+        "fsize" => Number::Fsize,
+        "memlock" => Number::Memlock,
+        "msgqueue" => Number::Msgqueue,
+        "nice" => Number::Nice,
+        "nofile" => Number::Nofile,
+        "nproc" => Number::Nproc,
+        "rtprio" => Number::Rtprio,
+        "stack" => Number::Stack,
+        _ => return None,
+    };
+    Some(resource as u32)
+}
+
 fn kernels(resource: Resource) -> Number {
     match resource {
         Resource::Memlock => Number::Memlock,

@@ -9,6 +9,7 @@ mod lifetime;
 #[path = "../../../network/tests/netns/mod.rs"]
 mod netns;
 mod object;
+mod processes;
 mod signals;
 #[path = "../support/mod.rs"]
 mod support;

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use zbus::OwnedObjectPath;
+use zbus::{Fd, OwnedObjectPath};
 
 use super::{Signals, wait};
 use crate::{Details, Error, OwnedDetails};
@@ -165,6 +165,34 @@ impl ManagerProxy {
         options: Details<'_>,
     ) -> Result<(i32, OwnedObjectPath), Error> {
         wait(self.0.create_named(config, app_id, options))
+    }
+
+    /// Starts a process. descriptors: its standard streams (0, 1, 2); what is not given is
+    /// /dev/null. options: "directory" s, "environment" a{ss}, "user" u, "limits" a{st},
+    /// "terminal" (qq): columns and rows of a terminal of its own instead of descriptors;
+    /// details then has its near end, "terminal" h.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub fn execute_with_fds(
+        &self,
+        container_id: i32,
+        command: &[String],
+        descriptors: HashMap<u32, Fd<'_>>,
+        options: Details<'_>,
+    ) -> Result<(u32, OwnedDetails), Error> {
+        wait(
+            self.0
+                .execute_with_fds(container_id, command, descriptors, options),
+        )
+    }
+
+    /// Sends a signal (signal(7)) to a process that Execute or ExecuteWithFds has started.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub fn signal(&self, container_id: i32, process_id: u32, signal: i32) -> Result<(), Error> {
+        wait(self.0.signal(container_id, process_id, signal))
     }
 
     /// The version of the agent.
