@@ -8,7 +8,7 @@ use softwarecontainer_capability::privilege::SystemCall;
 use super::{
     allowed::Allowed,
     error::FilterError,
-    program::{architectures, export},
+    program::{Machine, export},
     raw_icmp,
 };
 
@@ -29,19 +29,21 @@ const OBSOLETE: &str = "nfsservctl";
 const ASK_PERSONALITY: u64 = 0xffff_ffff;
 
 /// The filter; if no `listed` calls decide, with whole calls that only manifests open.
-pub(super) fn compile(allowed: &Allowed, listed: bool) -> Result<Vec<u8>, FilterError> {
+pub(super) fn compile(
+    machine: Machine,
+    allowed: &Allowed,
+    listed: bool,
+) -> Result<Vec<u8>, FilterError> {
     let failed = |call: Option<SystemCall>| {
         let call = call.map(|call| call.name().to_owned());
         move |source| FilterError::Compile { call, source }
     };
-    let mut filter = ScmpFilterContext::new(ScmpAction::Allow).map_err(failed(None))?;
+    let mut filter =
+        Machine::filter(ScmpAction::Allow, machine.architectures()).map_err(failed(None))?;
     // What to do with programs for other instruction sets is up to the other filters.
     filter
         .set_act_badarch(ScmpAction::Allow)
         .map_err(failed(None))?;
-    for other in architectures().into_iter().skip(1) {
-        filter.add_arch(other).map_err(failed(None))?;
-    }
     let obsolete = ScmpSyscall::from_name(OBSOLETE).map_err(failed(None))?;
     filter
         .add_rule(ScmpAction::Errno(libc::ENOSYS), obsolete)

@@ -9,7 +9,7 @@ use std::{
     fs,
 };
 
-use libseccomp::{ScmpAction, ScmpArch, ScmpFilterContext, ScmpSyscall};
+use libseccomp::{ScmpAction, ScmpArch, ScmpSyscall};
 use softwarecontainer_capability::privilege::SystemCall;
 use softwarecontainer_init::{Answer, Call, CallFilter};
 
@@ -17,7 +17,7 @@ use super::{
     allowed::SeccompFile,
     arguments::depends_on_arguments,
     error::FilterError,
-    program::{architectures, export},
+    program::{Machine, export},
 };
 use crate::host::user_namespace;
 
@@ -83,7 +83,11 @@ impl CallList {
     }
 
     /// The filter that lets pass what is on the list and what manifests have `opened`.
-    pub(super) fn compile(&self, opened: &BTreeSet<SystemCall>) -> Result<CallFilter, FilterError> {
+    pub(super) fn compile(
+        &self,
+        machine: Machine,
+        opened: &BTreeSet<SystemCall>,
+    ) -> Result<CallFilter, FilterError> {
         let failed = |call: Option<&str>| {
             let call = call.map(str::to_owned);
             move |source| FilterError::Compile { call, source }
@@ -93,15 +97,12 @@ impl CallList {
         } else {
             ScmpAction::Errno(libc::ENOSYS)
         };
-        let mut filter = ScmpFilterContext::new(otherwise).map_err(failed(None))?;
+        let mut filter = Machine::filter(otherwise, with_calls(machine)).map_err(failed(None))?;
         // Instruction sets that the machine has and nobody needs.
         filter
             .set_act_badarch(ScmpAction::Errno(libc::ENOSYS))
             .and_then(|filter| filter.set_ctl_optimize(TREE))
             .map_err(failed(None))?;
-        for other in with_calls().skip(1) {
-            filter.add_arch(other).map_err(failed(None))?;
-        }
         let opened: BTreeSet<_> = opened.iter().map(|call| call.name()).collect();
         for name in self
             .names
@@ -131,7 +132,7 @@ impl CallList {
             listen: self.listen,
             answers: answers
                 .iter()
-                .flat_map(|(name, errno)| numbers(name, *errno))
+                .flat_map(|(name, errno)| numbers(machine, name, *errno))
                 .collect(),
         })
     }
@@ -153,12 +154,10 @@ impl CallList {
     }
 }
 
-/// Of the machine's instruction sets those that apps may use. x32 is not: no distribution's
-/// programs are made for it.
-fn with_calls() -> impl Iterator<Item = ScmpArch> {
-    architectures()
-        .into_iter()
-        .filter(|one| *one != ScmpArch::X32)
+/// Of a machine's instruction sets those that apps may use. x32 is not: no distribution's programs
+/// are made for it.
+fn with_calls(machine: Machine) -> impl Iterator<Item = ScmpArch> {
+    machine.architectures().filter(|one| *one != ScmpArch::X32)
 }
 
 fn is_32_bit(architecture: ScmpArch) -> bool {
@@ -166,7 +165,7 @@ fn is_32_bit(architecture: ScmpArch) -> bool {
 }
 
 /// A call's numbers, with the errno to answer.
-fn numbers(name: &str, errno: i32) -> Vec<Answer> {
+fn numbers(machine: Machine, name: &str, errno: i32) -> Vec<Answer> {
     let number = |one| {
         let call = ScmpSyscall::from_name_by_arch(name, one).ok()?;
         // Negative where the instruction set does not have it.
@@ -176,13 +175,13 @@ fn numbers(name: &str, errno: i32) -> Vec<Answer> {
             errno,
         })
     };
-    with_calls().filter_map(number).collect()
+    with_calls(machine).filter_map(number).collect()
 }
 
 /// What a call is called.
 #[must_use]
 pub fn name(call: Call) -> String {
-    let architecture = with_calls().find(|one| is_32_bit(*one) == call.is_32_bit());
+    let architecture = with_calls(Machine::own()).find(|one| is_32_bit(*one) == call.is_32_bit());
     let number = i32::try_from(call.number()).ok();
     architecture
         .zip(number)

@@ -7,7 +7,7 @@ use std::{
 
 use softwarecontainer_init::CallFilter;
 
-use super::{allowed::Allowed, arguments, calls::CallList, error::FilterError};
+use super::{allowed::Allowed, arguments, calls::CallList, error::FilterError, program::Machine};
 
 /// The filters of a process, BPF programs in the kernel's form; empty ones for none.
 #[derive(Debug, Default)]
@@ -21,6 +21,7 @@ pub struct ProcessFilters {
 /// All filters that were needed so far, each compiled once.
 #[derive(Debug)]
 pub struct Filters {
+    machine: Machine,
     enabled: bool,
     list: Option<CallList>,
     compiled: Mutex<BTreeMap<Allowed, Arc<ProcessFilters>>>,
@@ -31,6 +32,7 @@ impl Filters {
     /// everything is open that nothing else refuses.
     pub fn new(enabled: bool, list: Option<CallList>) -> Self {
         Self {
+            machine: Machine::own(),
             enabled,
             list,
             compiled: Mutex::default(),
@@ -56,10 +58,10 @@ impl Filters {
             return Ok(filters.clone());
         }
         let list = self.list.as_ref();
-        let calls = list.map(|list| list.compile(&allowed.system_calls));
+        let calls = list.map(|list| list.compile(self.machine, &allowed.system_calls));
         let filters = Arc::new(ProcessFilters {
             calls: calls.transpose()?.unwrap_or_default(),
-            arguments: arguments::compile(allowed, list.is_some())?,
+            arguments: arguments::compile(self.machine, allowed, list.is_some())?,
         });
         compiled.insert(allowed.clone(), filters.clone());
         Ok(filters)

@@ -5,7 +5,7 @@ use std::{
     io::{Read as _, Seek as _},
 };
 
-use libseccomp::{ScmpArch, ScmpFilterContext};
+use libseccomp::{ScmpAction, ScmpArch, ScmpFilterContext, error::SeccompError};
 
 use super::error::FilterError;
 
@@ -15,12 +15,50 @@ const COMPATIBLE: [(ScmpArch, &[ScmpArch]); 2] = [
     (ScmpArch::Aarch64, &[ScmpArch::Arm]),
 ];
 
-/// The machine's instruction sets that programs may be for, the first one its own.
-pub(super) fn architectures() -> Vec<ScmpArch> {
-    let native = ScmpArch::native();
-    let others = COMPATIBLE.iter().filter(|(first, _)| *first == native);
-    let others = others.flat_map(|(_, others)| others.iter().copied());
-    std::iter::once(native).chain(others).collect()
+/// A machine that filters are made for.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Machine {
+    native: ScmpArch,
+}
+
+impl Machine {
+    /// The one that this runs on.
+    pub(super) fn own() -> Self {
+        Self::of(ScmpArch::native())
+    }
+
+    /// One whose own instruction set is `native`.
+    pub(super) const fn of(native: ScmpArch) -> Self {
+        Self { native }
+    }
+
+    /// The instruction sets that programs may be for.
+    pub(super) fn architectures(self) -> impl Iterator<Item = ScmpArch> {
+        let others = COMPATIBLE
+            .iter()
+            .filter(move |(first, _)| *first == self.native);
+        let others = others.flat_map(|(_, others)| others.iter().copied());
+        std::iter::once(self.native).chain(others)
+    }
+
+    /// A filter without rules for programs for the instruction sets `chosen`.
+    pub(super) fn filter(
+        otherwise: ScmpAction,
+        chosen: impl Iterator<Item = ScmpArch>,
+    ) -> Result<ScmpFilterContext, SeccompError> {
+        let mut filter = ScmpFilterContext::new(otherwise)?;
+        // It is there from the start; the others follow in the order in which they are added.
+        let own = ScmpArch::native();
+        let mut has_own = false;
+        for one in chosen {
+            has_own |= one == own;
+            filter.add_arch(one)?;
+        }
+        if !has_own {
+            filter.remove_arch(own)?;
+        }
+        Ok(filter)
+    }
 }
 
 /// libseccomp before 2.6 writes programs to files only.
