@@ -22,6 +22,8 @@ INTERFACEDIR ?= $(PREFIX)/share/dbus-1/interfaces
 WIREPLUMBERDIR ?= $(PREFIX)/share/wireplumber
 # dbus-daemon reads policies below /usr and /etc only.
 POLICYDIR ?= $(if $(filter /usr,$(PREFIX)),/usr/share,/etc)/dbus-1/system.d
+# The parser reads profiles below /etc only.
+APPARMORDIR ?= /etc/apparmor.d
 CONFDIR = $(SYSCONFDIR)/softwarecontainer
 
 export SOFTWARECONTAINER_PREFIX = $(PREFIX)
@@ -75,7 +77,7 @@ define place
 	chmod $(1) $(DESTDIR)$(3)
 endef
 
-install: install-programs install-configuration install-systemd install-man install-manifests install-completions install-launcher ## Install everything that was built
+install: install-programs install-configuration install-systemd install-apparmor install-man install-manifests install-completions install-launcher ## Install everything that was built
 
 install-programs:
 	$(INSTALL) -d $(BINDIR) $(LIBEXECDIR) $(DATADIR) $(DESTDIR)$(INTERFACEDIR)
@@ -101,7 +103,8 @@ install-configuration:
 
 install-systemd:
 	$(call place,644,systemd/softwarecontainer-agent.service,$(UNITDIR)/softwarecontainer-agent.service)
-	$(INSTALL) -m 644 systemd/softwarecontainer.slice systemd/softwarecontainer-containers.service $(DESTDIR)$(UNITDIR)
+	$(INSTALL) -m 644 systemd/softwarecontainer.slice systemd/softwarecontainer-containers.service \
+		systemd/softwarecontainer-apparmor.service $(DESTDIR)$(UNITDIR)
 	$(call place,644,systemd/90-softwarecontainer.preset,$(PRESETDIR)/90-softwarecontainer.preset)
 	$(call place,644,systemd/softwarecontainer.sysusers,$(SYSUSERSDIR)/softwarecontainer.conf)
 	$(call place,644,systemd/softwarecontainer.modules,$(MODULESLOADDIR)/softwarecontainer.conf)
@@ -109,6 +112,10 @@ install-systemd:
 	$(call place,644,systemd/com.pelagicore.SoftwareContainerAgent.service,$(ACTIVATIONDIR)/com.pelagicore.SoftwareContainerAgent.service)
 	$(INSTALL) -d $(DATADIR)/networkd
 	$(INSTALL) -m 644 systemd/softwarecontainer-bridge.netdev systemd/softwarecontainer-bridge.network $(DATADIR)/networkd
+
+install-apparmor:
+	$(INSTALL) -d $(DESTDIR)$(APPARMORDIR)
+	$(INSTALL) -m 644 apparmor/softwarecontainer-app $(DESTDIR)$(APPARMORDIR)
 
 # Manual pages are optional on a target: without scdoc they are left out.
 install-man:
@@ -133,4 +140,4 @@ install-launcher:
 
 -include qemu-test/Makefile.inc
 
-.PHONY: build help setup demo test test-unprivileged lint check yocto-check msrv coverage hooks bench install install-programs install-configuration install-systemd install-man install-manifests install-completions install-launcher
+.PHONY: build help setup demo test test-unprivileged lint check yocto-check msrv coverage hooks bench install install-programs install-configuration install-systemd install-apparmor install-man install-manifests install-completions install-launcher

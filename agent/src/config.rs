@@ -176,6 +176,7 @@ impl Config {
                 ("off", UserNamespace::Off),
             ],
         )?;
+        reader.app_armor("apparmor-profile", &mut config.container.apparmor)?;
         reader.choice(
             "landlock",
             &mut config.container.landlock,

@@ -42,6 +42,8 @@ fn everything_is_below_destdir_with_the_prefix_in_what_names_it() {
         "usr/share/bash-completion/completions/softwarecontainer-launcher",
         "usr/share/dbus-1/system.d/com.pelagicore.SoftwareContainerAgent.conf",
         "usr/lib/systemd/system/softwarecontainer-app@.service",
+        "usr/lib/systemd/system/softwarecontainer-apparmor.service",
+        "etc/apparmor.d/softwarecontainer-app",
         "etc/softwarecontainer/softwarecontainer-config",
         "etc/softwarecontainer/service-manifest.default.d/container.json",
         "etc/softwarecontainer/apps/clock.json",

@@ -12,9 +12,11 @@ const STREAMS: [c_int; 3] = [0, 1, 2];
 /// `LXC_ATTACH_NO_NEW_PRIVS`: not among the defaults, and nothing that a container does may gain
 /// privileges.
 const NO_NEW_PRIVS: c_int = 0x0004_0000;
-/// `LXC_ATTACH_DEFAULT`: the container's cgroup, capabilities, personality, LSM label, and its
-/// seccomp profile.
-const DEFAULT: c_int = 0xffff;
+/// `LXC_ATTACH_DEFAULT`: the container's cgroup, capabilities, personality, and its seccomp
+/// profile, without `LXC_ATTACH_LSM_EXEC`: the new process executes no program.
+const DEFAULT: c_int = 0xffff & !0x8;
+/// `LXC_ATTACH_LSM_NOW`: the container's LSM label.
+const LSM_NOW: c_int = 0x0002_0000;
 /// `LXC_ATTACH_CLEAR_ENV`.
 const CLEAR_ENVIRONMENT: u32 = 1;
 
@@ -34,7 +36,7 @@ extern "C" fn run(payload: *mut c_void) -> c_int {
 /// function returns.
 pub(crate) fn call(handle: &Handle, mut function: fn() -> i32, namespaces: c_int) -> Option<i32> {
     let mut options = bindings::lxc_attach_options_t {
-        attach_flags: DEFAULT | NO_NEW_PRIVS,
+        attach_flags: DEFAULT | LSM_NOW | NO_NEW_PRIVS,
         namespaces,
         // LXC_ATTACH_DETECT_PERSONALITY
         personality: -1,

@@ -33,7 +33,8 @@ class Machine:
         device, root = DISKS[options.disk]
         append = (
             f"root={root} rw console=ttyAMA0 loglevel=4 audit=0 mitigations=off panic=-1 "
-            f"systemd.show_status=0 {options.append}"
+            # Without effect on a kernel without it.
+            f"apparmor=1 security=apparmor systemd.show_status=0 {options.append}"
         )
         command = [
             *MACHINES[options.arch],

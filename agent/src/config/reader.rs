@@ -13,7 +13,10 @@ use nix::unistd::User;
 use softwarecontainer_capability::nearest::suggestion;
 
 use super::error::{ConfigError, GROUP};
-use crate::keyfile::{Entry, Group, KeyFile, unescape};
+use crate::{
+    host::apparmor::AppArmor,
+    keyfile::{Entry, Group, KeyFile, unescape},
+};
 
 /// Hands out values by key and remembers which keys were asked for; the others are unknown.
 pub(super) struct Reader<'a> {
@@ -287,6 +290,31 @@ impl<'a> Reader<'a> {
             ));
         };
         *target = *choice;
+        Ok(())
+    }
+
+    /// Sets `target` if the file has `key`: `auto`, `off`, or the name of a profile.
+    pub fn app_armor(
+        &mut self,
+        key: &'static str,
+        target: &mut AppArmor,
+    ) -> Result<(), ConfigError> {
+        let Some(text) = self.string(key)? else {
+            return Ok(());
+        };
+        *target = match text.as_str() {
+            "auto" => AppArmor::Auto,
+            "off" => AppArmor::Off,
+            // What stands for something else in lxc.apparmor.profile
+            "" | "generated" | "unchanged" | "unconfined" => {
+                let why = "is none of auto, off, and the name of a profile";
+                return Err(self.error(key, text, why));
+            }
+            _ if text.contains(char::is_control) => {
+                return Err(self.error(key, text, "contains a control character"));
+            }
+            _ => AppArmor::Required(text),
+        };
         Ok(())
     }
 

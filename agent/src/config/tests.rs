@@ -5,7 +5,7 @@ use crate::{
     container::ContainerLimits,
     error_chain::Chain,
     gateway::{GatewaysConfig, SecurityContext},
-    host::cgroup::Totals,
+    host::{apparmor::AppArmor, cgroup::Totals},
 };
 use proptest::prelude::*;
 use softwarecontainer_network::ConnectionSettings;
@@ -64,7 +64,7 @@ const ALL_KEYS: &str = "use-session-bus = true\nshutdown-timeout = 5\nshared-mou
          deprecated-lxc-config-path = /l.conf\nservice-manifest-dir = /m\ndefault-service-manifest-dir = /d.json\n\
          create-bridge = false\nbridge-device = br-sc\nbridge-ip = 172.16.5.1\nbridge-netmask = 255.255.0.0\n\
          bridge-netmask-bitlength = 16\nbridge-netaddr = 172.16.0.0\nbridge-ip6 = fd00:3::1/64\nbridge-ip-candidates = 10.1.1.1\nhost-ports = 53;123\nlog-refused = true\nconnection-rate = 30\nconnection-burst = 300\nlxc-path = /var/lib/x\nwayland-socket = /run/w/display\nwayland-security-context = required\npulse-socket = /run/p/native\npipewire-socket = /run/p/pipewire-0\nuser-namespace = required\n\
-         seccomp-profile = /s.profile\nseccomp-calls = /s.calls\nlandlock = off\nallowed-host-paths = /opt/apps;/run/user\n\
+         seccomp-profile = /s.profile\nseccomp-calls = /s.calls\nlandlock = off\napparmor-profile = my-app\nallowed-host-paths = /opt/apps;/run/user\n\
          launcher-read-paths = /usr/share/fonts\nlauncher-write-paths = /var/cache/x;/srv\nadministrators = root;1234\ndestroy-when-ended = true\nmasked-paths = /proc/keys;/sys/kernel\nhost-files = /etc/hosts;/etc/ssl\nmax-containers = 8\nmax-processes = 100\nmax-open-files = 256\nmax-memory-share = 20\noom-score-adjust = 300\noom-group = false\n\
          total-memory = 60\ntotal-processes = 40\ntotal-cpu = 70\nio-weight = 50\ncpuset = 1-2\n\
          max-environment-size = 4096\nmax-command-length = 2048\nmax-manifest-size = 65536\nmax-pending-calls = 16\nmax-connections = 500\nmax-bus-connections = 20\nmax-bus-calls = 99\n\
@@ -137,6 +137,7 @@ fn every_key_is_read() {
             extra_lxc_config: Some("/l.conf".into()),
             lxc_path: Some("/var/lib/x".into()),
             user_namespace: UserNamespace::Required,
+            apparmor: AppArmor::Required("my-app".into()),
             landlock: false,
             masked_paths: vec!["/proc/keys".into(), "/sys/kernel".into()],
             host_files: vec!["/etc/hosts".into(), "/etc/ssl".into()],
@@ -234,6 +235,10 @@ fn errors_name_file_line_group_and_key() {
         (
             "user-namespace = on",
             "/c:2: [SoftwareContainer] user-namespace: \"on\" is none of auto, required, off",
+        ),
+        (
+            "apparmor-profile = unconfined",
+            "/c:2: [SoftwareContainer] apparmor-profile: \"unconfined\" is none of auto, off, and the name of a profile",
         ),
         (
             "bridge-ip = 10.0.3",

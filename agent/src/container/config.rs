@@ -5,7 +5,7 @@ use std::{path::PathBuf, time::Duration};
 use super::host_files;
 use crate::{
     gateway::GatewaysConfig,
-    host::{cgroup::Totals, user_namespace::UserNamespace},
+    host::{apparmor::AppArmor, cgroup::Totals, user_namespace::UserNamespace},
 };
 
 /// What tells of the host or changes it. (`/proc/sys` and `/proc/sysrq-trigger` are read-only.)
@@ -46,6 +46,8 @@ pub struct ContainerConfig {
     pub lxc_path: Option<PathBuf>,
     /// Whether containers get a user namespace.
     pub user_namespace: UserNamespace,
+    /// The AppArmor profile that containers are under.
+    pub apparmor: AppArmor,
     /// Whether Landlock keeps apps from what nothing in a container does, where the kernel has it.
     pub landlock: bool,
     /// Files and directories that are empty in containers; absolute paths of the container.
@@ -95,6 +97,7 @@ impl Default for ContainerConfig {
             extra_lxc_config: None,
             lxc_path: None,
             user_namespace: UserNamespace::Auto,
+            apparmor: AppArmor::Auto,
             landlock: true,
             masked_paths: MASKED_PATHS.iter().map(PathBuf::from).collect(),
             host_files: host_files::DEFAULT.iter().map(PathBuf::from).collect(),

@@ -26,6 +26,7 @@ use crate::{
     gateway::Gateways,
     host::{
         app_user::AppUser,
+        apparmor,
         cgroup::{Cgroups, CpuQuota, Freezer, members::pidfd, memory},
         container_path::Owner,
         credentials::group_of,
@@ -169,11 +170,14 @@ impl Container {
             total: shared.cgroup_parents.lxc_item(&shared.config.totals),
             network: network_items,
         };
+        let apparmor = &shared.config.apparmor;
+        let profile = apparmor.lxc_profile(&apparmor::Kernel::now())?;
         let start = Start {
             name: name.clone(),
             items: lxc_config::items(&inputs),
             baseline: Baseline::new(&shared.app_limits),
             extra: shared.config.extra_lxc_config.clone(),
+            apparmor: profile.map(|it| (it.to_owned(), apparmor.required().is_none())),
             pivot_parent: shared.cgroup_parents.of_pivot(),
             log: log.clone(),
         };
@@ -186,6 +190,7 @@ impl Container {
             log: lxc_log::first_cause(&log),
         })?;
         let (connection, init) = listener.accept(INIT_LIMIT).map_err(init_failed)?;
+        apparmor.check(init)?;
         let init_pidfd = Arc::new(pidfd(init).map_err(init_failed)?);
         let monitor = Monitor::of_init(init, &cgroups).map_err(init_failed)?;
         let cgroups = Cgroups::of_process(init)?;

@@ -15,7 +15,7 @@ use crate::{
     error_chain::Chain,
     gateway::GatewayError,
     host::{
-        cgroup::CgroupError, mount::MountError, namespace::NamespaceError,
+        apparmor::AppArmorError, cgroup::CgroupError, mount::MountError, namespace::NamespaceError,
         output_file::OutputFileError, seccomp::FilterError, user_namespace::NoUserNamespace,
     },
     mounts::{BindError, buffers::BuffersError},
@@ -85,6 +85,9 @@ pub enum ContainerError {
         /// What liblxc logged.
         log: String,
     },
+    /// It cannot have the AppArmor profile that it has to have.
+    #[error(transparent)]
+    AppArmor(#[from] AppArmorError),
     /// User namespaces are required and cannot be had.
     #[error(transparent)]
     NoUserNamespace(#[from] NoUserNamespace),

@@ -23,7 +23,7 @@ use softwarecontainer_lxc as lxc;
 use thiserror::Error;
 
 use super::confinement::Baseline;
-use crate::host::{apparmor, random, sys};
+use crate::host::{random, sys};
 
 /// How long liblxc may take to start a container. A host under load needs seconds.
 const START_LIMIT: Duration = Duration::from_secs(30);
@@ -64,6 +64,8 @@ pub struct Start {
     /// The path of the cgroup in which liblxc is to make the one that monitors go to when they
     /// remove their containers', if it is not at the top.
     pub pivot_parent: Option<&'static str>,
+    /// The AppArmor profile, and whether it may be missing.
+    pub apparmor: Option<(String, bool)>,
     /// The integrator's own LXC settings.
     pub extra: Option<PathBuf>,
     /// Where liblxc logs.
@@ -191,9 +193,12 @@ fn call(start: Start, path: &Path) -> lxc::Result<Baseline> {
         // Early releases of LXC 4 have no such key.
         let _ = container.set("lxc.cgroup.dir.monitor.pivot", parent);
     }
-    if apparmor::lacks_lxc_profile() {
-        // A liblxc that was built without AppArmor knows no such key.
-        let _ = container.set("lxc.apparmor.profile", "unconfined");
+    if let Some((profile, may_be_missing)) = &start.apparmor {
+        // A liblxc that was built without AppArmor refuses it.
+        let set = container.set("lxc.apparmor.profile", profile);
+        if !may_be_missing {
+            set?;
+        }
     }
     let mut baseline = start.baseline;
     if let Some(extra) = &start.extra {

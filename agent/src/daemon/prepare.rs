@@ -24,6 +24,7 @@ use crate::{
     },
     error_chain::Chain,
     host::{
+        apparmor,
         cgroup::OwnCgroups,
         kernel, process_limits,
         seccomp::{Allowed, Filters, calls::CallList, profile},
@@ -93,6 +94,9 @@ pub(super) fn prepare(
     }
     for lack in &kernel_lacks {
         log::warn!("the kernel lacks {lack}");
+    }
+    if let Some(notice) = config.container.apparmor.notice(&apparmor::Kernel::now()) {
+        log::warn!("{notice}");
     }
     let bridge = config.bridge.clone().with_free_address();
     let network = LateNetwork::new(bridge.unwrap_or_else(|error| {
