@@ -280,9 +280,10 @@ impl Agent {
                 .await;
         }
         let selected = self.store.select(names);
+        let launcher = caller.and_then(|it| it.process);
         self.with(id, caller, move |container| {
             container.require_ready("set capabilities")?;
-            Ok(container.set_capabilities(&selected?)?)
+            Ok(container.set_capabilities(&selected?, launcher)?)
         })
         .await?;
         // Also those that ask nothing of any gateway.
@@ -302,7 +303,8 @@ impl Agent {
         let caller = execution.caller.clone();
         self.with(id, caller.as_ref(), move |container| {
             container.require_ready("execute")?;
-            container.set_defaults(&defaults)?;
+            let launcher = execution.caller.as_ref().and_then(|it| it.process);
+            container.set_defaults(&defaults, launcher)?;
             let executed = container.execute(&mut execution)?;
             Ok(Started {
                 pid: executed.pid,

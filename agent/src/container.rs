@@ -97,6 +97,8 @@ pub struct Container {
     baseline: Baseline,
     gateways: Gateways,
     network: Arc<Network>,
+    /// The process that has set its capabilities last.
+    launcher: Option<u32>,
     /// Variables of every process.
     environment: BTreeMap<String, String>,
     facts: Arc<Facts>,
@@ -126,6 +128,7 @@ impl Container {
             id: self.id,
             name: &self.name,
             init: self.init,
+            launcher: self.launcher,
             namespaces: mounts.namespaces,
             mounts,
             gateways: self.rootfs.gateways(),

@@ -129,6 +129,7 @@ fn the_files_of_a_home_belong_to_the_host_user_that_the_launcher_names() {
         let owner = Credentials {
             user: HOST_USER,
             groups: vec![HOST_USER],
+            process: None,
         };
         let removed = owner.act(|| fs::remove_dir_all(home.join("one"))).unwrap();
         removed.unwrap();

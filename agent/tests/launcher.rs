@@ -123,6 +123,7 @@ fn an_app_is_the_user_of_its_manifest_and_its_files_are_its_launchers() {
     let owner = Credentials {
         user: LAUNCHER,
         groups: vec![LAUNCHER],
+        process: None,
     };
     owner.act(|| fs::remove_dir_all(home)).unwrap().unwrap();
 }

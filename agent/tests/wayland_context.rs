@@ -8,6 +8,7 @@ mod unable;
 use std::{
     collections::BTreeMap,
     fs,
+    io::Read as _,
     os::unix::net::UnixListener,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
@@ -351,7 +352,8 @@ fn compositor_without_contexts_is_used_as_it_is_unless_they_are_required() {
 fn program_that_asks_a_hung_compositor_has_no_privileges_and_is_not_waited_for() {
     let dir = TempDir::with_prefix("sc-compositor-").unwrap();
     let socket = dir.path().join("wayland-0");
-    let _hung = UnixListener::bind(&socket).unwrap();
+    let mut hung = Command::new("nc").arg("-lkU").arg(&socket).spawn().unwrap();
+    wait_until("somebody listens", || socket.exists());
     let agent = agent(&socket, "auto");
     let id = agent.create();
     let address = agent.address().to_owned();
@@ -385,4 +387,35 @@ fn program_that_asks_a_hung_compositor_has_no_privileges_and_is_not_waited_for()
     assert!(agent.log().contains("no answer from the server"));
     assert_eq!(agent.shell_ok(id, "ls /gateways"), "wayland-0");
     agent.client().destroy(id).unwrap();
+    hung.kill().unwrap();
+    hung.wait().unwrap();
+}
+
+#[test]
+fn launcher_that_is_the_compositor_is_not_asked_while_it_waits() {
+    let dir = TempDir::with_prefix("sc-compositor-").unwrap();
+    let socket = dir.path().join("wayland-0");
+    // This process is both.
+    let compositor = UnixListener::bind(&socket).unwrap();
+    compositor.set_nonblocking(true).unwrap();
+    let auto = agent(&socket, "auto");
+    let id = auto.create();
+    grant(&auto, id).unwrap();
+    let log = auto.log();
+    assert!(
+        log.contains("the compositor is the launcher itself, which waits for this call"),
+        "{log}"
+    );
+    assert!(!log.contains("no answer"), "{log}");
+    assert_eq!(auto.shell_ok(id, "ls /gateways"), "wayland-0");
+    // Nothing was said on the connection.
+    let (mut connection, _) = compositor.accept().unwrap();
+    assert_eq!(connection.read(&mut [0; 64]).unwrap(), 0);
+    auto.client().destroy(id).unwrap();
+    // Who must be asked is.
+    let required = agent(&socket, "required");
+    let id = required.create();
+    let (_, text) = grant(&required, id).unwrap_err();
+    assert!(text.contains("no answer from the server"), "{text}");
+    required.client().destroy(id).unwrap();
 }

@@ -185,9 +185,14 @@ fn identity(answer: &HashMap<String, OwnedVariant>) -> Identity {
             .collect(),
         _ => Vec::new(),
     };
+    let process = number("ProcessID");
     Identity {
-        credentials: number("UnixUserID").map(|user| Credentials { user, groups }),
-        process: number("ProcessID"),
+        credentials: number("UnixUserID").map(|user| Credentials {
+            user,
+            groups,
+            process,
+        }),
+        process,
     }
 }
 

@@ -257,6 +257,7 @@ impl Container {
             baseline,
             gateways: Gateways::default(),
             network,
+            launcher: None,
             environment,
             facts,
             shared,

@@ -8,12 +8,17 @@ use crate::gateway::GatewayError;
 impl Container {
     /// Applies gateway configurations on top of those applied before; all or nothing. One that was
     /// applied before is not applied again: what it appends to a variable, for example, is there
-    /// already.
+    /// already. `launcher` is the process that waits for it, if it is known.
     ///
     /// # Errors
     /// [`ContainerError`]; the container then is as before.
-    pub fn set_capabilities(&mut self, configs: &[GatewayConfig]) -> Result<(), ContainerError> {
+    pub fn set_capabilities(
+        &mut self,
+        configs: &[GatewayConfig],
+        launcher: Option<u32>,
+    ) -> Result<(), ContainerError> {
         self.require_ready("set capabilities")?;
+        self.launcher = launcher;
         let mut settings = self.settings.clone();
         settings.add(configs)?;
         // Taken out, so that a gateway may look at the container that it changes.
@@ -39,11 +44,15 @@ impl Container {
     ///
     /// # Errors
     /// As for [`Self::set_capabilities`].
-    pub fn set_defaults(&mut self, configs: &[GatewayConfig]) -> Result<(), ContainerError> {
+    pub fn set_defaults(
+        &mut self,
+        configs: &[GatewayConfig],
+        launcher: Option<u32>,
+    ) -> Result<(), ContainerError> {
         if self.settings.has(configs) {
             return Ok(());
         }
-        self.set_capabilities(configs)
+        self.set_capabilities(configs, launcher)
     }
 
     /// Lets the gateways follow what has changed on the host, in a container that is ready.

@@ -103,6 +103,7 @@ impl PipeWire {
             identity,
             name: NAME,
             patience: PATIENCE,
+            also_launcher: true,
         };
         let registered = security_context::register(&mut self.context, target, registration);
         let failure = match registered {

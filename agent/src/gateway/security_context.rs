@@ -76,6 +76,10 @@ pub enum ContextError {
         /// Why.
         source: io::Error,
     },
+    /// A launcher that is the compositor itself, such as the Qt Application Manager, answers
+    /// nothing while it waits for the reply to its call.
+    #[error("the compositor is the launcher itself, which waits for this call")]
+    Waits,
     /// It could not be told.
     #[error(transparent)]
     Register(#[from] RegisterError),
@@ -106,6 +110,8 @@ pub(super) struct Registration<'a> {
     pub name: &'a str,
     /// How long the server may take to answer.
     pub patience: Duration,
+    /// Whether a server that is the launcher itself, and waits for the call, is asked, too.
+    pub also_launcher: bool,
 }
 
 impl Drop for ContextSocket {
@@ -162,6 +168,12 @@ pub(super) fn register(
         path: registration.socket.name().to_owned(),
         source,
     })?;
+    if !registration.also_launcher
+        && target.launcher.is_some()
+        && listener_of(&connected) == target.launcher
+    {
+        return Err(ContextError::Waits);
+    }
     let socket = match socket {
         Some(socket) => socket,
         None => socket.insert(ContextSocket::listen(target, registration.name)?),
@@ -193,6 +205,12 @@ pub(super) fn register(
         socket.registered = Some(registration.identity);
     }
     Ok(offered)
+}
+
+/// The process that listens at the other end (`SO_PEERCRED`, unix(7)).
+fn listener_of(connected: &OwnedFd) -> Option<u32> {
+    let peer = rustix::net::sockopt::socket_peercred(connected).ok()?;
+    u32::try_from(peer.pid.as_raw_nonzero().get()).ok()
 }
 
 /// Connects to the very socket that was looked up, without waiting for a server that accepts no

@@ -22,6 +22,8 @@ pub struct Target<'a> {
     pub name: &'a str,
     /// The process ID of its init on the host.
     pub init: u32,
+    /// The process whose call this is for, if it is known. It waits for the answer.
+    pub launcher: Option<u32>,
     /// Its namespaces.
     pub namespaces: &'a Namespaces,
     /// Its mounts.

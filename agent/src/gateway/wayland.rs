@@ -26,8 +26,7 @@ use crate::{error_chain::Chain, mounts::host_source::Identity};
 
 /// How long a compositor may take to answer where apps must be registered.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// How long it may take where they need not be: a launcher that is the compositor itself, such as
-/// the Qt Application Manager, answers nothing while it waits for the reply to its call.
+/// How long it may take where they need not be.
 const SHORT_PATIENCE: Duration = Duration::from_millis(300);
 
 /// The wayland gateway of one container.
@@ -115,6 +114,7 @@ impl Wayland {
             identity,
             name: &name,
             patience: if must { PATIENCE } else { SHORT_PATIENCE },
+            also_launcher: must,
         };
         let registered = security_context::register(&mut self.context, target, registration);
         let failure = match registered {

@@ -14,6 +14,8 @@ pub struct Credentials {
     pub user: u32,
     /// The groups, in no order: the bus does not tell which is the primary one.
     pub groups: Vec<u32>,
+    /// The process, if the bus tells. It may have ended.
+    pub process: Option<u32>,
 }
 
 impl Credentials {
@@ -81,6 +83,7 @@ mod tests {
         let user = |user, groups: &[u32]| Credentials {
             user,
             groups: groups.to_vec(),
+            process: None,
         };
         let read = || fs::read(&file).map_err(|error| error.kind());
         let refused = Err(io::ErrorKind::PermissionDenied);

@@ -102,6 +102,7 @@ fn two_apps_that_are_one_user_of_the_host_do_not_reach_each_other() {
     let owner = softwarecontainer_agent::host::credentials::Credentials {
         user: HOST_USER,
         groups: vec![HOST_USER],
+        process: None,
     };
     let inside = agent.container_dir(first).join("rootfs/tmp/secret");
     assert!(inside.exists());

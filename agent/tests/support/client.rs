@@ -71,9 +71,13 @@ impl Client {
         let path = path.split(',').next().unwrap();
         let groups = vec![user];
         // The bus asks the kernel who has connected the socket.
-        let socket = Credentials { user, groups }
-            .act(|| UnixStream::connect(path))
-            .unwrap();
+        let socket = Credentials {
+            user,
+            groups,
+            process: None,
+        }
+        .act(|| UnixStream::connect(path))
+        .unwrap();
         Self::over(Builder::unix_stream(socket.unwrap()).user_id(user))
     }
 

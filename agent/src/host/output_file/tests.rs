@@ -10,6 +10,7 @@ use tempfile::TempDir;
 const ROOT: Credentials = Credentials {
     user: 0,
     groups: Vec::new(),
+    process: None,
 };
 
 fn refused(path: &Path, writable: &WritableDirectories) -> String {
@@ -71,6 +72,7 @@ fn another_user_gets_only_files_of_their_own() {
     let caller = Credentials {
         user: 12345,
         groups: vec![12345],
+        process: None,
     };
     let (own, roots) = (dir.path().join("own"), dir.path().join("roots"));
     open(&own, Some(&caller), &writable).unwrap();

@@ -92,6 +92,7 @@ fn a_caller_gets_what_that_user_could_open_and_no_more() {
         let caller = Credentials {
             user,
             groups: vec![user],
+            process: None,
         };
         HostSource::open_for(
             &dir.path().join(name),
