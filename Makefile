@@ -17,6 +17,7 @@ UNITDIR ?= $(PREFIX)/lib/systemd/system
 PRESETDIR ?= $(PREFIX)/lib/systemd/system-preset
 SYSUSERSDIR ?= $(PREFIX)/lib/sysusers.d
 MODULESLOADDIR ?= $(PREFIX)/lib/modules-load.d
+NETWORKDIR ?= $(PREFIX)/lib/systemd/network
 ACTIVATIONDIR ?= $(PREFIX)/share/dbus-1/system-services
 INTERFACEDIR ?= $(PREFIX)/share/dbus-1/interfaces
 WIREPLUMBERDIR ?= $(PREFIX)/share/wireplumber
@@ -110,6 +111,7 @@ install-systemd:
 	$(call place,644,systemd/softwarecontainer.modules,$(MODULESLOADDIR)/softwarecontainer.conf)
 	$(call place,644,systemd/com.pelagicore.SoftwareContainerAgent.conf,$(POLICYDIR)/com.pelagicore.SoftwareContainerAgent.conf)
 	$(call place,644,systemd/com.pelagicore.SoftwareContainerAgent.service,$(ACTIVATIONDIR)/com.pelagicore.SoftwareContainerAgent.service)
+	$(call place,644,systemd/softwarecontainer-containers.network,$(NETWORKDIR)/10-softwarecontainer-containers.network)
 	$(INSTALL) -d $(DATADIR)/networkd
 	$(INSTALL) -m 644 systemd/softwarecontainer-bridge.netdev systemd/softwarecontainer-bridge.network $(DATADIR)/networkd
 

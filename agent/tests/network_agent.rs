@@ -8,10 +8,15 @@ mod lab;
 mod netns;
 mod support;
 
-use std::fs;
+use std::{
+    fs,
+    io::{Read as _, Write as _},
+    net::{Shutdown, TcpListener, TcpStream},
+    time::Duration,
+};
 
 use lab::{BRIDGE6, HOST, HOST6, Lab, OUTSIDE, OUTSIDE6, network_state};
-use netns::probe::Echo;
+use netns::{Namespace, probe::Echo};
 use serde_json::{Value, json};
 use support::{Setup, TestAgent, wait_until};
 
@@ -452,4 +457,109 @@ fn the_kernels_log_tells_what_was_refused_if_that_is_configured_and_the_agent_if
     };
     wait_until("the kernel's log tells it", told);
     assert!(!agent.log().contains("nf_log_all_netns is 0"));
+}
+
+/// Sends and fetches more than fits in one packet, and tells how much came back.
+fn exchanged(lab: &Lab, id: i32, to: &str) -> usize {
+    let send = || {
+        let mut stream = TcpStream::connect((to, 80)).unwrap();
+        let limit = Duration::from_secs(20);
+        stream.set_read_timeout(Some(limit)).unwrap();
+        stream.set_write_timeout(Some(limit)).unwrap();
+        stream.write_all(&[b'x'; 100_000]).unwrap();
+        stream.shutdown(Shutdown::Write).unwrap();
+        let mut all = Vec::new();
+        stream.read_to_end(&mut all).map_or(0, |_| all.len())
+    };
+    lab.inside(id).run(send)
+}
+
+/// A server on port 80 that sends back all that came.
+fn mirror(at: &Namespace) {
+    let listener = at.run(|| TcpListener::bind("[::]:80").unwrap());
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let mut all = Vec::new();
+            if stream.read_to_end(&mut all).is_ok() {
+                let _ = stream.write_all(&all);
+            }
+        }
+    });
+}
+
+#[test]
+fn what_fits_an_apps_interface_and_not_the_uplink_gets_through_all_the_same() {
+    let lab = Lab::with_network(&[("web", unlimited())]);
+    let id = lab.container(&["web"]);
+    // A tunnel or a mobile network; the app's own interface has the usual size.
+    lab.host.ip("link set wan0 mtu 1300");
+    mirror(&lab.outside);
+    for to in [OUTSIDE, OUTSIDE6] {
+        assert_eq!(exchanged(&lab, id, to), 100_000, "{to}");
+    }
+}
+
+#[test]
+fn an_uplink_with_ipv6_alone_is_enough() {
+    let lab = Lab::with_network(&[("web", unlimited())]);
+    lab.host.ip("-4 address flush dev wan0");
+    let id = lab.container(&["web"]);
+    mirror(&lab.outside);
+    assert_eq!(exchanged(&lab, id, OUTSIDE6), 100_000);
+    assert!(!lab.reaches(id, OUTSIDE, 80));
+}
+
+#[test]
+fn a_way_out_in_another_routing_table_is_taken() {
+    const ELSEWHERE: &str = "203.0.113.7";
+    let lab = Lab::with_network(&[("web", unlimited())]);
+    let id = lab.container(&["web"]);
+    mirror(&lab.outside);
+    lab.outside
+        .ip(&format!("address add {ELSEWHERE}/32 dev lo"));
+    assert!(!lab.reaches(id, ELSEWHERE, 80));
+    // As wg-quick does it: a rule with a table of its own, for what no other route leads to.
+    lab.host
+        .ip(&format!("route add default via {OUTSIDE} table 51820"));
+    lab.host.ip("rule add not fwmark 51820 table 51820");
+    lab.host.ip("rule add table main suppress_prefixlength 0");
+    assert_eq!(exchanged(&lab, id, ELSEWHERE), 100_000);
+    lab.host.ip("rule del not fwmark 51820 table 51820");
+    assert!(!lab.reaches(id, ELSEWHERE, 80));
+    assert_eq!(exchanged(&lab, id, OUTSIDE), 100_000);
+}
+
+#[test]
+fn beside_docker_containers_pass_and_its_rules_are_left_alone() {
+    let lab = Lab::with_network(&[("web", unlimited())]);
+    let id = lab.container(&["web"]);
+    mirror(&lab.outside);
+    // What dockerd sets up at its start.
+    lab.host.ip("link add docker0 type bridge");
+    lab.host.ip("address add 172.17.0.1/16 dev docker0");
+    lab.host.ip("link set docker0 up");
+    for rule in [
+        "-P FORWARD DROP",
+        "-N DOCKER-USER",
+        "-N DOCKER-FORWARD",
+        "-A DOCKER-USER -j RETURN",
+        "-A DOCKER-FORWARD -i docker0 -j ACCEPT",
+        "-I FORWARD -j DOCKER-FORWARD",
+        "-I FORWARD -j DOCKER-USER",
+        "-t nat -A POSTROUTING -s 172.17.0.0/16 ! -o docker0 -j MASQUERADE",
+    ] {
+        lab.host.shell(&format!("iptables {rule}"));
+    }
+    wait_until("packets pass", || lab.reaches(id, OUTSIDE, 80));
+    assert_eq!(exchanged(&lab, id, OUTSIDE), 100_000);
+    let theirs = || {
+        let rules = lab.host.shell("iptables -S FORWARD");
+        let lines = rules.lines().filter(|line| !line.contains("SC-"));
+        lines.map(str::to_owned).collect::<Vec<_>>()
+    };
+    let before = theirs();
+    let later = lab.container(&["web"]);
+    assert!(lab.reaches(later, OUTSIDE, 80));
+    assert_eq!(theirs(), before);
 }

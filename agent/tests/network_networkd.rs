@@ -36,23 +36,23 @@ fn containers_use_the_bridge_that_systemd_networkd_makes() {
         config: "create-bridge = false\n".to_owned(),
         ..setup
     });
-    let files = lab.agent.path("networkd");
-    fs::create_dir(&files).unwrap();
-    for name in [
+    let names = [
         "softwarecontainer-bridge.netdev",
         "softwarecontainer-bridge.network",
-    ] {
+    ];
+    let texts = names.map(|name| {
         let text = fs::read_to_string(format!("{FILES}/{name}")).unwrap();
         // As the files' comments tell for another name, another network, and IPv6.
-        let text = text
-            .replace("=lxcbr0", &format!("={}", lab.agent.bridge))
+        text.replace("=lxcbr0", &format!("={}", lab.agent.bridge))
             .replace("=10.0.3.1/", &format!("={}/", lab.bridge_ip()))
             .replace("#Address=fd00:3::1/64", &format!("Address={BRIDGE6}/64"))
-            .replace("IPMasquerade=ipv4", "IPMasquerade=both");
-        fs::write(files.join(name), text).unwrap();
-    }
-    let files = files.to_str().unwrap();
-    let _networkd = lab.host.serve("unshare", &["-m", "sh", "-c", START, files]);
+            .replace("IPMasquerade=ipv4", "IPMasquerade=both")
+    });
+    let files: Vec<(&str, &str)> = names
+        .into_iter()
+        .zip(texts.iter().map(String::as_str))
+        .collect();
+    let _networkd = networkd(&lab, &files);
     wait_until("the bridge has its addresses and forwarding", || {
         let addresses = lab
             .host
@@ -77,4 +77,54 @@ fn containers_use_the_bridge_that_systemd_networkd_makes() {
         });
         assert!(!lab.reaches(id, to, 8080), "{to}");
     }
+}
+
+/// Starts a systemd-networkd of the lab's host with these files.
+fn networkd(lab: &Lab, files: &[(&str, &str)]) -> netns::Server {
+    let directory = lab.agent.path("networkd");
+    fs::create_dir(&directory).unwrap();
+    for (name, text) in files {
+        fs::write(directory.join(name), text).unwrap();
+    }
+    let directory = directory.to_str().unwrap();
+    lab.host
+        .serve("unshare", &["-m", "sh", "-c", START, directory])
+}
+
+/// What distributions ship for every wired interface.
+const EVERY_WIRE: &str = "[Match]\nType=ether\n[Network]\nDHCP=yes\n";
+
+#[test]
+fn a_systemd_networkd_that_manages_every_wire_leaves_containers_alone() {
+    let rules = json!([{"direction": "OUTGOING", "allow": [{"host": "*", "ports": 80}]}]);
+    let web = lab::manifest(&[("web", &[("network", rules)])]);
+    let lab = Lab::with(Setup::manifest(&web));
+    let _server = Echo::start(&lab.outside, 80);
+    let before = lab.container(&["web"]);
+    // Somebody else's port of a bridge shows what happens to ours without the file.
+    lab.host.ip("link add other0 type bridge");
+    lab.host.ip("link add other1 type veth peer name other2");
+    lab.host.ip("link set other1 master other0");
+    let file = "softwarecontainer-containers.network";
+    let ours = fs::read_to_string(format!("{FILES}/{file}")).unwrap();
+    let _networkd = networkd(
+        &lab,
+        &[
+            ("80-wired.network", EVERY_WIRE),
+            (&format!("10-{file}"), &ours),
+        ],
+    );
+    wait_until("networkd has taken the other one", || {
+        !lab.host.ip("link show other1").contains("master other0")
+    });
+    let after = lab.container(&["web"]);
+    lab.host.ip("link set other1 master other0");
+    wait_until("it is at rest", || {
+        lab.host.ip("-br link show other1").contains("UP")
+    });
+    for id in [before, after] {
+        assert!(lab.reaches(id, OUTSIDE, 80), "{id}");
+    }
+    let log = lab.agent.log();
+    assert!(!log.contains("was not connected"), "{log}");
 }

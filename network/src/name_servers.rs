@@ -91,22 +91,23 @@ impl NameServers {
     }
 }
 
-/// Whether only processes of the host reach a server.
+/// Whether only processes of the host reach a server: on its loopback, or on the link of an uplink,
+/// as the router of many IPv6 networks names itself (`fe80::1%wlan0`).
 fn is_only_on_the_host(server: &IpAddr) -> bool {
     let server = server.to_canonical();
-    server.is_loopback() || server.is_unspecified()
+    let on_the_link = matches!(server, IpAddr::V6(v6) if v6.is_unicast_link_local());
+    server.is_loopback() || server.is_unspecified() || on_the_link
 }
 
 fn servers(text: &str) -> impl Iterator<Item = IpAddr> {
     text.lines().filter_map(server)
 }
 
-/// The server that a line names. A scope (`fe80::1%eth0`) is an interface of the host; such a
-/// server is not replaced.
+/// The server that a line names, without the interface behind it (`fe80::1%eth0`).
 pub(crate) fn server(line: &str) -> Option<IpAddr> {
     let mut words = line.split_ascii_whitespace();
     (words.next() == Some("nameserver")).then_some(())?;
-    words.next()?.parse().ok()
+    words.next()?.split('%').next()?.parse().ok()
 }
 
 #[cfg(test)]
@@ -169,6 +170,14 @@ mod tests {
     }
 
     #[test]
+    fn a_server_on_the_link_of_an_uplink_is_on_no_link_of_a_container() {
+        let own = "nameserver fe80::1%wlan0\nnameserver 2001:db8::1\n";
+        let found = on_a_host(&[(RESOLV_CONF, own)]);
+        assert_eq!(found.resolv_conf, "nameserver 2001:db8::1\n");
+        assert_eq!(found.unreachable, ["fe80::1".parse().unwrap()].into());
+    }
+
+    #[test]
     fn a_host_without_name_servers_has_none_for_containers() {
         assert_eq!(on_a_host(&[]).resolv_conf, "");
     }
@@ -177,7 +186,7 @@ mod tests {
         #[test]
         fn no_container_is_given_a_server_that_only_the_host_reaches(
             lines in prop::collection::vec("(nameserver|search|#)[ \t]{1,2}(127\\.0\\.0\\.[0-9]|::1|192\\.0\\.2\\.[0-9]|x)", 0..6),
-            behind in "nameserver (127\\.0\\.0\\.1|192\\.0\\.2\\.7)",
+            behind in "nameserver (127\\.0\\.0\\.1|fe80::1%a|192\\.0\\.2\\.7)",
         ) {
             let own = lines.join("\n");
             let found = on_a_host(&[(RESOLV_CONF, &own), (BY_SYSTEMD, &behind)]);

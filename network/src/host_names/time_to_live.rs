@@ -136,7 +136,7 @@ mod tests {
                     domain other.example\nsearch a.example b.example\noptions rotate ndots:2 edns0\n";
         let found = Resolver::parse(text);
         let servers: Vec<String> = found.servers.iter().map(IpAddr::to_string).collect();
-        assert_eq!(servers, ["192.0.2.1", "2001:db8::1"]);
+        assert_eq!(servers, ["192.0.2.1", "fe80::1", "2001:db8::1"]);
         assert_eq!(
             found.candidates("x.y"),
             ["x.y.a.example", "x.y.b.example", "x.y"]
