@@ -71,6 +71,8 @@ MISTAKES = [
     ("network", {"direction": "OUTGOING", "allow": [{"host": "a b"}]}),
     ("pipewire", {}),
     ("pipewire", {"playback": "yes"}),
+    ("pipewire", {"zone": "rear"}),
+    ("pipewire", {"playback": True, "zone": "/run/rear"}),
     ("privileges", {}),
     ("privileges", {"allow-syscalls": "ptrace"}),
     ("privileges", {"allow-syscalls": ["mount"]}),
@@ -82,7 +84,10 @@ MISTAKES = [
     ("privileges", {"limits": {"nice": 20}}),
     ("privileges", {"limits": {"memlock": "64T"}}),
     ("pulseaudio", {"audio": 1}),
+    ("pulseaudio", {"audio": True, "zone": ""}),
     ("wayland", {}),
+    ("wayland", {"enabled": True, "display": 2}),
+    ("wayland", {"enabled": True, "display": "2"}),
 ]
 
 

@@ -167,6 +167,10 @@ impl Config {
                 *target = Some(path);
             }
         }
+        let gateways = &mut config.container.gateways;
+        reader.paths_of_places("wayland-display", &mut gateways.wayland_displays)?;
+        reader.paths_of_places("pulse-zone", &mut gateways.pulse_zones)?;
+        reader.paths_of_places("pipewire-zone", &mut gateways.pipewire_zones)?;
         reader.choice(
             "user-namespace",
             &mut config.container.user_namespace,

@@ -30,6 +30,12 @@ mod ipc;
 pub mod network;
 #[cfg(feature = "gateway-pipewire")]
 mod pipewire;
+#[cfg(any(
+    feature = "gateway-pipewire",
+    feature = "gateway-pulseaudio",
+    feature = "gateway-wayland"
+))]
+mod places;
 #[cfg(feature = "gateway-privileges")]
 pub mod privileges;
 #[cfg(feature = "gateway-pulseaudio")]

@@ -12,6 +12,7 @@ mod gateway_config;
 pub mod json;
 pub mod manifest;
 pub mod nearest;
+pub mod place;
 pub mod privilege;
 mod review;
 mod settings;

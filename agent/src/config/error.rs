@@ -55,7 +55,7 @@ pub enum ConfigError {
         /// Line, counted from 1.
         line: usize,
         /// The key, in group `[SoftwareContainer]`.
-        key: &'static str,
+        key: String,
         /// The value.
         value: String,
         /// Why, as the end of a sentence.

@@ -1,6 +1,7 @@
 //! Typed access to the entries of a key file, with errors that name file, line, group and key.
 
 use std::{
+    collections::BTreeMap,
     fmt::Display,
     net::Ipv4Addr,
     ops::RangeInclusive,
@@ -10,7 +11,7 @@ use std::{
 };
 
 use nix::unistd::User;
-use softwarecontainer_capability::nearest::suggestion;
+use softwarecontainer_capability::{nearest::suggestion, place::Place};
 
 use super::error::{ConfigError, GROUP};
 use crate::{
@@ -18,11 +19,18 @@ use crate::{
     keyfile::{Entry, Group, KeyFile, unescape},
 };
 
+/// What follows `family` and a point in a key.
+fn name_in<'a>(family: &str, key: &'a str) -> Option<&'a str> {
+    key.strip_prefix(family)?.strip_prefix('.')
+}
+
 /// Hands out values by key and remembers which keys were asked for; the others are unknown.
 pub(super) struct Reader<'a> {
     file: &'a Path,
     entries: &'a [Entry],
     known: Vec<&'static str>,
+    /// Keys that are continued with a point and a name.
+    families: Vec<&'static str>,
 }
 
 impl<'a> Reader<'a> {
@@ -37,17 +45,18 @@ impl<'a> Reader<'a> {
                 file,
                 entries: &key_file.entries,
                 known: Vec::new(),
+                families: Vec::new(),
             }),
         }
     }
 
     /// Refuses keys that no one has asked for.
     pub fn finish(self) -> Result<(), ConfigError> {
-        match self
-            .entries
-            .iter()
-            .find(|entry| !self.known.contains(&entry.key.as_str()))
-        {
+        let is_known = |key: &str| {
+            let mut families = self.families.iter();
+            self.known.contains(&key) || families.any(|family| name_in(family, key).is_some())
+        };
+        match self.entries.iter().find(|entry| !is_known(&entry.key)) {
             Some(Entry {
                 group, key, line, ..
             }) => Err(ConfigError::UnknownKey {
@@ -59,6 +68,38 @@ impl<'a> Reader<'a> {
             }),
             None => Ok(()),
         }
+    }
+
+    /// Sets `targets` to the absolute paths of all keys that are `key` with a point and a name.
+    pub fn paths_of_places(
+        &mut self,
+        key: &'static str,
+        targets: &mut BTreeMap<Place, PathBuf>,
+    ) -> Result<(), ConfigError> {
+        self.families.push(key);
+        for entry in self.entries {
+            let Some(name) = name_in(key, &entry.key) else {
+                continue;
+            };
+            let wrong = |why: &str| ConfigError::Value {
+                file: self.file.to_owned(),
+                line: entry.line,
+                key: entry.key.clone(),
+                value: entry.value.clone(),
+                why: why.to_owned(),
+            };
+            let place = Place::named(name).ok_or_else(|| {
+                wrong(
+                    "cannot be named so: letters, digits, \"-\" and \"_\", a letter first, at \
+                     most 32",
+                )
+            })?;
+            let path = unescape(&entry.value)
+                .filter(|path| path.starts_with('/') && !path.contains('\0'))
+                .ok_or_else(|| wrong("is not an absolute path"))?;
+            targets.insert(place, path.into());
+        }
+        Ok(())
     }
 
     fn entry(&mut self, key: &'static str) -> Option<&'a Entry> {
@@ -79,7 +120,7 @@ impl<'a> Reader<'a> {
             Some(Entry { line, .. }) => ConfigError::Value {
                 file,
                 line: *line,
-                key,
+                key: key.to_owned(),
                 value,
                 why,
             },

@@ -19,6 +19,10 @@ fn parse(keys: &str) -> Result<Config, ConfigError> {
     )
 }
 
+fn place(name: &str) -> softwarecontainer_capability::place::Place {
+    softwarecontainer_capability::place::Place::named(name).unwrap()
+}
+
 fn error(keys: &str) -> String {
     parse(keys).unwrap_err().to_string()
 }
@@ -63,7 +67,7 @@ fn the_defaults_are_the_documented_ones() {
 const ALL_KEYS: &str = "use-session-bus = true\nshutdown-timeout = 5\nshared-mounts-dir = /run/sc/\n\
          deprecated-lxc-config-path = /l.conf\nservice-manifest-dir = /m\ndefault-service-manifest-dir = /d.json\n\
          create-bridge = false\nbridge-device = br-sc\nbridge-ip = 172.16.5.1\nbridge-netmask = 255.255.0.0\n\
-         bridge-netmask-bitlength = 16\nbridge-netaddr = 172.16.0.0\nbridge-ip6 = fd00:3::1/64\nbridge-ip-candidates = 10.1.1.1\nhost-ports = 53;123\nlog-refused = true\nconnection-rate = 30\nconnection-burst = 300\nlxc-path = /var/lib/x\nwayland-socket = /run/w/display\nwayland-security-context = required\npulse-socket = /run/p/native\npipewire-socket = /run/p/pipewire-0\nuser-namespace = required\n\
+         bridge-netmask-bitlength = 16\nbridge-netaddr = 172.16.0.0\nbridge-ip6 = fd00:3::1/64\nbridge-ip-candidates = 10.1.1.1\nhost-ports = 53;123\nlog-refused = true\nconnection-rate = 30\nconnection-burst = 300\nlxc-path = /var/lib/x\nwayland-socket = /run/w/display\nwayland-display.rear = /run/rear/w\npulse-zone.rear = /run/rear/p\npipewire-zone.Front-1 = /run/front/pw\nwayland-security-context = required\npulse-socket = /run/p/native\npipewire-socket = /run/p/pipewire-0\nuser-namespace = required\n\
          seccomp-profile = /s.profile\nseccomp-calls = /s.calls\nlandlock = off\napparmor-profile = my-app\nallowed-host-paths = /opt/apps;/run/user\n\
          launcher-read-paths = /usr/share/fonts\nlauncher-write-paths = /var/cache/x;/srv\nadministrators = root;1234\ndestroy-when-ended = true\nmasked-paths = /proc/keys;/sys/kernel\nhost-files = /etc/hosts;/etc/ssl\nmax-containers = 8\nmax-processes = 100\nmax-open-files = 256\nmax-memory-share = 20\noom-score-adjust = 300\noom-group = false\n\
          total-memory = 60\ntotal-processes = 40\ntotal-cpu = 70\nio-weight = 50\ncpuset = 1-2\n\
@@ -88,6 +92,10 @@ fn every_key_is_documented() {
     let book = include_str!("../../../docs/src/configuration.md");
     for line in ALL_KEYS.lines() {
         let key = line.split(' ').next().unwrap();
+        let family = key
+            .split_once('.')
+            .map(|(family, _)| format!("{family}.NAME"));
+        let key = family.unwrap_or(key.to_owned());
         assert!(manual.contains(&format!("\n*{key}* (")), "{key}");
         assert!(book.contains(&format!("\n| `{key}` |")), "{key}");
     }
@@ -163,6 +171,9 @@ fn every_key_is_read() {
             gateways: GatewaysConfig {
                 wayland_socket: Some("/run/w/display".into()),
                 wayland_security_context: SecurityContext::Required,
+                wayland_displays: [(place("rear"), "/run/rear/w".into())].into(),
+                pulse_zones: [(place("rear"), "/run/rear/p".into())].into(),
+                pipewire_zones: [(place("Front-1"), "/run/front/pw".into())].into(),
                 pulse_socket: Some("/run/p/native".into()),
                 pipewire_socket: Some("/run/p/pipewire-0".into()),
                 bus_connections: 20,
@@ -336,6 +347,24 @@ fn of_equal_keys_the_last_one_counts() {
             .shutdown_timeout,
         Duration::from_secs(3)
     );
+}
+
+#[test]
+fn displays_and_zones_have_names_and_absolute_paths() {
+    for (line, expected) in [
+        ("wayland-display.2 = /run/w", "cannot be named so"),
+        ("wayland-display. = /run/w", "cannot be named so"),
+        (
+            "pulse-zone.rear = run/p",
+            "pulse-zone.rear: \"run/p\" is not an absolute path",
+        ),
+        ("pipewire-zones.rear = /run/p", "unknown key"),
+        ("wayland-socket.rear = /run/p", "unknown key"),
+    ] {
+        let text = error(line);
+        assert!(text.starts_with("/c:2: "), "{text}");
+        assert!(text.contains(expected), "{text}");
+    }
 }
 
 #[test]

@@ -1,18 +1,23 @@
-//! The pipewire gateway: a listening socket of the container's own, of which PipeWire knows whose
-//! it is and what its clients may do ([`super::security_context`]).
+//! The pipewire gateway: listening sockets of the container's own, of which PipeWire knows whose
+//! they are and what their clients may do ([`super::security_context`]).
 //!
 //! What that means for a client is decided by the session manager, with a script of this project
 //! (`wireplumber/`).
 
 use std::{env, path::PathBuf, time::Duration};
 
-use softwarecontainer_capability::{Settings as _, gateway::pipewire::PipeWireSettings};
+use softwarecontainer_capability::{
+    Settings as _,
+    gateway::pipewire::{Media, PipeWireSettings},
+    place::Place,
+};
 use softwarecontainer_security_context::message::Server;
 
 use super::{
     config::GatewaysConfig,
     contract::{Gateway, ProcessGrants},
     error::{Cause, GatewayError},
+    places::{Opening, Places, configured},
     security_context::{self, ContextError, ContextSocket, Registration},
     server_socket::{self, GATEWAYS},
     target::Target,
@@ -20,16 +25,13 @@ use super::{
 
 /// The socket's name in the container, where clients look for it by default.
 const NAME: &str = "pipewire-0";
+const NAME_OF_ZONE: &str = "pipewire-";
 /// How long PipeWire may take, with its session manager: longer than the program that asks waits.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// The pipewire gateway of one container.
 #[derive(Debug, Default)]
-pub struct PipeWire {
-    context: Option<ContextSocket>,
-    /// What the socket is registered for.
-    media: String,
-}
+pub struct PipeWire(Places<Daemon>);
 
 impl Gateway for PipeWire {
     type Settings = PipeWireSettings;
@@ -40,15 +42,7 @@ impl Gateway for PipeWire {
         from: &PipeWireSettings,
         to: &PipeWireSettings,
     ) -> Result<(), GatewayError> {
-        let changed = if !to.is_wanted() {
-            self.context = None;
-            Ok(())
-        } else if from == to {
-            // PipeWire may be restarting just now.
-            self.follow(target, to)
-        } else {
-            self.show(target, to)
-        };
+        let changed = self.0.change(target, &from.zones, &to.zones);
         changed.map_err(|cause| GatewayError::new(PipeWireSettings::ID, cause))
     }
 
@@ -57,58 +51,84 @@ impl Gateway for PipeWire {
         target: &Target<'_>,
         settings: &PipeWireSettings,
     ) -> Result<(), GatewayError> {
-        if !settings.is_wanted() {
-            return Ok(());
-        }
-        self.follow(target, settings)
-            .map_err(|cause| GatewayError::new(PipeWireSettings::ID, cause))
+        let refreshed = self.0.refresh(target, &settings.zones);
+        refreshed.map_err(|cause| GatewayError::new(PipeWireSettings::ID, cause))
     }
 
     fn grant(&self, _: &Target<'_>, settings: &PipeWireSettings, process: &mut ProcessGrants) {
-        if settings.is_wanted() {
+        if let Some((zone, _)) = settings.zones.first_key_value() {
             process.environment.extend([
                 ("PIPEWIRE_RUNTIME_DIR".to_owned(), GATEWAYS.to_owned()),
-                ("PIPEWIRE_REMOTE".to_owned(), NAME.to_owned()),
+                ("PIPEWIRE_REMOTE".to_owned(), name(zone)),
             ]);
         }
     }
 }
 
-impl PipeWire {
-    /// Registers with PipeWire's successor, if there is one. While there is none, because it
-    /// restarts, apps that connect wait.
-    fn follow(&mut self, target: &Target<'_>, settings: &PipeWireSettings) -> Result<(), Cause> {
-        match find(target.config) {
-            Ok(host) if host.exists() => self.show(target, settings),
-            _ => Ok(()),
-        }
+/// The socket's name in the container.
+fn name(zone: &Place) -> String {
+    zone.name()
+        .map_or_else(|| NAME.to_owned(), |zone| format!("{NAME_OF_ZONE}{zone}"))
+}
+
+/// PipeWire in one zone.
+#[derive(Debug, Default)]
+struct Daemon {
+    context: Option<ContextSocket>,
+    /// What the socket is registered for.
+    media: Option<Media>,
+}
+
+impl Opening for Daemon {
+    type Wanted = Media;
+
+    fn find(config: &GatewaysConfig, zone: &Place) -> Result<(PathBuf, String), Cause> {
+        let variable = |name: &str| {
+            let value = env::var_os(name).filter(|value| !value.is_empty());
+            value.map(PathBuf::from)
+        };
+        let path = match (
+            configured(&config.pipewire_zones, zone, "pipewire-zone"),
+            &config.pipewire_socket,
+        ) {
+            (Some(found), _) => found?,
+            (None, Some(path)) => path.clone(),
+            (None, None) => in_environment(
+                variable("PIPEWIRE_REMOTE"),
+                variable("PIPEWIRE_RUNTIME_DIR").or_else(|| variable("XDG_RUNTIME_DIR")),
+            )?,
+        };
+        Ok((path, name(zone)))
     }
 
-    fn show(&mut self, target: &Target<'_>, settings: &PipeWireSettings) -> Result<(), Cause> {
-        let host = find(target.config)?;
-        let media = settings.words().join(",");
+    fn show(
+        &mut self,
+        target: &Target<'_>,
+        (host, name): (PathBuf, String),
+        media: &Media,
+    ) -> Result<(), Cause> {
         let server = server_socket::open(target, &host)?;
         let identity = server.identity().map_err(server_socket::into_cause)?;
         let is_registered = |socket: &ContextSocket| socket.is_registered(identity);
-        if self.context.as_ref().is_some_and(is_registered) && self.media == media {
+        if self.context.as_ref().is_some_and(is_registered) && self.media == Some(*media) {
             return Ok(());
         }
         server_socket::watch(target, &host);
         let is_new = self.context.is_none();
         let registration = Registration {
             server: Server::PipeWire {
-                media: media.clone(),
+                media: media.words().join(","),
             },
             socket: &server,
             identity,
-            name: NAME,
+            name: &name,
             patience: PATIENCE,
             also_launcher: true,
         };
         let registered = security_context::register(&mut self.context, target, registration);
         let failure = match registered {
             Ok(true) => {
-                self.media = media;
+                self.media = Some(*media);
                 return Ok(());
             }
             Ok(false) => ContextError::NoInterface(host),
@@ -119,19 +139,10 @@ impl PipeWire {
         }
         Err(Cause::PipeWire(Box::new(failure)))
     }
-}
 
-fn find(config: &GatewaysConfig) -> Result<PathBuf, Cause> {
-    let variable = |name: &str| {
-        let value = env::var_os(name).filter(|value| !value.is_empty());
-        value.map(PathBuf::from)
-    };
-    match &config.pipewire_socket {
-        Some(path) => Ok(path.clone()),
-        None => in_environment(
-            variable("PIPEWIRE_REMOTE"),
-            variable("PIPEWIRE_RUNTIME_DIR").or_else(|| variable("XDG_RUNTIME_DIR")),
-        ),
+    fn hide(&mut self, _: &Target<'_>) -> Result<(), Cause> {
+        self.context = None;
+        Ok(())
     }
 }
 

@@ -1,37 +1,81 @@
-//! The pulseaudio gateway: the sound server's socket in the container.
+//! The pulseaudio gateway: the sound servers' sockets in the container.
 //!
 //! That the client library uses no shared memory is in `/etc/pulse/client.conf`, which every
 //! container has ([`crate::container::rootfs`]).
 
-use std::{env, path::PathBuf};
+use std::{collections::BTreeMap, env, path::PathBuf};
 
-use softwarecontainer_capability::gateway::pulseaudio::PulseAudioSettings;
+use softwarecontainer_capability::{
+    Settings as _, gateway::pulseaudio::PulseAudioSettings, place::Place,
+};
 
 use super::{
     config::GatewaysConfig,
-    error::Cause,
-    host_socket::{HostSocket, Server},
+    contract::{Gateway, ProcessGrants},
+    error::{Cause, GatewayError},
+    host_socket::HostSocket,
+    places::{Opening, Places, configured},
     server_socket::GATEWAYS,
+    target::Target,
 };
 
 /// The socket's name in the container.
 const NAME: &str = "pulse_socket";
 
 /// The pulseaudio gateway of one container.
-pub type PulseAudio = HostSocket<SoundServer>;
-
-/// The sound server of the host.
 #[derive(Debug, Default)]
-pub struct SoundServer;
+pub struct PulseAudio(Places<SoundServer>);
 
-impl Server for SoundServer {
+impl Gateway for PulseAudio {
     type Settings = PulseAudioSettings;
 
-    fn is_wanted(settings: &PulseAudioSettings) -> bool {
-        settings.audio
+    fn change(
+        &mut self,
+        target: &Target<'_>,
+        from: &PulseAudioSettings,
+        to: &PulseAudioSettings,
+    ) -> Result<(), GatewayError> {
+        let changed = self.0.change(target, &zones(from), &zones(to));
+        changed.map_err(|cause| GatewayError::new(PulseAudioSettings::ID, cause))
     }
 
-    fn find(config: &GatewaysConfig) -> Result<(PathBuf, String), Cause> {
+    fn refresh(
+        &mut self,
+        target: &Target<'_>,
+        settings: &PulseAudioSettings,
+    ) -> Result<(), GatewayError> {
+        let refreshed = self.0.refresh(target, &zones(settings));
+        refreshed.map_err(|cause| GatewayError::new(PulseAudioSettings::ID, cause))
+    }
+
+    fn grant(&self, target: &Target<'_>, settings: &PulseAudioSettings, to: &mut ProcessGrants) {
+        let first = settings.zones.first();
+        if let Some(Ok((_, name))) = first.map(|zone| SoundServer::find(target.config, zone)) {
+            let server = format!("unix:{GATEWAYS}/{name}");
+            to.environment.insert("PULSE_SERVER".to_owned(), server);
+        }
+    }
+}
+
+fn zones(settings: &PulseAudioSettings) -> BTreeMap<Place, ()> {
+    let zones = settings.zones.iter();
+    zones.map(|zone| (zone.clone(), ())).collect()
+}
+
+/// The sound server of one zone.
+#[derive(Debug, Default)]
+struct SoundServer(HostSocket);
+
+impl Opening for SoundServer {
+    type Wanted = ();
+
+    fn find(config: &GatewaysConfig, zone: &Place) -> Result<(PathBuf, String), Cause> {
+        if let Some(found) = configured(&config.pulse_zones, zone, "pulse-zone") {
+            return Ok((
+                found?,
+                format!("{NAME}-{}", zone.name().unwrap_or_default()),
+            ));
+        }
         let path = match &config.pulse_socket {
             Some(path) => path.clone(),
             None => in_variable(env::var("PULSE_SERVER").ok().as_deref())?,
@@ -39,8 +83,17 @@ impl Server for SoundServer {
         Ok((path, NAME.to_owned()))
     }
 
-    fn environment(name: &str) -> Vec<(String, String)> {
-        vec![("PULSE_SERVER".to_owned(), format!("unix:{GATEWAYS}/{name}"))]
+    fn show(
+        &mut self,
+        target: &Target<'_>,
+        (host, name): (PathBuf, String),
+        (): &(),
+    ) -> Result<(), Cause> {
+        self.0.show(target, &host, &name)
+    }
+
+    fn hide(&mut self, target: &Target<'_>) -> Result<(), Cause> {
+        self.0.hide(target)
     }
 }
 

@@ -1,29 +1,35 @@
-//! The wayland gateway: the compositor's socket in the container.
+//! The wayland gateway: the compositors' sockets in the container.
 //!
 //! Where the compositor has the protocol security-context-v1 the container gets a listening socket
 //! of its own instead, of which the compositor knows whose it is
 //! ([`super::security_context`]).
 
 use std::{
+    collections::BTreeMap,
     env,
     path::{Path, PathBuf},
     time::Duration,
 };
 
-use softwarecontainer_capability::{Settings as _, gateway::wayland::WaylandSettings};
+use softwarecontainer_capability::{
+    Settings as _, gateway::wayland::WaylandSettings, place::Place,
+};
 use softwarecontainer_security_context::message;
 
 use super::{
     config::{GatewaysConfig, SecurityContext},
     contract::{Gateway, ProcessGrants},
     error::{Cause, GatewayError},
-    host_socket::{HostSocket, Server},
+    host_socket::HostSocket,
+    places::{Opening, Places, configured},
     security_context::{self, ContextError, ContextSocket, Registration},
     server_socket::{self, GATEWAYS},
     target::Target,
 };
 use crate::{error_chain::Chain, mounts::host_source::Identity};
 
+/// What the name of a display's socket in the container begins with.
+const NAME_OF_DISPLAY: &str = "display-";
 /// How long a compositor may take to answer where apps must be registered.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// How long it may take where they need not be.
@@ -31,12 +37,7 @@ const SHORT_PATIENCE: Duration = Duration::from_millis(300);
 
 /// The wayland gateway of one container.
 #[derive(Debug, Default)]
-pub struct Wayland {
-    plain: HostSocket<Compositor>,
-    context: Option<ContextSocket>,
-    /// The compositor that was asked last and has no security contexts, or has not answered.
-    without_context: Option<Identity>,
-}
+pub struct Wayland(Places<Display>);
 
 impl Gateway for Wayland {
     type Settings = WaylandSettings;
@@ -47,16 +48,7 @@ impl Gateway for Wayland {
         from: &WaylandSettings,
         to: &WaylandSettings,
     ) -> Result<(), GatewayError> {
-        let changed = match (from.enabled, to.enabled) {
-            // The compositor may be restarting just now.
-            (true, true) => self.follow(target),
-            (false, true) => self.show(target),
-            (true, false) => {
-                self.context = None;
-                self.plain.hide(target)
-            }
-            (false, false) => Ok(()),
-        };
+        let changed = self.0.change(target, &displays(from), &displays(to));
         changed.map_err(|cause| GatewayError::new(WaylandSettings::ID, cause))
     }
 
@@ -65,30 +57,60 @@ impl Gateway for Wayland {
         target: &Target<'_>,
         settings: &WaylandSettings,
     ) -> Result<(), GatewayError> {
-        if !settings.enabled {
-            return Ok(());
-        }
-        self.follow(target)
-            .map_err(|cause| GatewayError::new(WaylandSettings::ID, cause))
+        let refreshed = self.0.refresh(target, &displays(settings));
+        refreshed.map_err(|cause| GatewayError::new(WaylandSettings::ID, cause))
     }
 
     fn grant(&self, target: &Target<'_>, settings: &WaylandSettings, process: &mut ProcessGrants) {
-        self.plain.grant(target, settings, process);
+        let first = settings.displays.first();
+        if let Some(Ok((_, name))) = first.map(|display| Display::find(target.config, display)) {
+            process.environment.extend([
+                ("XDG_RUNTIME_DIR".to_owned(), GATEWAYS.to_owned()),
+                ("WAYLAND_DISPLAY".to_owned(), name),
+            ]);
+        }
     }
 }
 
-impl Wayland {
-    /// Goes over to the compositor's successor, if there is one. While there is none, because it
-    /// restarts, everything stays.
-    fn follow(&mut self, target: &Target<'_>) -> Result<(), Cause> {
-        match Compositor::find(target.config) {
-            Ok((host, _)) if host.exists() => self.show(target),
-            _ => Ok(()),
+fn displays(settings: &WaylandSettings) -> BTreeMap<Place, ()> {
+    let displays = settings.displays.iter();
+    displays.map(|display| (display.clone(), ())).collect()
+}
+
+/// The compositor of one display.
+#[derive(Debug, Default)]
+struct Display {
+    plain: HostSocket,
+    context: Option<ContextSocket>,
+    /// The compositor that was asked last and has no security contexts, or has not answered.
+    without_context: Option<Identity>,
+}
+
+impl Opening for Display {
+    type Wanted = ();
+
+    fn find(config: &GatewaysConfig, display: &Place) -> Result<(PathBuf, String), Cause> {
+        if let Some(found) = configured(&config.wayland_displays, display, "wayland-display") {
+            let name = display.name().unwrap_or_default();
+            return Ok((found?, format!("{NAME_OF_DISPLAY}{name}")));
         }
+        let variable = |name: &str| env::var_os(name).filter(|value| !value.is_empty());
+        let path = match &config.wayland_socket {
+            Some(path) => path.clone(),
+            None => in_environment(
+                variable("WAYLAND_DISPLAY").map(PathBuf::from),
+                variable("XDG_RUNTIME_DIR").map(PathBuf::from),
+            )?,
+        };
+        named(path)
     }
 
-    fn show(&mut self, target: &Target<'_>) -> Result<(), Cause> {
-        let (host, name) = Compositor::find(target.config)?;
+    fn show(
+        &mut self,
+        target: &Target<'_>,
+        (host, name): (PathBuf, String),
+        (): &(),
+    ) -> Result<(), Cause> {
         let mode = target.config.wayland_security_context;
         if mode == SecurityContext::Off {
             return self.plain.show(target, &host, &name);
@@ -144,36 +166,10 @@ impl Wayland {
         self.context = None;
         self.plain.show(target, &host, &name)
     }
-}
 
-/// The compositor of the host.
-#[derive(Debug, Default)]
-pub struct Compositor;
-
-impl Server for Compositor {
-    type Settings = WaylandSettings;
-
-    fn is_wanted(settings: &WaylandSettings) -> bool {
-        settings.enabled
-    }
-
-    fn find(config: &GatewaysConfig) -> Result<(PathBuf, String), Cause> {
-        let variable = |name: &str| env::var_os(name).filter(|value| !value.is_empty());
-        let path = match &config.wayland_socket {
-            Some(path) => path.clone(),
-            None => in_environment(
-                variable("WAYLAND_DISPLAY").map(PathBuf::from),
-                variable("XDG_RUNTIME_DIR").map(PathBuf::from),
-            )?,
-        };
-        named(path)
-    }
-
-    fn environment(name: &str) -> Vec<(String, String)> {
-        vec![
-            ("XDG_RUNTIME_DIR".to_owned(), GATEWAYS.to_owned()),
-            ("WAYLAND_DISPLAY".to_owned(), name.to_owned()),
-        ]
+    fn hide(&mut self, target: &Target<'_>) -> Result<(), Cause> {
+        self.context = None;
+        self.plain.hide(target)
     }
 }
 
@@ -234,9 +230,26 @@ mod tests {
             wayland_socket: Some("/run/weston/display".into()),
             ..GatewaysConfig::default()
         };
-        let found = Compositor::find(&config).unwrap();
+        let found = Display::find(&config, &Place::default()).unwrap();
         assert_eq!(found, ("/run/weston/display".into(), "display".to_owned()));
-        let variables = Compositor::environment(&found.1);
-        assert!(variables.contains(&("WAYLAND_DISPLAY".to_owned(), "display".to_owned())));
+    }
+
+    #[test]
+    fn a_display_is_where_the_configuration_says() {
+        let rear = Place::named("rear").unwrap();
+        let error = Display::find(&GatewaysConfig::default(), &rear).unwrap_err();
+        assert!(
+            error.to_string().contains("wayland-display.rear"),
+            "{error}"
+        );
+        let config = GatewaysConfig {
+            wayland_displays: [(rear.clone(), "/run/rear/wayland-0".into())].into(),
+            ..GatewaysConfig::default()
+        };
+        let found = Display::find(&config, &rear).unwrap();
+        assert_eq!(
+            found,
+            ("/run/rear/wayland-0".into(), "display-rear".to_owned())
+        );
     }
 }

@@ -4,17 +4,27 @@ use crate::{
     element::{Element, optional_bool},
     error::{ConfigError, Problem},
     json::shown,
+    place::Place,
     settings::Settings,
 };
 use serde_json::Value;
+use std::collections::BTreeMap;
 
 const PLAYBACK: &str = "playback";
 const CAPTURE: &str = "capture";
 const CAMERA: &str = "camera";
+const ZONE: &str = "zone";
 
 /// Merged configuration of the PipeWire gateway.
 #[derive(Clone, Default, PartialEq, Eq, Debug)]
 pub struct PipeWireSettings {
+    /// What apps may do in each zone; where they may do nothing there is none.
+    pub zones: BTreeMap<Place, Media>,
+}
+
+/// What apps may do.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
+pub struct Media {
     /// Apps play sound.
     pub playback: bool,
     /// Apps record sound from microphones and the like.
@@ -23,16 +33,10 @@ pub struct PipeWireSettings {
     pub camera: bool,
 }
 
-impl PipeWireSettings {
-    /// Whether the container has anything to do with PipeWire.
-    #[must_use]
-    pub fn is_wanted(&self) -> bool {
-        self != &Self::default()
-    }
-
+impl Media {
     /// What is allowed, in the words of manifests.
     #[must_use]
-    pub fn words(&self) -> Vec<&'static str> {
+    pub fn words(self) -> Vec<&'static str> {
         let all = [
             (PLAYBACK, self.playback),
             (CAPTURE, self.capture),
@@ -46,28 +50,32 @@ impl PipeWireSettings {
 
 impl Settings for PipeWireSettings {
     const ID: &'static str = "pipewire";
-    const KEYS: &'static [&'static str] = &[PLAYBACK, CAPTURE, CAMERA];
+    const KEYS: &'static [&'static str] = &[PLAYBACK, CAPTURE, CAMERA, ZONE];
 
     fn merge(&mut self, element: &Element) -> Result<(), ConfigError> {
+        let zone = Place::of(element, ZONE)?;
+        let mut media = self.zones.get(&zone).copied().unwrap_or_default();
         let mut any = false;
         for (key, allowed) in [
-            (PLAYBACK, &mut self.playback),
-            (CAPTURE, &mut self.capture),
-            (CAMERA, &mut self.camera),
+            (PLAYBACK, &mut media.playback),
+            (CAPTURE, &mut media.capture),
+            (CAMERA, &mut media.camera),
         ] {
             if let Some(value) = optional_bool(element, key)? {
                 *allowed |= value;
                 any = true;
             }
         }
-        if any {
-            Ok(())
-        } else {
-            Err(ConfigError::new(Problem::Invalid {
+        if !any {
+            return Err(ConfigError::new(Problem::Invalid {
                 value: shown(&Value::Object(element.clone())),
                 why: format!("has none of {PLAYBACK:?}, {CAPTURE:?} and {CAMERA:?}"),
-            }))
+            }));
         }
+        if media != Media::default() {
+            self.zones.insert(zone, media);
+        }
+        Ok(())
     }
 }
 
@@ -78,7 +86,8 @@ mod tests {
     use serde_json::json;
 
     fn words(config: serde_json::Value) -> Vec<&'static str> {
-        merged::<PipeWireSettings>(config).unwrap().words()
+        let settings: PipeWireSettings = merged(config).unwrap();
+        settings.zones[&Place::default()].words()
     }
 
     #[test]
@@ -89,7 +98,27 @@ mod tests {
             ["capture", "camera"]
         );
         let nothing: PipeWireSettings = merged(json!([{"playback": false}])).unwrap();
-        assert!(!nothing.is_wanted());
+        assert!(nothing.zones.is_empty());
+    }
+
+    #[test]
+    fn zones_do_not_share_what_is_allowed() {
+        let settings: PipeWireSettings = merged(json!([
+            {"playback": true, "zone": "rear"}, {"capture": true}, {"camera": true, "zone": "rear"}
+        ]))
+        .unwrap();
+        let words: Vec<_> = settings
+            .zones
+            .iter()
+            .map(|(zone, media)| (zone.name(), media.words()))
+            .collect();
+        assert_eq!(
+            words,
+            [
+                (None, vec!["capture"]),
+                (Some("rear"), vec!["playback", "camera"])
+            ]
+        );
     }
 
     #[test]

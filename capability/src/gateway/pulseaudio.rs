@@ -1,24 +1,32 @@
-//! PulseAudio gateway: access to the host's sound server.
+//! PulseAudio gateway: access to the host's sound servers.
 
 use crate::{
     element::{Element, required_bool},
     error::ConfigError,
+    place::Place,
     settings::Settings,
 };
+use std::collections::BTreeSet;
+
+const AUDIO: &str = "audio";
+const ZONE: &str = "zone";
 
 /// Merged configuration of the PulseAudio gateway.
 #[derive(Clone, Default, PartialEq, Eq, Debug)]
 pub struct PulseAudioSettings {
-    /// The container gets the sound server's socket.
-    pub audio: bool,
+    /// The container gets the sockets of these zones' sound servers.
+    pub zones: BTreeSet<Place>,
 }
 
 impl Settings for PulseAudioSettings {
     const ID: &'static str = "pulseaudio";
-    const KEYS: &'static [&'static str] = &["audio"];
+    const KEYS: &'static [&'static str] = &[AUDIO, ZONE];
 
     fn merge(&mut self, element: &Element) -> Result<(), ConfigError> {
-        self.audio |= required_bool(element, "audio")?;
+        let zone = Place::of(element, ZONE)?;
+        if required_bool(element, AUDIO)? {
+            self.zones.insert(zone);
+        }
         Ok(())
     }
 }
@@ -33,12 +41,10 @@ mod tests {
     fn once_allowed_it_stays_allowed() {
         let settings: PulseAudioSettings =
             merged(json!([{"audio": true}, {"audio": false}])).unwrap();
-        assert!(settings.audio);
-        assert!(
-            !merged::<PulseAudioSettings>(json!([{"audio": false}]))
-                .unwrap()
-                .audio
-        );
+        assert_eq!(settings.zones, [Place::default()].into());
+        let settings: PulseAudioSettings =
+            merged(json!([{"audio": false}, {"audio": true, "zone": "rear"}])).unwrap();
+        assert_eq!(settings.zones, [Place::named("rear").unwrap()].into());
     }
 
     #[test]

@@ -1,0 +1,152 @@
+//! What a gateway opens for each display or sound zone that the container's capabilities name.
+
+use std::{collections::BTreeMap, path::PathBuf};
+
+use softwarecontainer_capability::place::Place;
+
+use super::{config::GatewaysConfig, error::Cause, target::Target};
+use crate::error_chain::Chain;
+
+/// A server's socket in a container.
+pub(super) trait Opening: Default {
+    /// What is asked of it.
+    type Wanted: PartialEq;
+
+    /// Where the socket of a place is on the host, and its name in `/gateways`.
+    ///
+    /// # Errors
+    /// [`Cause`]: nothing says where it is.
+    fn find(config: &GatewaysConfig, place: &Place) -> Result<(PathBuf, String), Cause>;
+
+    /// Shows the socket, or its successor, unless that is there already.
+    ///
+    /// # Errors
+    /// [`Cause`]; what was shown before stays.
+    fn show(
+        &mut self,
+        target: &Target<'_>,
+        socket: (PathBuf, String),
+        wanted: &Self::Wanted,
+    ) -> Result<(), Cause>;
+
+    /// Takes the socket away.
+    ///
+    /// # Errors
+    /// [`Cause`]: it stays.
+    fn hide(&mut self, target: &Target<'_>) -> Result<(), Cause>;
+}
+
+/// The openings of one container's gateway.
+#[derive(Debug)]
+pub(super) struct Places<O>(BTreeMap<Place, O>);
+
+impl<O> Default for Places<O> {
+    fn default() -> Self {
+        Self(BTreeMap::new())
+    }
+}
+
+impl<O: Opening> Places<O> {
+    /// Takes the container from one set of places to another, or leaves it as it was.
+    ///
+    /// # Errors
+    /// [`Cause`] of the first place that failed.
+    pub(super) fn change(
+        &mut self,
+        target: &Target<'_>,
+        from: &BTreeMap<Place, O::Wanted>,
+        to: &BTreeMap<Place, O::Wanted>,
+    ) -> Result<(), Cause> {
+        for place in from.keys().filter(|place| !to.contains_key(place)) {
+            self.close(target, place)?;
+        }
+        let mut changed = Vec::new();
+        for (place, wanted) in to {
+            let before = from.get(place);
+            let shown = if before == Some(wanted) {
+                // The server may be restarting just now.
+                self.follow(target, place, wanted)
+            } else {
+                changed.push(place);
+                self.show(target, place, wanted)
+            };
+            if let Err(failure) = shown {
+                for place in changed.into_iter().rev() {
+                    let undone = match from.get(place) {
+                        Some(before) => self.show(target, place, before),
+                        None => self.close(target, place),
+                    };
+                    if let Err(error) = undone {
+                        let id = target.id;
+                        log::error!("container {id}: taking back: {}", Chain(&error));
+                    }
+                }
+                return Err(failure);
+            }
+        }
+        Ok(())
+    }
+
+    /// Goes over to the successor of each socket, if there is one. While there is none, because its
+    /// server restarts, everything stays.
+    ///
+    /// # Errors
+    /// [`Cause`] of the last one that failed; the others were followed.
+    pub(super) fn refresh(
+        &mut self,
+        target: &Target<'_>,
+        wanted: &BTreeMap<Place, O::Wanted>,
+    ) -> Result<(), Cause> {
+        let mut failure = Ok(());
+        for (place, wanted) in wanted {
+            if let Err(error) = self.follow(target, place, wanted) {
+                failure = Err(error);
+            }
+        }
+        failure
+    }
+
+    fn follow(
+        &mut self,
+        target: &Target<'_>,
+        place: &Place,
+        wanted: &O::Wanted,
+    ) -> Result<(), Cause> {
+        match O::find(target.config, place) {
+            Ok((host, _)) if host.exists() => self.show(target, place, wanted),
+            _ => Ok(()),
+        }
+    }
+
+    fn show(
+        &mut self,
+        target: &Target<'_>,
+        place: &Place,
+        wanted: &O::Wanted,
+    ) -> Result<(), Cause> {
+        let socket = O::find(target.config, place)?;
+        let opening = self.0.entry(place.clone()).or_default();
+        opening.show(target, socket, wanted)
+    }
+
+    fn close(&mut self, target: &Target<'_>, place: &Place) -> Result<(), Cause> {
+        if let Some(opening) = self.0.get_mut(place) {
+            opening.hide(target)?;
+        }
+        self.0.remove(place);
+        Ok(())
+    }
+}
+
+/// Where the socket of a place is, as the agent's configuration says it with keys such as
+/// `wayland-display.rear`; `None` for the default place.
+pub(super) fn configured(
+    sockets: &BTreeMap<Place, PathBuf>,
+    place: &Place,
+    key: &str,
+) -> Option<Result<PathBuf, Cause>> {
+    let name = place.name()?;
+    let found = sockets.get(place).cloned();
+    let missing = || Cause::Other(format!("the agent's configuration has no {key}.{name}"));
+    Some(found.ok_or_else(missing))
+}
