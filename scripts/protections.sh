@@ -44,7 +44,7 @@ names() { if [ -s "$1" ]; then sed 's/.*:://; s/_/ /g' "$1" | paste -sd';' - | s
 run none "" again
 [ ! -s "$logs/none" ] || { echo "attacks go through with every protection on:" >&2; cat "$logs/none" >&2; exit 1; }
 run everything "$(echo "$all" | tr ' ' ',')"
-echo "With every protection on, none of $(grep -c '^test .* ok$' "$logs/none.log") tests fails; with all of these off, $(wc -l <"$logs/everything")."
+echo "With every protection on, none of $(sed -n 's/^running \([0-9]*\) tests$/\1/p' "$logs/none.log") tests fails; with all of these off, $(wc -l <"$logs/everything")."
 echo
 echo "| protection | tests that fail when it alone is off | of those that fail with all off, how many pass when it alone is on |"
 echo "|---|---|---|"

@@ -555,7 +555,7 @@ fn an_app_sees_of_the_bus_what_its_rules_are_about() {
     assert!(start.contains("ServiceUnknown"), "{start}");
 }
 
-/// Prints each ProcessStateChanged that arrives.
+/// Prints each ProcessStateChanged and InterfacesRemoved that arrives.
 const LISTENER: &str = "
 import sys, dbus.bus, dbus.mainloop.glib
 from gi.repository import GLib
@@ -564,12 +564,15 @@ connection = dbus.bus.BusConnection(sys.argv[1])
 connection.add_signal_receiver(
     lambda *arguments: print(*map(int, arguments), flush=True),
     'ProcessStateChanged', 'com.pelagicore.SoftwareContainerAgent')
+connection.add_signal_receiver(
+    lambda path, interfaces: print(path, *interfaces, flush=True),
+    'InterfacesRemoved', 'org.freedesktop.DBus.ObjectManager')
 print('ready', flush=True)
 GLib.MainLoop().run()
 ";
 
 #[test]
-fn the_shipped_policy_lets_nobody_but_the_agent_say_that_a_process_has_ended() {
+fn the_shipped_policy_lets_nobody_but_the_agent_say_that_a_process_or_a_container_has_ended() {
     let policy = concat!(
         env!("CARGO_MANIFEST_DIR"),
         "/../systemd/com.pelagicore.SoftwareContainerAgent.conf"
@@ -583,18 +586,31 @@ fn the_shipped_policy_lets_nobody_but_the_agent_say_that_a_process_has_ended() {
     let mut lines = BufReader::new(listener.stdout.take().unwrap()).lines();
     bus.children.push(listener);
     assert_eq!(lines.next().unwrap().unwrap(), "ready");
-    let send = |uid, id| {
+    let send = |uid, signal: &[&str]| {
         let status = Command::new("dbus-send")
             .arg(format!("--bus={}", bus.address))
             .args(["--type=signal", "/com/pelagicore/SoftwareContainerAgent"])
-            .arg("com.pelagicore.SoftwareContainerAgent.ProcessStateChanged")
-            .args([id, "uint32:7", "boolean:false", "uint32:0"])
+            .args(signal)
             .uid(uid)
             .status();
         assert!(status.unwrap().success());
     };
-    send(65534, "int32:1");
-    send(0, "int32:2");
-    // What root sent comes through, so the other one has not.
+    let ended = |id| {
+        let name = "com.pelagicore.SoftwareContainerAgent.ProcessStateChanged";
+        [name, id, "uint32:7", "boolean:false", "uint32:0"]
+    };
+    let removed = |path| {
+        let name = "org.freedesktop.DBus.ObjectManager.InterfacesRemoved";
+        [name, path, "array:string:com.example.Container"]
+    };
+    send(65534, &ended("int32:1"));
+    send(65534, &removed("objpath:/by/another"));
+    send(0, &ended("int32:2"));
+    send(0, &removed("objpath:/by/root"));
+    // What root sent comes through, so the others have not.
     assert_eq!(lines.next().unwrap().unwrap(), "2 7 0 0");
+    assert_eq!(
+        lines.next().unwrap().unwrap(),
+        "/by/root com.example.Container"
+    );
 }

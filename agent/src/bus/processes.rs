@@ -15,6 +15,7 @@ use crate::{
     agent::AgentError,
     container::{ContainerError, Execution, Program, options::LAST_USER, streams::Streams},
     host::terminal::Size,
+    runtime::unblock,
 };
 
 /// The signals (signal(7)).
@@ -54,7 +55,9 @@ pub async fn execute(desk: &Desk, call: Call<'_>) -> Result<Reply, ManagerError>
         let text = "either descriptors or option \"terminal\", not both";
         return Err(ManagerError::invalid(text));
     }
-    let streams = Streams::of(descriptors).map_err(ContainerError::from);
+    // The file system of one of them may be a process that does not answer.
+    let streams = unblock(move || Streams::of(descriptors)).await;
+    let streams = streams.map_err(ContainerError::from);
     execution.streams = streams.map_err(AgentError::from)?;
     let mut started = desk.agent.execute(id, execution).await?;
     let terminal = started.terminal.take();

@@ -18,7 +18,7 @@ const STREAMS: usize = 3;
 const HARMLESS: [u32; 5] = [3, 5, 7, 8, 9];
 /// File systems with files of users, among which are those in memory (statfs(2)). The others hold
 /// what the kernel makes: processes, namespaces, cgroups, settings.
-const KERNELS: [i64; 12] = [
+const KERNELS: [i64; 25] = [
     0x9fa0,      // proc
     0x6265_6572, // sysfs
     0x6e73_6673, // nsfs
@@ -31,6 +31,19 @@ const KERNELS: [i64; 12] = [
     0xcafe_4a11, // bpf
     0x0904_1934, // anonymous inodes
     0x1980_0202, // mqueue
+    0x4249_4e4d, // binfmt_misc
+    0x6265_6570, // configfs
+    0xde5e_81e4, // efivarfs
+    0x6165_676c, // pstore
+    0x6573_5543, // fusectl
+    0x6759_6969, // rpc_pipefs
+    0x6e66_7364, // nfsd
+    0x6c6f_6f70, // binder
+    0x0765_5821, // resctrl
+    0xf97c_ff8c, // selinux
+    0x4341_5d53, // smack
+    0x5a3c_69f0, // apparmor
+    0xabba_1974, // xen
 ];
 
 /// A descriptor that an app may not have.

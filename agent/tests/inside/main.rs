@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod contract;
+mod hanging_files;
 #[path = "../lab/mod.rs"]
 mod lab;
 mod lifetime;

@@ -71,6 +71,8 @@ pub async fn run(
     let mut contenders = Vec::new();
     for (name, settings) in [
         ("all on", ""),
+        ("no list of system calls", "seccomp-calls ="),
+        ("no Landlock", "landlock = off"),
         ("no seccomp", "seccomp-profile ="),
         ("no user namespace", "user-namespace = off"),
         ("all off", &none),
