@@ -17,7 +17,7 @@ use support::{Setup, TestAgent, wait_until};
 const CYCLE: Duration = Duration::from_millis(10);
 const CYCLES: u32 = 300;
 const CONTAINERS: usize = 8;
-const TURNS: usize = 3;
+const TURNS: usize = 5;
 /// The shell does not end by itself, whatever fails.
 const FORK_BOMB: &str = "sh -c 'b() { b | b & }; while :; do b; sleep 1; done'";
 const MEMORY_BOMB: &str = "sh -c 'while :; do dd if=/dev/zero of=/dev/null bs=400M count=1; done'";
@@ -53,19 +53,25 @@ fn run_every_cycle() -> Fared {
     fared
 }
 
-/// Starts an agent and its bombs.
-fn bombed() -> TestAgent {
+/// Starts an agent and its containers.
+fn with_containers(cpu_weight: &str) -> (TestAgent, Vec<i32>) {
     // Some 64 MiB each.
     let share = (64_u64 << 20).saturating_mul(100).div_ceil(of_machine());
+    // Each app is killed for itself, so that there is always one.
     let agent = TestAgent::with(&Setup {
         config: format!(
-            "total-memory = 25\ntotal-cpu = 50\nio-weight = 10\nmax-memory-share = {share}\n\
-             max-processes = 64\n"
+            "total-memory = 25\ntotal-cpu = 50\ncpu-weight = {cpu_weight}\nio-weight = 10\n\
+             max-memory-share = {share}\noom-group = false\nmax-processes = 64\n"
         ),
         ..Setup::default()
     });
+    let ids = (0..CONTAINERS).map(|_| agent.create()).collect();
+    (agent, ids)
+}
+
+/// Starts bombs in all of them.
+fn bomb(agent: &TestAgent, ids: &[i32]) {
     let client = agent.client();
-    let ids: Vec<i32> = (0..CONTAINERS).map(|_| agent.create()).collect();
     for (number, &id) in ids.iter().enumerate() {
         let disk = agent.path(&format!("disk-{number}"));
         fs::create_dir(&disk).unwrap();
@@ -74,7 +80,7 @@ fn bombed() -> TestAgent {
             .unwrap();
     }
     for bomb in [DISK_BOMB, MEMORY_BOMB, FORK_BOMB] {
-        for &id in &ids {
+        for &id in ids {
             client.execute(id, bomb, "", "", &[]).unwrap();
         }
     }
@@ -99,25 +105,32 @@ fn bombed() -> TestAgent {
     let refused = || counted("pids", ["pids.events"; 2], "max ");
     wait_until("memory bombs are killed", killed);
     wait_until("fork bombs meet their bound", refused);
-    agent
 }
 
 #[test]
 #[ignore = "a measurement, see scripts/interference"]
 fn a_function_with_a_cycle_of_10_ms_beside_bombs_in_eight_containers() {
     for turn in 1..=TURNS {
-        report(turn, "without containers", run_every_cycle());
-        let agent = bombed();
-        report(turn, "beside bombs", run_every_cycle());
-        let ids = agent.client().list().unwrap();
-        assert_eq!(ids.len(), CONTAINERS);
-        for id in ids {
-            agent.client().destroy(id).unwrap();
+        report(turn, "without containers", &run_every_cycle());
+        for cpu_weight in ["100", "10"] {
+            let (agent, ids) = with_containers(cpu_weight);
+            report(turn, "beside eight idle containers", &run_every_cycle());
+            bomb(&agent, &ids);
+            let fared = run_every_cycle();
+            report(
+                turn,
+                &format!("beside bombs, cpu-weight = {cpu_weight}"),
+                &fared,
+            );
+            assert_eq!(agent.client().list().unwrap().len(), CONTAINERS);
+            for id in ids {
+                agent.client().destroy(id).unwrap();
+            }
         }
     }
 }
 
-fn report(turn: usize, when: &str, fared: Fared) {
+fn report(turn: usize, when: &str, fared: &Fared) {
     println!(
         "turn {turn}, {when}: {} of {CYCLES} cycles missed, at most {} ms late",
         fared.missed,

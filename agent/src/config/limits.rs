@@ -69,6 +69,7 @@ fn totals(reader: &mut Reader<'_>, totals: &mut Totals) -> Result<(), ConfigErro
     reader.number("total-memory", &mut totals.memory, 0..=100)?;
     reader.number("total-processes", &mut totals.processes, 0..=100)?;
     reader.number("total-cpu", &mut totals.cpu, 0..=100)?;
+    reader.number("cpu-weight", &mut totals.cpu_weight, 1..=10000)?;
     let mut weight = 0;
     reader.number("io-weight", &mut weight, 1..=10000)?;
     totals.io_weight = Some(weight).filter(|weight| *weight > 0);

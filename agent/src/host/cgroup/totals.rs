@@ -13,6 +13,8 @@ pub struct Totals {
     pub processes: u32,
     /// Percent of the time of all processors; 0 for no bound.
     pub cpu: u32,
+    /// Their weight at the processors, where every other cgroup's beside theirs is 100.
+    pub cpu_weight: u32,
     /// Their weight at the disks, where everybody else's is 100.
     pub io_weight: Option<u32>,
     /// The processors that they run on.
@@ -25,6 +27,7 @@ impl Default for Totals {
             memory: 80,
             processes: 50,
             cpu: 0,
+            cpu_weight: WEIGHT,
             io_weight: None,
             cpuset: None,
         }
@@ -48,7 +51,7 @@ struct Machine {
 const HIGH_PART: u64 = 32;
 /// Microseconds in which a quota of processor time is to be used.
 const PERIOD: u64 = 100_000;
-/// The weight that a cgroup has by itself, at disks.
+/// The weight that a cgroup has by itself, at processors and disks.
 const WEIGHT: u32 = 100;
 
 /// One bound: the key that asks for it, whose files it is in, and these with their values; those
@@ -127,6 +130,11 @@ fn bounds(
     } else {
         vec![("cpu.max", format!("{} {PERIOD}", text(quota, false)))]
     };
+    let weight_files = if v1("cpu") {
+        vec![("cpu.shares", shares(totals.cpu_weight).to_string())]
+    } else {
+        vec![("cpu.weight", totals.cpu_weight.to_string())]
+    };
     let weight = totals.io_weight.unwrap_or(WEIGHT);
     let (io, io_files) = if v1("blkio") {
         let file = ("blkio.bfq.weight", bfq_weight(weight).to_string());
@@ -171,6 +179,12 @@ fn bounds(
             files: cpu_files,
         },
         Bound {
+            key: "cpu-weight",
+            asked: totals.cpu_weight != WEIGHT,
+            controller: "cpu",
+            files: weight_files,
+        },
+        Bound {
             key: "io-weight",
             asked: totals.io_weight.is_some(),
             controller: io,
@@ -183,6 +197,11 @@ fn bounds(
             files: cpuset_files,
         },
     ]
+}
+
+/// The weight in the range of v1, where 1024 is the middle and 2 the least.
+fn shares(weight: u32) -> u32 {
+    (weight * 1024 / WEIGHT).max(2)
 }
 
 /// The weight in the range of the BFQ scheduler, 1 to 1000, where 100 is the middle as well.
@@ -246,6 +265,7 @@ mod tests {
             memory: 50,
             processes: 25,
             cpu: 75,
+            cpu_weight: 10,
             io_weight: Some(10_000),
             cpuset: Some("1-3".parse().unwrap()),
         }
@@ -256,6 +276,7 @@ mod tests {
             memory: 0,
             processes: 0,
             cpu: 0,
+            cpu_weight: WEIGHT,
             io_weight: None,
             cpuset: None,
         }
@@ -268,6 +289,7 @@ mod tests {
             ("memory.max", "1600000000"),
             ("pids.max", "8175"),
             ("cpu.max", "300000 100000"),
+            ("cpu.weight", "10"),
             ("io.weight", "10000"),
             ("io.bfq.weight", "1000"),
             ("cpuset.cpus", "1-3"),
@@ -278,6 +300,7 @@ mod tests {
             ("pids.max", "8175"),
             ("cpu.cfs_period_us", "100000"),
             ("cpu.cfs_quota_us", "300000"),
+            ("cpu.shares", "102"),
             ("blkio.bfq.weight", "1000"),
         ];
         assert_eq!(all(&some(), Version::V1), pairs(&v1));
@@ -290,6 +313,7 @@ mod tests {
             ("memory.max", "max"),
             ("pids.max", "max"),
             ("cpu.max", "max 100000"),
+            ("cpu.weight", "100"),
             ("io.weight", "100"),
             ("io.bfq.weight", "100"),
             ("cpuset.cpus", "\n"),
@@ -300,6 +324,7 @@ mod tests {
             ("pids.max", "max"),
             ("cpu.cfs_period_us", "100000"),
             ("cpu.cfs_quota_us", "-1"),
+            ("cpu.shares", "1024"),
             ("blkio.bfq.weight", "100"),
         ];
         assert_eq!(all(&none(), Version::V1), pairs(&v1));
