@@ -4,14 +4,14 @@
 
 mod support;
 
-use std::{fs, path::PathBuf};
+use std::{fs, path::PathBuf, process::Command};
 
 use softwarecontainer_agent::host::{
     cgroup::{
         Cgroups, Version,
-        members::{parent_of, pidfd},
+        members::{parent_of, pidfd, remove},
         memory::of_machine,
-        read,
+        read, vacate, write,
     },
     wait,
 };
@@ -187,4 +187,22 @@ fn monitors_are_outside_of_what_bounds_the_apps() {
     agent.client().destroy(id).unwrap();
     assert!(wait::ended(&process, *PATIENCE));
     assert!(!of_monitor.exists());
+}
+
+/// As systemd starts that of the containers' unit.
+#[test]
+fn a_process_of_a_delegated_cgroup_leaves_it_and_stays_below() {
+    let root = Cgroups::of_process(1).unwrap().unified().unwrap();
+    let unit = root.join(format!("sct-{}", std::process::id()));
+    fs::create_dir(&unit).unwrap();
+    let mut process = Command::new("sleep").arg("1000").spawn().unwrap();
+    write(&unit.join("cgroup.procs"), &process.id().to_string()).unwrap();
+    for _ in 0..2 {
+        vacate(&unit).unwrap();
+        let own = Cgroups::of_process(process.id()).unwrap();
+        assert_eq!(own.unified(), Some(unit.join("keeper")));
+    }
+    process.kill().unwrap();
+    process.wait().unwrap();
+    remove(&unit).unwrap();
 }

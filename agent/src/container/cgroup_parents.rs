@@ -64,6 +64,9 @@ impl Parents {
     /// [`CgroupError`].
     pub fn make(&self, totals: &Totals) -> Result<(), CgroupError> {
         for hierarchy in self.hierarchies() {
+            if let Some(delegated) = self.of_pivot() {
+                cgroup::vacate(&hierarchy.join(delegated))?;
+            }
             cgroup::make(&hierarchy, Path::new(&self.of_containers()))?;
             cgroup::make(&hierarchy, Path::new(&self.of_monitors()))?;
         }

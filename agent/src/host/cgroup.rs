@@ -25,7 +25,7 @@ pub use cpu_quota::CpuQuota;
 pub use freezer::Freezer;
 pub use layout::Version;
 use layout::{Membership, Mounts};
-pub use make::make;
+pub use make::{make, vacate};
 pub use own::{InMonitors, OwnCgroups};
 pub use totals::Totals;
 

@@ -34,6 +34,39 @@ pub fn make(root: &Path, path: &Path) -> Result<(), CgroupError> {
     Ok(())
 }
 
+/// Moves the processes that are in the cgroup `directory` itself, if it is one of v2, to one in it
+/// called `keeper`: none whose processes are its own can bound what is in others in it (kernel
+/// documentation, cgroup-v2, "No Internal Process Constraint").
+///
+/// # Errors
+/// [`CgroupError`].
+pub fn vacate(directory: &Path) -> Result<(), CgroupError> {
+    if !directory.join("cgroup.controllers").exists() {
+        return Ok(());
+    }
+    let keeper = directory.join("keeper");
+    for process in read(&directory.join("cgroup.procs"))?.lines() {
+        match fs::create_dir(&keeper) {
+            Err(source) if source.kind() != io::ErrorKind::AlreadyExists => {
+                return Err(CgroupError::Make {
+                    path: keeper,
+                    source,
+                });
+            }
+            _ => {}
+        }
+        // One that has ended meanwhile is no process to move.
+        let moved = write(&keeper.join("cgroup.procs"), process);
+        moved.or_else(|error| match &error {
+            CgroupError::Write { source, .. } if source.raw_os_error() == Some(libc::ESRCH) => {
+                Ok(())
+            }
+            _ => Err(error),
+        })?;
+    }
+    Ok(())
+}
+
 /// What cannot be passed on shows by files that are missing below.
 fn pass_on_controllers(directory: &Path) {
     let (Ok(there), Ok(passed_on)) = (
