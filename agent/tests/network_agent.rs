@@ -183,6 +183,7 @@ fn where_connections_cannot_be_counted_the_gateway_works_and_says_so() {
     }
     let web = outgoing(&json!({"host": OUTSIDE, "ports": 80, "protocols": "tcp"}));
     let lab = Lab::with(Setup {
+        config: "firewall = iptables\n".to_owned(),
         environment: vec![(
             "XTABLES_LIBDIR".to_owned(),
             extensions.path().to_str().unwrap().to_owned(),

@@ -45,7 +45,7 @@ const CHANGES: [(&str, &[&str], &str); 11] = [
     ),
     (
         "our chain emptied",
-        &["iptables -F SC-FWD-BRIDGE"],
+        &["nft flush chain ip softwarecontainer-BRIDGE SC-NAT-BRIDGE"],
         "rules of ours were missing",
     ),
     (

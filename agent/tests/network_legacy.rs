@@ -30,6 +30,7 @@ fn rules_count_and_add_up_with_the_legacy_variant_of_iptables() {
     let manifest = json!({"version": "1", "capabilities": capabilities});
     let lab = Lab::with(Setup {
         before: Some(mounted_for_the_agent(Path::new(LEGACY), Path::new(NFT))),
+        config: "firewall = iptables\n".to_owned(),
         ..Setup::manifest(&manifest.to_string())
     });
     let _servers = [80, 25, 22].map(|port| Echo::start(&lab.outside, port));

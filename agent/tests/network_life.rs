@@ -125,9 +125,8 @@ fn a_missing_bridge_that_may_not_be_made_is_an_error_until_it_is_there() {
     assert_eq!(lab.host_state(), before);
 }
 
-/// One program start for each address family, and no others.
 #[test]
-fn twenty_rules_start_one_process_for_each_family() {
+fn rules_start_no_program() {
     let twenty: Vec<Value> = (1..=20)
         .map(|n| json!({"host": format!("10.77.{n}.0/24"), "ports": 80 + n, "protocols": "tcp"}))
         .collect();
@@ -153,15 +152,10 @@ fn twenty_rules_start_one_process_for_each_family() {
                 .set_capabilities(id, &[capability])
                 .unwrap();
         });
-        assert_eq!(started, ["ip6tables-restore", "iptables-restore"]);
+        assert!(started.is_empty(), "{started:?}");
     }
-    assert_eq!(
-        lab.inside(id)
-            .shell("iptables -S OUTPUT")
-            .matches("--dport")
-            .count(),
-        20
-    );
+    let rules = lab.inside(id).shell("nft list ruleset ip");
+    assert_eq!(rules.matches("tcp dport").count(), 20, "{rules}");
     let started = programs_started(&lab, || {
         lab.agent
             .client()

@@ -96,9 +96,13 @@ impl Bridge {
     /// [`BridgeError`]; what was done is undone.
     pub fn ensure(settings: BridgeSettings) -> Result<Self, BridgeError> {
         let netlink = Netlink::open()?;
+        let mut firewall = HostFirewall::new(&settings)?;
         let (mark, new) = establish(&netlink, &settings, None)?;
+        if mark.is_some() {
+            firewall.arrange_routing();
+        }
         let mut bridge = Self {
-            firewall: HostFirewall::new(&settings, mark.is_some()),
+            firewall,
             settings,
             mark,
             new,

@@ -73,13 +73,16 @@ impl Connection {
     }
 }
 
-/// What the rules of a container, whose network namespace is `namespace`, have counted. Starts a
-/// program for each family.
+/// What the rules of a container, whose network namespace is `namespace`, have counted. With the
+/// programs of iptables(8) it starts one for each family.
 ///
 /// # Errors
 /// [`NetworkError`].
-pub fn rule_counts(namespace: BorrowedFd<'_>) -> Result<Vec<RuleCount>, NetworkError> {
-    interface::inside(namespace, || Ok(counters::current()?))
+pub fn rule_counts(
+    network: &Network,
+    namespace: BorrowedFd<'_>,
+) -> Result<Vec<RuleCount>, NetworkError> {
+    interface::inside(namespace, || Ok(counters::current(network.backend())?))
 }
 
 fn apply(
@@ -91,7 +94,7 @@ fn apply(
 ) -> Result<(), NetworkError> {
     let Some(firewall) = &to.firewall else {
         let port = network.set_port(id, Port::Closed);
-        interface::disconnect(namespace, id)?;
+        interface::disconnect(namespace, id, network.backend())?;
         network.set_visitor(id, None)?;
         return port;
     };

@@ -39,7 +39,9 @@ pub use addresses::{AddressesUsedUp, ContainerAddresses};
 pub use bridge::{Bridge, BridgeError};
 pub use container::{Connection, rule_counts};
 pub use error::NetworkError;
-pub use firewall::{Classified, Family, FirewallError, HostFirewall, RuleCount};
+pub use firewall::{
+    Backend, Classified, Family, FirewallError, HostFirewall, RuleCount, UnknownBackend,
+};
 pub use late::LateNetwork;
 pub use limits::{ConnectionSettings, warn_if_too_many};
 pub use netlink::{InterfaceAddress, MacAddress, Netlink, NetlinkError};

@@ -18,7 +18,7 @@ use crate::{
     bridge::{Bridge, BridgeError},
     conntrack::Forgetting,
     error::NetworkError,
-    firewall::{Classified, Visitor, container::ContainerFirewall},
+    firewall::{Backend, Classified, Visitor, container::ContainerFirewall},
     host_names::HostNames,
     limits::{self, ConnectionLimits},
     netlink::Netlink,
@@ -51,6 +51,7 @@ pub struct Network {
     plan: AddressPlan,
     surroundings: Surroundings,
     limits: ConnectionLimits,
+    backend: Backend,
     /// The order of locking: what was repaired, the bridge, the ports.
     repairs: Mutex<Repairs>,
     bridge: Mutex<Bridge>,
@@ -79,12 +80,18 @@ impl Network {
         host_names: Arc<HostNames>,
     ) -> Result<Self, BridgeError> {
         let plan = settings.address_plan();
+        let backend = settings.firewall.choose();
+        let settings = BridgeSettings {
+            firewall: backend,
+            ..settings
+        };
         let bridge = Bridge::ensure(settings.clone())?;
         Ok(Self {
             device: settings.device.clone(),
             surroundings: Surroundings::new(&settings, &plan),
             // The bridge's rules have made the kernel track connections.
             limits: ConnectionLimits::new(&settings.connections, limits::table_size()),
+            backend,
             plan,
             fresh: bridge.was_there().then(Mutex::default),
             repairs: Mutex::default(),
@@ -150,7 +157,13 @@ impl Network {
 
     /// The firewall of a container with these permissions.
     pub(crate) fn firewall(&self, permissions: Vec<Permission>) -> ContainerFirewall {
-        ContainerFirewall::new(permissions, self.surroundings.clone(), self.limits)
+        let surroundings = self.surroundings.clone();
+        ContainerFirewall::new(permissions, surroundings, self.limits, self.backend)
+    }
+
+    /// Who puts rules into the kernel.
+    pub(crate) fn backend(&self) -> Backend {
+        self.backend
     }
 
     /// Lets container `id` reach of the host itself what its permissions name, or nothing more.

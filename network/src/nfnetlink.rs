@@ -4,12 +4,21 @@
 
 pub(crate) mod message;
 
-use std::{cell::Cell, fmt, io};
+use std::{
+    cell::Cell,
+    fmt, io,
+    os::fd::{AsRawFd as _, BorrowedFd},
+    thread,
+};
 
 use neli::{
     consts::socket::{Msg, NlFamily},
     socket::NlSocket,
     utils::Groups,
+};
+use nix::sys::socket::{
+    setsockopt,
+    sockopt::{RcvBufForce, SndBufForce},
 };
 
 use message::{ACK, Answer, Message, answers};
@@ -154,7 +163,8 @@ impl Nfnetlink {
             return Ok(());
         };
         let mut bytes = Vec::new();
-        Message::batch(NFNL_MSG_BATCH_BEGIN, subsystem).append(self.next(), &mut bytes);
+        let begin = self.next();
+        Message::batch(NFNL_MSG_BATCH_BEGIN, subsystem).append(begin, &mut bytes);
         for request in others {
             request.append(self.next(), &mut bytes);
         }
@@ -163,12 +173,46 @@ impl Nfnetlink {
         let end = self.next();
         last.append(end, &mut bytes);
         Message::batch(NFNL_MSG_BATCH_END, subsystem).append(self.next(), &mut bytes);
+        self.make_room(attempt, bytes.len())?;
         self.send(attempt, &bytes)?;
-        // An error of any of them is an error of all, and the first is the reason.
+        // An error of any of them is an error of all, and the first is the reason. The others of an
+        // earlier step may still be there to be read.
+        let length = end.wrapping_sub(begin) + 1;
         self.receive(attempt, |of, answer| match answer {
+            _ if of.wrapping_sub(begin) > length => Ok(false),
             Answer::Error(0) => Ok(of == end),
             Answer::Error(errno) => Err(refused(attempt, errno)),
             _ => Ok(false),
+        })
+    }
+
+    /// Closes the socket in a thread: while the kernel has not freed yet what a change took away,
+    /// closing waits for about ten milliseconds.
+    pub(crate) fn close_aside(self) {
+        let close = move || drop(self);
+        if let Err(error) = thread::Builder::new()
+            .name("nfnetlink".to_owned())
+            .spawn(close)
+        {
+            // It was closed here then.
+            log::debug!("cannot start a thread to close a socket: {error}");
+        }
+    }
+
+    /// Lets so many bytes be sent in one go, and as many errors be received.
+    fn make_room(&self, attempt: &'static str, bytes: usize) -> Result<(), NfnetlinkError> {
+        if bytes <= SENT {
+            return Ok(());
+        }
+        // The kernel counts its own overhead, too.
+        let room = bytes.saturating_mul(2);
+        // SAFETY: the descriptor is open as long as the socket, which outlives the result.
+        let socket = unsafe { BorrowedFd::borrow_raw(self.socket.as_raw_fd()) };
+        let resized = setsockopt(&socket, SndBufForce, &room)
+            .and_then(|()| setsockopt(&socket, RcvBufForce, &room));
+        resized.map_err(|errno| NfnetlinkError::Send {
+            attempt,
+            source: errno.into(),
         })
     }
 

@@ -3,7 +3,10 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use crate::{
-    addresses::AddressPlan, firewall::Family, limits::ConnectionSettings, netlink::InterfaceAddress,
+    addresses::AddressPlan,
+    firewall::{Backend, Family},
+    limits::ConnectionSettings,
+    netlink::InterfaceAddress,
 };
 
 /// The bridge that every container with network access is connected to.
@@ -32,6 +35,8 @@ pub struct BridgeSettings {
     pub log_refused: bool,
     /// How many connections containers may begin.
     pub connections: ConnectionSettings,
+    /// Who puts rules into the kernel.
+    pub firewall: Backend,
 }
 
 impl Default for BridgeSettings {
@@ -48,6 +53,7 @@ impl Default for BridgeSettings {
             host_ports: vec![53],
             log_refused: false,
             connections: ConnectionSettings::default(),
+            firewall: Backend::default(),
         }
     }
 }

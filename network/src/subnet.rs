@@ -48,6 +48,15 @@ impl Subnet {
             && Self::new(self.address, shorter).address == Self::new(other.address, shorter).address
     }
 
+    pub(crate) fn address(&self) -> IpAddr {
+        self.address
+    }
+
+    /// How many bits all addresses have in common.
+    pub(crate) fn prefix(&self) -> u8 {
+        self.prefix
+    }
+
     pub(crate) fn contains(&self, address: IpAddr) -> bool {
         self.overlaps(&Self::host(address))
     }

@@ -28,19 +28,11 @@ fn ensure(host: &Namespace, config: BridgeSettings) -> Result<Bridge, BridgeErro
 
 /// Everything that a bridge changes on a host.
 fn state(host: &Namespace) -> String {
-    let rules = |program: &str| {
-        let saved = host.shell(program);
-        // Without comments, counters and empty tables' declarations.
-        let lines = saved
-            .lines()
-            .filter(|line| line.starts_with("-A") || line.starts_with(":SC"));
-        lines.collect::<Vec<_>>().join("\n")
-    };
     format!(
         "{}\n{}\n{}\n{}\n{}",
         host.ip("-br address"),
-        rules("iptables-save"),
-        rules("ip6tables-save"),
+        host.shell("nft --stateless list ruleset ip"),
+        host.shell("nft --stateless list ruleset ip6"),
         host.shell("sysctl net.ipv4.ip_forward net.ipv6.conf.all.forwarding"),
         host.ip("route"),
     )
@@ -55,8 +47,8 @@ fn it_is_made_with_address_forwarding_and_masquerading_and_undone_again() {
     for wanted in [
         "10.9.3.1/24",
         "fd00:9:3::1/64",
-        "-A SC-NAT-scbr0 -s 10.9.3.0/24 ! -d 10.9.3.0/24 -j MASQUERADE",
-        "-A SC-NAT-scbr0 -s fd00:9:3::/64 ! -d fd00:9:3::/64 -j MASQUERADE",
+        "ip saddr 10.9.3.0/24 ip daddr != 10.9.3.0/24 counter masquerade",
+        "ip6 saddr fd00:9:3::/64 ip6 daddr != fd00:9:3::/64 counter masquerade",
         "net.ipv4.ip_forward = 1",
         "net.ipv6.conf.all.forwarding = 1",
     ] {
@@ -124,7 +116,7 @@ fn two_agents_share_forwarding_and_the_last_one_switches_it_off() {
     let mut second = ensure(&host, other).unwrap();
     host.run(|| first.undo()).unwrap();
     assert_eq!(forwarding(), "1");
-    assert!(host.shell("iptables-save").contains("SC-NAT-scbr1"));
+    assert!(state(&host).contains("SC-NAT-scbr1"));
     host.run(|| second.undo()).unwrap();
     assert_eq!(forwarding(), "0");
 }
@@ -138,8 +130,18 @@ fn rules_of_others_are_left_alone() {
     let before = state(&host);
     let mut bridge = ensure(&host, config()).unwrap();
     let during = state(&host);
-    for line in before.lines().filter(|line| line.starts_with("-A")) {
+    let rules = before.lines().filter(|line| line.contains("counter"));
+    for line in rules {
         assert!(during.contains(line), "{line} is missing from\n{during}");
+    }
+    let saved = host.shell("iptables-save");
+    for line in [
+        "-A FORWARD -s 192.0.2.1/32 -j DROP\n-A FORWARD -j SC-FWD-scbr0\n",
+        "-A SC-FWD-scbr0 -i scbr0 -m comment --comment \"from containers\" -j ACCEPT\n",
+        "-A POSTROUTING -s 192.0.2.0/24 -j MASQUERADE\n-A POSTROUTING -j SC-NAT-scbr0\n",
+        "-A SC-NAT-scbr0 -s 10.9.3.0/24 ! -d 10.9.3.0/24 -m comment --comment \"to the outside\" -j MASQUERADE\n",
+    ] {
+        assert!(saved.contains(line), "{line} is missing from\n{saved}");
     }
     host.run(|| bridge.undo()).unwrap();
     assert_eq!(state(&host), before);
@@ -162,24 +164,22 @@ fn rules_lost_in_a_reload_by_others_come_back() {
         .unwrap();
     let first = state(&host);
     assert!(
-        first.contains(
-            "-A SC-CLS-scbr0 -s 10.9.3.2/32 ! -o scbr0 -j CLASSIFY --set-class 0010:0001"
-        ),
+        first.contains("oifname != \"scbr0\" counter meta priority set 10:1"),
         "{first}"
     );
     assert!(
-        first.contains("-A SC-CLS-scbr0 -s fd00:9:3::2/128 ! -o scbr0 -j CLASSIFY"),
+        first.contains("ip6 saddr fd00:9:3::2 oifname != \"scbr0\" counter meta priority"),
         "{first}"
     );
     host.shell("nft flush ruleset");
     assert!(!state(&host).contains("SC-"));
     host.run(|| bridge.firewall().repair()).unwrap();
     assert_eq!(state(&host), first);
-    host.shell("iptables -t nat -F");
+    host.shell("nft flush table ip softwarecontainer-scbr0");
     host.run(|| bridge.firewall().repair()).unwrap();
     assert_eq!(state(&host), first);
     host.run(|| bridge.firewall().set_class(0, None)).unwrap();
-    assert!(!state(&host).contains("CLASSIFY"));
+    assert!(!state(&host).contains("meta priority"));
 }
 
 #[test]
@@ -195,7 +195,7 @@ fn classes_of_an_agent_that_was_killed_do_not_outlive_it() {
         .unwrap();
     drop(bridge);
     let mut again = ensure(&host, config()).unwrap();
-    assert!(!state(&host).contains("CLASSIFY"));
+    assert!(!state(&host).contains("meta priority"));
     host.run(|| again.undo()).unwrap();
     assert!(!state(&host).contains("SC-"));
 }

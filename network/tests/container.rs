@@ -238,13 +238,8 @@ fn containers_that_cannot_be_called_are_kept_apart_by_the_bridge_itself() {
     first.set(&outgoing(&json!({"host": "*"}))).unwrap();
     second.set(&outgoing(&json!({"host": "*"}))).unwrap();
     // As if both firewalls had been broken.
-    first.inside.shell("iptables -F");
     for container in [&first, &second] {
-        for chain in ["INPUT", "OUTPUT"] {
-            container
-                .inside
-                .shell(&format!("iptables -P {chain} ACCEPT"));
-        }
+        container.inside.shell("nft flush ruleset");
     }
     assert!(first.inside.ping(BRIDGE));
     assert!(!first.inside.ping(&second.address()));
@@ -463,10 +458,9 @@ fn everywhere_is_the_world_outside_and_little_of_the_host() {
     }
 
     // As if the container's own firewall had been broken.
-    for program in ["iptables", "ip6tables"] {
-        container
-            .inside
-            .shell(&format!("{program} -I OUTPUT -j ACCEPT"));
+    for family in ["ip", "ip6"] {
+        let insert = format!("nft insert rule {family} softwarecontainer OUTPUT accept");
+        container.inside.shell(&insert);
     }
     for host in [BRIDGE, "fd00:9:3::1", "198.51.100.1", "2001:db8::1"] {
         assert_eq!(container.inside.tcp(host, 80), None, "{host}");
@@ -532,10 +526,11 @@ for port in range(1, 20001):
 "#;
     let mut command = container.inside.command("python3");
     assert!(command.args(["-c", flood]).status().unwrap().success());
-    let rules = container.inside.shell("iptables -nvxL SC-BEGIN");
-    let dropped = rules.lines().find(|line| line.contains(" DROP ")).unwrap();
-    let dropped: u64 = dropped.split_whitespace().next().unwrap().parse().unwrap();
-    assert!(dropped > 10_000, "{rules}");
+    let rules = rule_counts(&world.network, container.inside.fd()).unwrap();
+    let dropped = rules
+        .iter()
+        .find(|one| one.chain == "SC-BEGIN" && one.rule == "connection-rate");
+    assert!(dropped.is_some_and(|one| one.packets > 10_000), "{rules:?}");
 }
 
 #[test]
@@ -669,7 +664,7 @@ fn each_rule_counts_what_it_let_pass() {
         assert!(container.inside.tcp(OUTSIDE, 80).is_some());
     }
     assert_eq!(container.inside.tcp(OUTSIDE, 82), None);
-    let counts = rule_counts(container.inside.fd()).unwrap();
+    let counts = rule_counts(&world.network, container.inside.fd()).unwrap();
     let packets = |rule: &str| {
         let counts = counts.iter().filter(|one| one.rule == rule);
         counts.map(|one| one.packets).sum::<u64>()

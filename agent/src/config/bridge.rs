@@ -51,6 +51,11 @@ pub(super) fn read(reader: &mut Reader<'_>) -> Result<BridgeSettings, ConfigErro
     }
     reader.ports("host-ports", &mut bridge.host_ports)?;
     reader.bool("log-refused", &mut bridge.log_refused)?;
+    reader.parsed(
+        "firewall",
+        &mut bridge.firewall,
+        "is none of auto, nf_tables and iptables",
+    )?;
     let connections = &mut bridge.connections;
     reader.some_number("max-connections", &mut connections.most, 1..=1_048_576)?;
     // What iptables' match counts with.

@@ -67,7 +67,7 @@ fn the_defaults_are_the_documented_ones() {
 const ALL_KEYS: &str = "use-session-bus = true\nshutdown-timeout = 5\nshared-mounts-dir = /run/sc/\n\
          deprecated-lxc-config-path = /l.conf\nservice-manifest-dir = /m\ndefault-service-manifest-dir = /d.json\n\
          create-bridge = false\nbridge-device = br-sc\nbridge-ip = 172.16.5.1\nbridge-netmask = 255.255.0.0\n\
-         bridge-netmask-bitlength = 16\nbridge-netaddr = 172.16.0.0\nbridge-ip6 = fd00:3::1/64\nbridge-ip-candidates = 10.1.1.1\nhost-ports = 53;123\nlog-refused = true\nconnection-rate = 30\nconnection-burst = 300\nlxc-path = /var/lib/x\nwayland-socket = /run/w/display\nwayland-display.rear = /run/rear/w\npulse-zone.rear = /run/rear/p\npipewire-zone.Front-1 = /run/front/pw\nwayland-security-context = required\npulse-socket = /run/p/native\npipewire-socket = /run/p/pipewire-0\nuser-namespace = required\n\
+         bridge-netmask-bitlength = 16\nbridge-netaddr = 172.16.0.0\nbridge-ip6 = fd00:3::1/64\nbridge-ip-candidates = 10.1.1.1\nhost-ports = 53;123\nlog-refused = true\nfirewall = nf_tables\nconnection-rate = 30\nconnection-burst = 300\nlxc-path = /var/lib/x\nwayland-socket = /run/w/display\nwayland-display.rear = /run/rear/w\npulse-zone.rear = /run/rear/p\npipewire-zone.Front-1 = /run/front/pw\nwayland-security-context = required\npulse-socket = /run/p/native\npipewire-socket = /run/p/pipewire-0\nuser-namespace = required\n\
          seccomp-profile = /s.profile\nseccomp-calls = /s.calls\nlandlock = off\napparmor-profile = my-app\nallowed-host-paths = /opt/apps;/run/user\n\
          launcher-read-paths = /usr/share/fonts\nlauncher-write-paths = /var/cache/x;/srv\nadministrators = root;1234\ndestroy-when-ended = true\nmasked-paths = /proc/keys;/sys/kernel\nhost-files = /etc/hosts;/etc/ssl\nmax-containers = 8\nmax-processes = 100\nmax-open-files = 256\nmax-memory-share = 20\noom-score-adjust = 300\noom-group = false\n\
          total-memory = 60\ntotal-processes = 40\ntotal-cpu = 70\ncpu-weight = 20\nio-weight = 50\ncpuset = 1-2\n\
@@ -118,6 +118,7 @@ fn every_key_is_read() {
             prefix_len: 16,
             network: Ipv4Addr::new(172, 16, 0, 0),
             ip6: Some(("fd00:3::1".parse().unwrap(), 64)),
+            firewall: softwarecontainer_network::Backend::NfTables,
             host_ports: vec![53, 123],
             log_refused: true,
             connections: ConnectionSettings {

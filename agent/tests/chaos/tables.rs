@@ -107,11 +107,11 @@ fn cgroups(agent: &TestAgent) -> Vec<String> {
 }
 
 fn rules(agent: &TestAgent) -> Vec<String> {
-    let saved = ["iptables-save", "ip6tables-save"].map(|program| {
-        let output = Command::new(program).output().unwrap();
-        String::from_utf8_lossy(&output.stdout).into_owned()
-    });
-    let lines = saved.iter().flat_map(|text| text.lines());
-    let own = lines.filter(|line| line.contains(&agent.bridge));
+    let output = Command::new("nft")
+        .args(["--stateless", "list", "ruleset"])
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let own = text.lines().filter(|line| line.contains(&agent.bridge));
     own.map(str::to_owned).collect()
 }

@@ -167,12 +167,15 @@ impl Lab {
 
 /// Interfaces, addresses, routes and rules of a namespace, without counters and numbers.
 pub fn network_state(namespace: &Namespace) -> String {
-    let rules = |program| {
-        let saved = namespace.shell(program);
-        let lines = saved
-            .lines()
-            .filter(|line| line.starts_with("-A") || line.starts_with(":SC"));
-        lines.collect::<Vec<_>>().join("\n")
+    // Those in tables of ours, and what others' tables say of ours.
+    let rules = |family| {
+        let listed = namespace.shell(&format!("nft --stateless list ruleset {family}"));
+        let (own, others): (Vec<&str>, Vec<&str>) = listed
+            .split_inclusive("\n}\n")
+            .partition(|table| table.contains(" softwarecontainer"));
+        let doubled = others.concat().matches("jump SC-").count() > 2;
+        assert!(!doubled, "{listed}");
+        own.concat()
     };
     let addresses: Vec<String> = namespace
         .ip("-br address")
@@ -192,8 +195,8 @@ pub fn network_state(namespace: &Namespace) -> String {
         addresses.join("\n"),
         namespace.ip("route").replace(" linkdown", ""),
         namespace.shell("sysctl net.ipv4.ip_forward net.ipv6.conf.all.forwarding"),
-        rules("iptables-save"),
-        rules("ip6tables-save"),
+        rules("ip"),
+        rules("ip6"),
     ]
     .join("\n")
 }

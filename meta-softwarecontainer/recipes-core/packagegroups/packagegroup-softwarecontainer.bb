@@ -39,6 +39,14 @@ RRECOMMENDS:${PN} = "\
     kernel-module-iptable-mangle \
     kernel-module-nft-chain-nat \
     kernel-module-nft-compat \
+    kernel-module-nft-ct \
+    kernel-module-nft-connlimit \
+    kernel-module-nft-limit \
+    kernel-module-nft-log \
+    kernel-module-nft-masq \
+    kernel-module-nft-reject \
+    kernel-module-nft-reject-ipv4 \
+    kernel-module-nft-reject-ipv6 \
     kernel-module-overlay \
     kernel-module-sch-htb \
     kernel-module-sch-ingress \

@@ -5,7 +5,7 @@ use std::{net::IpAddr, os::fd::BorrowedFd};
 
 use crate::{
     error::NetworkError,
-    firewall::container::ContainerFirewall,
+    firewall::{Backend, container::ContainerFirewall},
     namespace,
     netlink::{InterfaceAddress, Netlink},
     network::{INTERFACE, Route, START_LIMIT},
@@ -42,7 +42,11 @@ pub(super) fn load(
 }
 
 /// Sets the interface down, without addresses and routes, and closes the firewall.
-pub(super) fn disconnect(namespace: BorrowedFd<'_>, id: i32) -> Result<(), NetworkError> {
+pub(super) fn disconnect(
+    namespace: BorrowedFd<'_>,
+    id: i32,
+    backend: Backend,
+) -> Result<(), NetworkError> {
     inside(namespace, || {
         let netlink = Netlink::open()?;
         let link = netlink.link(INTERFACE)?;
@@ -50,7 +54,7 @@ pub(super) fn disconnect(namespace: BorrowedFd<'_>, id: i32) -> Result<(), Netwo
         for address in netlink.addresses(&link)? {
             netlink.delete_address(&link, address)?;
         }
-        Ok(ContainerFirewall::closed().load(id)?)
+        Ok(ContainerFirewall::closed(backend).load(id)?)
     })
 }
 

@@ -61,7 +61,7 @@ impl Chain {
 
 /// Input for iptables-restore that makes `chains` as they should be, each with exactly one jump to
 /// it.
-pub(super) fn load(family: Family, chains: &[Chain], saved: &str) -> String {
+pub(super) fn load(family: Family, chains: &[&Chain], saved: &str) -> String {
     let mut text = String::new();
     for chain in chains {
         chain.declare(&mut text, family);

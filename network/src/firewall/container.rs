@@ -16,7 +16,8 @@ use softwarecontainer_capability::{
 use extra::{BEGIN, Extra};
 
 use super::{
-    Family, FirewallError, iptables,
+    Backend, Family, FirewallError, iptables,
+    nft::{Batch, Hook},
     rule::{Match, Rule, Verdict},
 };
 use crate::{
@@ -24,7 +25,6 @@ use crate::{
     permission::{Peer, Permission},
     subnet::Subnet,
     surroundings::Surroundings,
-    sysctl,
 };
 
 // ICMPv6 types, RFC 4861, RFC 2710 and RFC 3810.
@@ -40,6 +40,9 @@ const WORLD: &str = "SC-WORLD";
 /// Packets that the kernel's log tells of, for each family and direction: in a second, and at once.
 const LOGGED: (u32, u32) = (1, 10);
 
+/// The table in nf_tables.
+pub(super) const TABLE: &str = "softwarecontainer";
+
 /// Where what may not be sent ends.
 const REFUSE: &str = "SC-REFUSE";
 
@@ -49,21 +52,24 @@ pub(crate) struct ContainerFirewall {
     permissions: Vec<Permission>,
     surroundings: Surroundings,
     limits: ConnectionLimits,
+    backend: Backend,
 }
 
-/// A chain with its policy, if it is one of the system's.
-type NamedChain = (&'static str, Option<Verdict>, Vec<Rule>);
+/// A chain with its place in the kernel, where its policy is to drop, or without one.
+type NamedChain = (&'static str, Option<Hook>, Vec<Rule>);
 
 impl ContainerFirewall {
     pub(crate) fn new(
         permissions: Vec<Permission>,
         surroundings: Surroundings,
         limits: ConnectionLimits,
+        backend: Backend,
     ) -> Self {
         Self {
             permissions,
             surroundings,
             limits,
+            backend,
         }
     }
 
@@ -73,11 +79,12 @@ impl ContainerFirewall {
     }
 
     /// Nothing may pass.
-    pub(crate) fn closed() -> Self {
+    pub(crate) fn closed(backend: Backend) -> Self {
         Self::new(
             Vec::new(),
             Surroundings::default(),
             ConnectionLimits::default(),
+            backend,
         )
     }
 
@@ -88,7 +95,7 @@ impl ContainerFirewall {
     /// [`FirewallError`]; the rules are then what they were.
     pub(crate) fn load(&self, id: i32) -> Result<(), FirewallError> {
         match self.load_with(id, &Extra::ALL) {
-            Err(FirewallError::Refused { .. }) => {}
+            Err(error) if error.is_refusal() => {}
             outcome => return outcome,
         }
         self.load_with(id, &[])?;
@@ -104,13 +111,39 @@ impl ContainerFirewall {
     }
 
     fn load_with(&self, id: i32, extras: &[Extra]) -> Result<(), FirewallError> {
-        let v4 = self.iptables(Family::V4, id, extras);
-        let v6 = self.iptables(Family::V6, id, extras);
-        let mut tables = vec![(Family::V4, v4.as_str())];
-        if sysctl::exists("net/ipv6") {
-            tables.push((Family::V6, v6.as_str()));
+        let families = [Family::V4, Family::V6];
+        let families = families.into_iter().filter(|family| family.is_there());
+        if self.backend == Backend::NfTables {
+            let mut batch = Batch::default();
+            for family in families {
+                self.add_to(&mut batch, family, id, extras);
+            }
+            return Ok(batch.commit()?);
         }
-        iptables::restore(&tables)
+        let texts: Vec<_> = families
+            .map(|family| (family, self.iptables(family, id, extras)))
+            .collect();
+        let texts = texts.iter().map(|(family, text)| (*family, text.as_str()));
+        iptables::restore(&texts.collect::<Vec<_>>())
+    }
+
+    /// The rules of one family for nf_tables: in one step with those that they replace, in chains
+    /// that stay.
+    fn add_to(&self, batch: &mut Batch, family: Family, id: i32, extras: &[Extra]) {
+        let chains = self.chains(family, id, extras);
+        batch.table(family, TABLE);
+        // All are declared before any rule jumps there.
+        for (name, hook, _) in &chains {
+            match hook {
+                Some(hook) => batch.base_chain(family, TABLE, name, *hook, &Verdict::Drop),
+                None => batch.chain(family, TABLE, name),
+            }
+        }
+        for (name, _, rules) in &chains {
+            for rule in rules {
+                batch.rule(family, TABLE, name, rule);
+            }
+        }
     }
 
     /// The whole filter table of one family, as text for iptables-restore(8).
@@ -120,22 +153,15 @@ impl ContainerFirewall {
     /// then makes new chains, whose policy is ACCEPT until the kernel comes to the end of the
     /// change.)
     fn iptables(&self, family: Family, id: i32, extras: &[Extra]) -> String {
-        let lacks = |rule: &Rule| {
-            let lacking = Extra::ALL.iter().filter(|one| !extras.contains(one));
-            lacking.into_iter().any(|one| one.is_in(rule))
-        };
         let mut text = "*filter\n".to_owned();
-        let chains = self.chains(family, id);
+        let chains = self.chains(family, id, extras);
         // All are declared before any rule jumps there.
-        for (name, policy, _) in &chains {
-            let policy = if policy.is_some() { "DROP" } else { "-" };
+        for (name, hook, _) in &chains {
+            let policy = if hook.is_some() { "DROP" } else { "-" };
             let _ = writeln!(text, ":{name} {policy} [0:0]\n-F {name}");
         }
         for (name, _, rules) in chains {
-            for mut rule in rules.into_iter().filter(|rule| !lacks(rule)) {
-                if !extras.contains(&Extra::Comment) {
-                    rule.comment = None;
-                }
+            for rule in rules {
                 let _ = writeln!(text, "-A {name} {}", rule.iptables(family));
             }
         }
@@ -143,21 +169,30 @@ impl ContainerFirewall {
         text
     }
 
-    fn chains(&self, family: Family, id: i32) -> [NamedChain; 6] {
-        [
+    fn chains(&self, family: Family, id: i32, extras: &[Extra]) -> [NamedChain; 6] {
+        let mut chains = [
             (REFUSE, None, refuse(id)),
             (WORLD, None, self.world(family)),
             (BEGIN, None, self.begin()),
-            ("INPUT", Some(Verdict::Drop), self.input(family, id)),
-            ("FORWARD", Some(Verdict::Drop), Vec::new()),
-            ("OUTPUT", Some(Verdict::Drop), self.output(family)),
-        ]
+            ("INPUT", Some(Hook::INPUT), self.input(family, id)),
+            ("FORWARD", Some(Hook::FORWARD), Vec::new()),
+            ("OUTPUT", Some(Hook::OUTPUT), self.output(family)),
+        ];
+        let lacking = Extra::ALL.into_iter().filter(|one| !extras.contains(one));
+        let lacking: Vec<_> = lacking.collect();
+        for (_, _, rules) in &mut chains {
+            rules.retain(|rule| !lacking.iter().any(|one| one.is_in(rule)));
+            if lacking.contains(&Extra::Comment) {
+                rules.iter_mut().for_each(|rule| rule.comment = None);
+            }
+        }
+        chains
     }
 
     fn input(&self, family: Family, id: i32) -> Vec<Rule> {
         let mut rules = vec![
-            Rule::accept([Match::From("lo".to_owned())]),
-            Rule::accept([Match::Established]),
+            Rule::accept([Match::From("lo".to_owned())]).with_comment("loopback"),
+            Rule::accept([Match::Established]).with_comment("answers"),
         ];
         if family == Family::V6 {
             let kinds = [
@@ -165,7 +200,7 @@ impl ContainerFirewall {
                 NEIGHBOUR_ADVERTISEMENT,
                 LISTENER_QUERY,
             ];
-            rules.extend(kinds.map(|kind| Rule::accept([Match::IcmpType(kind)])));
+            rules.extend(kinds.map(neighbours));
         }
         let permitted = self.permissions.iter();
         let permitted = permitted.filter(|one| one.direction == Direction::Incoming);
@@ -176,24 +211,24 @@ impl ContainerFirewall {
 
     fn output(&self, family: Family) -> Vec<Rule> {
         let mut rules = vec![
-            Rule::accept([Match::To("lo".to_owned())]),
-            Rule::accept([Match::Established]),
+            Rule::accept([Match::To("lo".to_owned())]).with_comment("loopback"),
+            Rule::accept([Match::Established]).with_comment("answers"),
         ];
         let above = Match::ConnectionsAbove(self.limits.most);
         rules.push(Rule::new([Match::New, above], Verdict::Drop).with_comment("max-connections"));
-        rules.push(Rule::new([Match::First], Verdict::Jump(BEGIN)));
+        let begin = Rule::new([Match::First], Verdict::Jump(BEGIN.to_owned()));
+        rules.push(begin.with_comment("connection-rate"));
         if family == Family::V6 {
             let kinds = [
                 NEIGHBOUR_SOLICITATION,
                 NEIGHBOUR_ADVERTISEMENT,
                 LISTENER_REPORT,
             ];
-            rules.extend(kinds.map(|kind| Rule::accept([Match::IcmpType(kind)])));
+            rules.extend(kinds.map(neighbours));
         }
         for (server, client) in DHCP_PORTS {
             if !self.names_port(client) {
-                let rule = Rule::new([Match::UdpFrom(server)], Verdict::Jump(REFUSE));
-                rules.push(rule.with_comment("DHCP server"));
+                rules.push(refused([Match::UdpFrom(server)]).with_comment("DHCP server"));
             }
         }
         let named = self.outgoing().filter(|one| one.peer != Peer::Anybody);
@@ -201,26 +236,28 @@ impl ContainerFirewall {
         if self.outgoing().any(|one| one.peer == Peer::Anybody) {
             rules.extend(self.outside(family));
         }
-        rules.push(Rule::new([], Verdict::Jump(REFUSE)));
+        rules.push(refused([]).with_comment("not allowed"));
         rules
     }
 
     /// Sends what goes to the world outside, and the little of the host that is open to all, to
     /// the chain that knows what may be said there.
     fn outside(&self, family: Family) -> Vec<Rule> {
-        let world = |matches: Vec<Match>| Rule::new(matches, Verdict::Jump(WORLD));
+        let world = |matches: Vec<Match>| Rule::new(matches, Verdict::Jump(WORLD.to_owned()));
         let mut rules = Vec::new();
         for address in self.surroundings.bridge_addresses(family) {
             let host = Match::Destination(Subnet::host(address));
-            rules.push(world(vec![host.clone(), Match::EchoRequest]));
+            rules.push(
+                world(vec![host.clone(), Match::EchoRequest]).with_comment("ping of the host"),
+            );
             for open in self.surroundings.open_ports() {
                 rules.push(world(vec![host.clone(), open]).with_comment("host-ports"));
             }
         }
         for near in self.surroundings.near(family) {
-            rules.push(Rule::new([Match::Destination(near)], Verdict::Jump(REFUSE)));
+            rules.push(refused([Match::Destination(near)]).with_comment("not the world outside"));
         }
-        rules.push(world(Vec::new()));
+        rules.push(world(Vec::new()).with_comment("the world outside"));
         rules
     }
 
@@ -232,7 +269,7 @@ impl ContainerFirewall {
     fn begin(&self) -> Vec<Rule> {
         let ConnectionLimits { rate, burst, .. } = self.limits;
         vec![
-            Rule::new([Match::Below { rate, burst }], Verdict::Return),
+            Rule::new([Match::Below { rate, burst }], Verdict::Return).with_comment("slow enough"),
             Rule::new([], Verdict::Drop).with_comment("connection-rate"),
         ]
     }
@@ -260,14 +297,22 @@ fn refuse(id: i32) -> Vec<Rule> {
     let mut rules = vec![log(format!("SC-{id} OUTGOING: "))];
     rules.extend(Rule::refusals());
     // Where nothing can be refused.
-    rules.push(Rule::new([], Verdict::Drop));
+    rules.push(Rule::new([], Verdict::Drop).with_comment("not allowed"));
     rules
+}
+
+fn refused(matches: impl IntoIterator<Item = Match>) -> Rule {
+    Rule::new(matches, Verdict::Jump(REFUSE.to_owned()))
+}
+
+fn neighbours(kind: u8) -> Rule {
+    Rule::accept([Match::IcmpType(kind)]).with_comment("neighbours")
 }
 
 /// The kernel tells of packets in its log: of few, so that no app fills it.
 fn log(prefix: String) -> Rule {
     let (rate, burst) = LOGGED;
-    Rule::new([Match::Below { rate, burst }], Verdict::Log(prefix))
+    Rule::new([Match::Below { rate, burst }], Verdict::Log(prefix)).with_comment("log")
 }
 
 fn accept(permission: &Permission, family: Family) -> Option<Rule> {

@@ -1,30 +1,18 @@
 //! How much each rule has let pass, or has not.
 
-use super::{Family, FirewallError, iptables};
-use crate::sysctl;
-
-/// A rule of a container and what it has counted since the rules were last changed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct RuleCount {
-    /// IPv4 or IPv6.
-    pub family: Family,
-    /// The chain that it is in, such as `OUTPUT`.
-    pub chain: String,
-    /// What it is for, such as `OUTGOING 192.0.2.0/24 tcp 443`, if that is known; otherwise the
-    /// rule in the form of iptables(8).
-    pub rule: String,
-    /// Packets to which it applied.
-    pub packets: u64,
-    /// Bytes of these, with the headers of IP.
-    pub bytes: u64,
-}
+use super::{
+    Backend, Family, FirewallError, container::TABLE, iptables, nft, rule_count::RuleCount,
+};
 
 /// The rules of the calling thread's network namespace.
-pub(crate) fn current() -> Result<Vec<RuleCount>, FirewallError> {
+pub(crate) fn current(backend: Backend) -> Result<Vec<RuleCount>, FirewallError> {
     let mut counts = Vec::new();
-    let v6 = sysctl::exists("net/ipv6").then_some(Family::V6);
-    for family in std::iter::once(Family::V4).chain(v6) {
+    let families = [Family::V4, Family::V6];
+    for family in families.into_iter().filter(|family| family.is_there()) {
+        if backend == Backend::NfTables {
+            counts.extend(nft::counts(family, TABLE)?);
+            continue;
+        }
         let saved = iptables::save_with_counters(family)?;
         counts.extend(saved.lines().filter_map(|line| parse(family, line)));
     }

@@ -22,8 +22,14 @@ const GENERATION_ID: u16 = 1;
 /// NFTA_GEN_PROC_PID: the process that made the change.
 const GENERATION_PROCESS: u16 = 2;
 
-/// The present generation of the rules; `None` when the kernel has no nftables.
+/// The present generation of the rules in the calling thread's network namespace; `None` when the
+/// kernel has no nftables.
 pub(super) fn current() -> Option<u32> {
+    of(&Nfnetlink::open().ok()?)
+}
+
+/// The present generation in the network namespace of a socket.
+pub(super) fn of(netfilter: &Nfnetlink) -> Option<u32> {
     let question = Message {
         kind: (NFNL_SUBSYS_NFTABLES, NFT_MSG_GETGEN),
         flags: ACK,
@@ -32,7 +38,6 @@ pub(super) fn current() -> Option<u32> {
         attributes: Attributes::default(),
     };
     let mut generation = None;
-    let netfilter = Nfnetlink::open().ok()?;
     let asked = netfilter.ask("tell the generation of its rules", &question, |answer| {
         generation = number(answer, GENERATION_ID);
     });

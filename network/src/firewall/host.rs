@@ -6,22 +6,19 @@ use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
 };
 
-use softwarecontainer_capability::{class_id::ClassId, error_chain::Chain as ErrorChain};
+use softwarecontainer_capability::class_id::ClassId;
 
 use super::{
     Family, FirewallError,
-    chain::{Chain, load, refill, table, unload},
-    generation, iptables,
-    known::Known,
-    nft,
+    chain::Chain,
     rule::{Match, Rule, Verdict},
+    store::Store,
 };
 use crate::{
     permission::{Peer, Permission},
     settings::BridgeSettings,
     subnet::Subnet,
     surroundings::open_ports,
-    sysctl,
 };
 
 /// ICMPv6 without which no neighbour is found and no multicast joined.
@@ -74,35 +71,40 @@ pub struct HostFirewall {
     local: BTreeSet<IpAddr>,
     /// Generation of the rules when all of ours were there; `None` when it cannot be known.
     generation: Option<u32>,
-    known: Known,
+    store: Box<dyn Store>,
+    /// It was looked for what an earlier agent has left.
+    looked: bool,
 }
 
 /// How often rules are loaded that others take away at the same time.
 const ROUNDS: usize = 3;
 
 impl HostFirewall {
-    /// Nothing is loaded yet; `routing` says whether masquerading and forwarding are ours to
-    /// arrange.
-    pub(crate) fn new(settings: &BridgeSettings, routing: bool) -> Self {
+    /// Nothing is loaded yet, and masquerading and forwarding are not ours to arrange.
+    ///
+    /// # Errors
+    /// [`FirewallError`].
+    pub(crate) fn new(settings: &BridgeSettings) -> Result<Self, FirewallError> {
         let networks = settings
             .addresses()
             .into_iter()
             .map(|one| Subnet::new(one.address, one.prefix))
             .map(|network| (network.family(), network))
             .collect();
-        Self {
+        Ok(Self {
             device: settings.device.clone(),
             networks,
             host_ports: settings.host_ports.clone(),
-            routing,
+            routing: false,
             classes: BTreeMap::new(),
             classifying: false,
             visitors: BTreeMap::new(),
-            guarding: routing,
+            guarding: false,
             local: BTreeSet::new(),
             generation: None,
-            known: Known::default(),
-        }
+            store: settings.firewall.store(&settings.device)?,
+            looked: false,
+        })
     }
 
     /// Loads everything of ours that is not there. Returns whether something was missing.
@@ -111,48 +113,35 @@ impl HostFirewall {
     /// [`FirewallError`].
     pub fn apply(&mut self) -> Result<bool, FirewallError> {
         // From before the look: what others change after it is still to be found.
-        let mut generation = generation::current();
-        let (mut missing, mut legacy) = self.load_missing()?;
+        let mut generation = self.store.generation();
+        let mut missing = self.load_missing()?;
         let was_missing = missing;
         for _ in 0..ROUNDS {
             if !missing {
                 break;
             }
-            generation = generation::current();
-            // Before there are rules at all it cannot be told.
-            (missing, legacy) = self.load_missing()?;
+            generation = self.store.generation();
+            missing = self.load_missing()?;
         }
-        self.generation = generation.filter(|_| !legacy && !missing);
+        let told = self.store.generation().is_some();
+        self.generation = generation.filter(|_| told && !missing);
         Ok(was_missing)
     }
 
-    /// The results are whether something was missing, and whether the variant of iptables is the
-    /// legacy one.
-    fn load_missing(&mut self) -> Result<(bool, bool), FirewallError> {
-        let (mut missing, mut legacy) = (false, false);
-        let class_chain = format!(":SC-CLS-{} ", self.device);
+    fn load_missing(&mut self) -> Result<bool, FirewallError> {
+        let mut missing = false;
         for family in families() {
-            let saved = iptables::save(family)?;
             // Left by an agent that ended without cleaning up: its classes must not outlive its
             // containers.
-            self.classifying |= table("mangle", &saved).any(|line| line.starts_with(&class_chain));
+            if !self.looked {
+                let chain = self.class_chain(family);
+                self.classifying |= self.store.has(family, &chain)?;
+            }
             let chains = self.chains(family);
-            if chains.is_empty() {
-                continue;
-            }
-            legacy |= !saved.contains("(nf_tables)") && !saved.is_empty();
-            let mut gone = chains;
-            gone.retain(|chain| !self.known.has(family, chain, &saved));
-            if gone.is_empty() {
-                continue;
-            }
-            missing = true;
-            iptables::restore(&[(family, &load(family, &gone, &saved))])?;
-            for chain in &gone {
-                self.known.loaded(family, chain);
-            }
+            missing |= self.store.load_missing(family, &chains)?;
         }
-        Ok((missing, legacy))
+        self.looked = true;
+        Ok(missing)
     }
 
     /// Loads what is missing if somebody has changed the host's rules since our last change.
@@ -179,7 +168,7 @@ impl HostFirewall {
     /// Whether nobody has changed the host's rules since all of ours were there.
     pub(crate) fn is_current(&self) -> bool {
         let nothing = !self.routing && !self.classifying && !self.guarding;
-        nothing || (self.generation.is_some() && self.generation == generation::current())
+        nothing || (self.generation.is_some() && self.generation == self.store.generation())
     }
 
     /// Sets or ends the classification of a container's packets.
@@ -263,38 +252,34 @@ impl HostFirewall {
     ) -> Result<(), FirewallError> {
         if !exists || !self.is_current() {
             for family in families() {
-                self.known.forget(family, &chain(self, family));
+                let chain = chain(self, family);
+                self.store.forget(family, &chain);
             }
             return self.apply().map(drop);
         }
         let chains: Vec<_> = families()
             .map(|family| (family, chain(self, family)))
             .collect();
-        let texts = chains
-            .iter()
-            .map(|(family, chain)| (*family, refill(*family, [chain])));
-        let texts: Vec<_> = texts.collect();
-        let rules = texts.iter().map(|(family, text)| (*family, text.as_str()));
-        iptables::restore(&rules.collect::<Vec<_>>())?;
-        for (family, chain) in &chains {
-            self.known.loaded(*family, chain);
-        }
-        // One change for each family; if there were more, those of others are still to be found.
-        let own = u32::try_from(texts.len()).unwrap_or(u32::MAX);
+        let own = self.store.refill(&chains)?;
+        // If there were more changes, those of others are still to be found.
         let expected = self.generation.map(|before| before.wrapping_add(own));
-        self.generation = expected.filter(|_| generation::current() == expected);
+        self.generation = expected.filter(|_| self.store.generation() == expected);
         Ok(())
     }
 
     /// A bridge that is not ours has a chain on it only as long as it has containers of ours.
     fn drop_guard(&mut self) -> Result<(), FirewallError> {
         let current = self.is_current();
-        for family in families() {
-            self.take_away(family, &[self.guard_chain(family)])?;
-        }
         self.guarding = false;
+        for family in families() {
+            let (gone, rest) = ([self.guard_chain(family)], self.chains(family));
+            if let Err(error) = self.store.take_away(family, &gone, &rest) {
+                self.guarding = true;
+                return Err(error);
+            }
+        }
         // What others have changed meanwhile is still to be found.
-        self.generation = generation::current().filter(|_| current);
+        self.generation = self.store.generation().filter(|_| current);
         Ok(())
     }
 
@@ -312,26 +297,10 @@ impl HostFirewall {
         self.classes.clear();
         self.visitors.clear();
         for family in families() {
-            self.take_away(family, &self.chains(family))?;
+            let gone = self.chains(family);
+            self.store.take_away(family, &gone, &[])?;
         }
         Ok(())
-    }
-
-    /// Removes those of `chains` that exist. Where they are in nf_tables that takes a millisecond;
-    /// the programs, which know the legacy variant too, take a hundred.
-    fn take_away(&self, family: Family, chains: &[Chain]) -> Result<(), FirewallError> {
-        if self.generation.is_some() {
-            match nft::remove(family, chains) {
-                Ok(true) => return Ok(()),
-                Ok(false) => {}
-                Err(error) => log::debug!("iptables has to remove chains: {}", ErrorChain(&error)),
-            }
-        }
-        let text = unload(family, chains, &iptables::save(family)?);
-        if text.is_empty() {
-            return Ok(());
-        }
-        iptables::restore(&[(family, &text)])
     }
 
     fn chains(&self, family: Family) -> Vec<Chain> {
@@ -344,10 +313,13 @@ impl HostFirewall {
                 only: None,
                 before_others: false,
                 name: format!("SC-NAT-{device}"),
-                rules: vec![Rule::new(
-                    [Match::Source(*network), Match::NotDestination(*network)],
-                    Verdict::Masquerade,
-                )],
+                rules: vec![
+                    Rule::new(
+                        [Match::Source(*network), Match::NotDestination(*network)],
+                        Verdict::Masquerade,
+                    )
+                    .with_comment("to the outside"),
+                ],
             });
             // The containers' own firewalls decide; this only keeps a policy of DROP from stopping
             // what they allow. It comes last, so that the integrator's own rules count.
@@ -358,8 +330,8 @@ impl HostFirewall {
                 before_others: false,
                 name: format!("SC-FWD-{device}"),
                 rules: vec![
-                    Rule::accept([Match::From(device.clone())]),
-                    Rule::accept([Match::To(device.clone())]),
+                    Rule::accept([Match::From(device.clone())]).with_comment("from containers"),
+                    Rule::accept([Match::To(device.clone())]).with_comment("to containers"),
                 ],
             });
         }
@@ -376,11 +348,14 @@ impl HostFirewall {
     /// decide about what it lets pass: they open ports for others, not for apps.
     fn guard_chain(&self, family: Family) -> Chain {
         let returns = |matches: Vec<Match>| Rule::new(matches, Verdict::Return);
-        let mut rules = vec![returns(vec![Match::Established])];
+        let mut rules = vec![returns(vec![Match::Established]).with_comment("answers")];
         if family == Family::V6 {
-            rules.extend(NEIGHBOUR_KINDS.map(|kind| returns(vec![Match::IcmpType(kind)])));
+            rules.extend(
+                NEIGHBOUR_KINDS
+                    .map(|kind| returns(vec![Match::IcmpType(kind)]).with_comment("neighbours")),
+            );
         }
-        rules.push(returns(vec![Match::EchoRequest]));
+        rules.push(returns(vec![Match::EchoRequest]).with_comment("ping"));
         rules.extend(
             open_ports(&self.host_ports).map(|port| returns(vec![port]).with_comment("host-ports")),
         );
@@ -459,8 +434,9 @@ impl HostFirewall {
 
 /// The families that this kernel has.
 fn families() -> impl Iterator<Item = Family> {
-    let v6 = sysctl::exists("net/ipv6").then_some(Family::V6);
-    std::iter::once(Family::V4).chain(v6)
+    [Family::V4, Family::V6]
+        .into_iter()
+        .filter(|family| family.is_there())
 }
 
 fn exchange<T>(map: &mut BTreeMap<i32, T>, id: i32, new: Option<T>) -> Option<T> {

@@ -1,8 +1,8 @@
 //! Runs iptables-restore(8), iptables-save(8) and their IPv6 twins in the calling thread's network
 //! namespace.
 //!
-//! A restore replaces what it names in one atomic step; these programs work with both variants of
-//! iptables (legacy and nft), which an own netlink encoder would not.
+//! A restore replaces what it names in one atomic step, with both variants of iptables (legacy and
+//! nft).
 
 use std::{
     io::{self, ErrorKind, Read, Write},
@@ -18,12 +18,13 @@ use nix::{
 };
 
 use super::{Family, generation::Commits};
+use crate::nfnetlink::NfnetlinkError;
 
 /// Seconds to wait for the lock that the legacy variant takes.
 const LOCK_TIMEOUT: &str = "5";
 
 /// Where the programs are; the agent itself has no `PATH`, see main.
-const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+pub(super) const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 impl Family {
     /// The program that loads rules of this family.
@@ -63,6 +64,19 @@ pub enum FirewallError {
         /// What it wrote to stderr, on one line.
         message: String,
     },
+    /// nf_tables could not be asked, or refused the rules; nothing was changed.
+    #[error(transparent)]
+    Netfilter(#[from] NfnetlinkError),
+}
+
+impl FirewallError {
+    /// Whether the rules were understood, and refused.
+    pub(super) fn is_refusal(&self) -> bool {
+        matches!(
+            self,
+            Self::Refused { .. } | Self::Netfilter(NfnetlinkError::Refused { .. })
+        )
+    }
 }
 
 /// Loads rules, of both families side by side, with one process each, and returns when they are in

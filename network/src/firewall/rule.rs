@@ -76,7 +76,7 @@ pub(crate) enum Verdict {
     /// The chain that jumped here decides.
     Return,
     /// Another chain decides.
-    Jump(&'static str),
+    Jump(String),
     /// It gets the address of the interface that it leaves by.
     Masquerade,
     /// It belongs to a class of tc(8).
@@ -98,6 +98,7 @@ impl Rule {
             Self::new([Match::AnyTcp], Verdict::Reset),
             Self::new([], Verdict::Refuse),
         ]
+        .map(|one| one.with_comment("not allowed"))
     }
 
     pub(crate) fn accept(matches: impl IntoIterator<Item = Match>) -> Self {
@@ -188,7 +189,7 @@ impl Verdict {
             Self::Reset => "REJECT --reject-with tcp-reset".to_owned(),
             Self::Log(prefix) => format!("LOG --log-prefix \"{prefix}\""),
             Self::Return => "RETURN".to_owned(),
-            Self::Jump(chain) => (*chain).to_owned(),
+            Self::Jump(chain) => chain.clone(),
             Self::Masquerade => "MASQUERADE".to_owned(),
             Self::Classify(class) => format!("CLASSIFY --set-class {class}"),
         }

@@ -16,6 +16,8 @@ const KIND_MASK: u16 = 0x3fff;
 pub(crate) const REQUEST: u16 = 1;
 pub(crate) const ACK: u16 = 4;
 pub(crate) const DUMP: u16 = 0x300;
+pub(crate) const CREATE: u16 = 0x400;
+pub(crate) const APPEND: u16 = 0x800;
 const NLMSG_ERROR: u16 = 2;
 const NLMSG_DONE: u16 = 3;
 
@@ -35,6 +37,21 @@ impl Attributes {
     pub(crate) fn bytes(mut self, kind: u16, bytes: &[u8]) -> Self {
         self.push(kind, bytes);
         self
+    }
+
+    /// One with a number.
+    pub(crate) fn number(self, kind: u16, number: u32) -> Self {
+        self.bytes(kind, &number.to_be_bytes())
+    }
+
+    /// One with a long number.
+    pub(crate) fn long(self, kind: u16, number: u64) -> Self {
+        self.bytes(kind, &number.to_be_bytes())
+    }
+
+    /// One with a text, and the NUL that the kernel wants behind it.
+    pub(crate) fn text(self, kind: u16, text: &str) -> Self {
+        self.bytes(kind, &[text.as_bytes(), b"\0"].concat())
     }
 
     /// One that holds others.
@@ -150,6 +167,18 @@ pub(crate) fn attribute(bytes: &[u8], kind: u16) -> Option<&[u8]> {
 pub(crate) fn number(bytes: &[u8], kind: u16) -> Option<u32> {
     let payload = attribute(bytes, kind)?;
     payload.try_into().ok().map(u32::from_be_bytes)
+}
+
+/// The first attribute of a kind, as a long number.
+pub(crate) fn long(bytes: &[u8], kind: u16) -> Option<u64> {
+    let payload = attribute(bytes, kind)?;
+    payload.try_into().ok().map(u64::from_be_bytes)
+}
+
+/// The first attribute of a kind, as a text: up to its NUL.
+pub(crate) fn text(bytes: &[u8], kind: u16) -> Option<String> {
+    let payload = attribute(bytes, kind)?.split(|byte| *byte == 0).next()?;
+    Some(String::from_utf8_lossy(payload).into_owned())
 }
 
 #[cfg(test)]

@@ -9,7 +9,8 @@ use softwarecontainer_capability::{
     gateway::network::{Host, NetworkSettings},
 };
 use softwarecontainer_network::{
-    BridgeSettings, Connection, Network, NetworkError, Peer, Permission, RateLimits, Subnet,
+    Backend, BridgeSettings, Connection, Network, NetworkError, Peer, Permission, RateLimits,
+    Subnet,
 };
 
 use crate::netns::Namespace;
@@ -26,6 +27,10 @@ pub struct World {
 
 impl World {
     pub fn new() -> Self {
+        Self::with(Backend::default())
+    }
+
+    pub fn with(firewall: Backend) -> Self {
         let host = Namespace::new();
         let outside = Namespace::new();
         host.connect(
@@ -42,6 +47,7 @@ impl World {
             prefix_len: 24,
             network: "10.9.3.0".parse().unwrap(),
             ip6: Some(("fd00:9:3::1".parse().unwrap(), 64)),
+            firewall,
             ..BridgeSettings::default()
         };
         let network = host.run(|| Network::start(config)).unwrap();
@@ -120,20 +126,12 @@ impl Container<'_> {
     }
 
     pub fn state(&self) -> String {
-        let rules = |program| {
-            let saved = self.inside.shell(program);
-            saved
-                .lines()
-                .filter(|line| line.starts_with('-'))
-                .collect::<Vec<_>>()
-                .join("\n")
-        };
         let addresses = self.inside.ip("-br address");
         format!(
             "{addresses}\n{}\n{}\n{}",
             self.inside.ip("route"),
-            rules("iptables-save"),
-            rules("ip6tables-save")
+            self.inside.shell("nft --stateless list ruleset ip"),
+            self.inside.shell("nft --stateless list ruleset ip6"),
         )
     }
 }

@@ -175,8 +175,8 @@ pub(super) const NEEDS: &[Need] = &[
         "firewalls",
     ),
     vital(
-        &["CONFIG_NFT_COMPAT", "CONFIG_IP_NF_FILTER"],
-        Evidence::Module(&["nft_compat", "iptable_filter"]),
+        &["CONFIG_NFT_CT", "CONFIG_IP_NF_FILTER"],
+        Evidence::Module(&["nft_ct", "iptable_filter"]),
         "firewalls",
     ),
     vital(
@@ -185,8 +185,8 @@ pub(super) const NEEDS: &[Need] = &[
         "masquerading",
     ),
     vital(
-        &["CONFIG_NETFILTER_XT_TARGET_MASQUERADE"],
-        Evidence::Module(&["xt_MASQUERADE"]),
+        &["CONFIG_NFT_MASQ", "CONFIG_NETFILTER_XT_TARGET_MASQUERADE"],
+        Evidence::Module(&["nft_masq", "xt_MASQUERADE"]),
         "masquerading",
     ),
     useful(
@@ -195,8 +195,11 @@ pub(super) const NEEDS: &[Need] = &[
         "the network gateway",
     ),
     useful(
-        &["CONFIG_NETFILTER_XT_MATCH_CONNLIMIT"],
-        Evidence::Module(&["xt_connlimit"]),
+        &[
+            "CONFIG_NFT_CONNLIMIT",
+            "CONFIG_NETFILTER_XT_MATCH_CONNLIMIT",
+        ],
+        Evidence::Module(&["nft_connlimit", "xt_connlimit"]),
         "a bound on containers' connections",
     ),
     useful(
@@ -205,23 +208,23 @@ pub(super) const NEEDS: &[Need] = &[
         "forgetting the connections of containers that have ended",
     ),
     useful(
-        &["CONFIG_NETFILTER_XT_MATCH_LIMIT"],
-        Evidence::Module(&["xt_limit"]),
+        &["CONFIG_NFT_LIMIT", "CONFIG_NETFILTER_XT_MATCH_LIMIT"],
+        Evidence::Module(&["nft_limit", "xt_limit"]),
         "a bound on how fast containers begin connections",
     ),
     useful(
-        &["CONFIG_IP_NF_TARGET_REJECT"],
-        Evidence::Module(&["ipt_REJECT"]),
+        &["CONFIG_NFT_REJECT_IPV4", "CONFIG_IP_NF_TARGET_REJECT"],
+        Evidence::Module(&["nft_reject_ipv4", "ipt_REJECT"]),
         "refusing at once what apps may not send",
     ),
     useful(
-        &["CONFIG_IP6_NF_TARGET_REJECT"],
-        Evidence::Module(&["ip6t_REJECT"]),
+        &["CONFIG_NFT_REJECT_IPV6", "CONFIG_IP6_NF_TARGET_REJECT"],
+        Evidence::Module(&["nft_reject_ipv6", "ip6t_REJECT"]),
         "refusing at once what apps may not send over IPv6",
     ),
     useful(
-        &["CONFIG_NETFILTER_XT_TARGET_LOG"],
-        Evidence::Module(&["xt_LOG"]),
+        &["CONFIG_NFT_LOG", "CONFIG_NETFILTER_XT_TARGET_LOG"],
+        Evidence::Module(&["nft_log", "xt_LOG"]),
         "telling in the kernel's log what apps may not send",
     ),
     useful(

@@ -22,7 +22,15 @@ const FRAGMENTS: [&str; 3] = [
 ];
 
 /// Options of the fragments whose absence the agent does not tell, by the reason.
-const UNTOLD: [(&str, &[&str]); 5] = [
+const UNTOLD: [(&str, &[&str]); 7] = [
+    (
+        "the variant of iptables that works on nf_tables tells",
+        &["NFT_COMPAT"],
+    ),
+    (
+        "what stands for a family of addresses tells",
+        &["NFT_REJECT"],
+    ),
     (
         "without it the agent or its bus does not even start",
         &[
@@ -209,10 +217,7 @@ fn what_is_absent_is_told() {
 #[test]
 fn one_variant_of_iptables_is_enough_and_both_are_named_when_there_is_none() {
     let file = "lib/modules/6.1/modules.dep";
-    let (nft, legacy) = (
-        "kernel/net/nft_compat.ko:\n",
-        "kernel/net/iptable_filter.ko:\n",
-    );
+    let (nft, legacy) = ("kernel/net/nft_ct.ko:\n", "kernel/net/iptable_filter.ko:\n");
     let mut files = complete();
     let text = files.remove(file).unwrap().replace(nft, "");
     files.insert(file.to_owned(), text.clone());
@@ -220,7 +225,7 @@ fn one_variant_of_iptables_is_enough_and_both_are_named_when_there_is_none() {
     files.insert(file.to_owned(), text.replace(legacy, ""));
     assert_eq!(
         options_lacking(&files),
-        ["CONFIG_NFT_COMPAT or CONFIG_IP_NF_FILTER"]
+        ["CONFIG_NFT_CT or CONFIG_IP_NF_FILTER"]
     );
 }
 

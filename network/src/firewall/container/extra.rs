@@ -29,20 +29,20 @@ impl Extra {
         match self {
             Self::Bound => {
                 "containers can fill the host's table of connections: their number cannot be bounded \
-                 (CONFIG_NETFILTER_XT_MATCH_CONNLIMIT)"
+                 (CONFIG_NFT_CONNLIMIT, CONFIG_NETFILTER_XT_MATCH_CONNLIMIT)"
             }
             Self::Rate => {
                 "containers can fill the host's table of connections: how fast they begin them \
-                 cannot be bounded (CONFIG_NETFILTER_XT_MATCH_LIMIT)"
+                 cannot be bounded (CONFIG_NFT_LIMIT, CONFIG_NETFILTER_XT_MATCH_LIMIT)"
             }
             Self::Refusal => {
                 "apps wait for what is not allowed until they give up: it cannot be refused \
-                 (CONFIG_IP_NF_TARGET_REJECT, CONFIG_IP6_NF_TARGET_REJECT)"
+                 (CONFIG_NFT_REJECT, CONFIG_IP_NF_TARGET_REJECT, CONFIG_IP6_NF_TARGET_REJECT)"
             }
             Self::Comment => "rules have no comments (CONFIG_NETFILTER_XT_MATCH_COMMENT)",
             Self::Log => {
                 "the kernel cannot log what containers may not send or receive \
-                 (CONFIG_NETFILTER_XT_TARGET_LOG)"
+                 (CONFIG_NFT_LOG, CONFIG_NETFILTER_XT_TARGET_LOG)"
             }
         }
     }
@@ -52,7 +52,7 @@ impl Extra {
         match self {
             Self::Bound => matches(|one| matches!(one, Match::ConnectionsAbove(_))),
             Self::Rate => {
-                rule.verdict == Verdict::Jump(BEGIN)
+                rule.verdict == Verdict::Jump(BEGIN.to_owned())
                     || matches(|one| matches!(one, Match::Below { .. }))
             }
             Self::Refusal => matches!(rule.verdict, Verdict::Refuse | Verdict::Reset),

@@ -30,7 +30,12 @@ fn text(family: Family, permissions: &[Permission]) -> String {
     };
     let surroundings = Surroundings::new(&settings, &settings.address_plan());
     let limits = ConnectionLimits::default();
-    let firewall = ContainerFirewall::new(permissions.to_vec(), surroundings, limits);
+    let firewall = ContainerFirewall::new(
+        permissions.to_vec(),
+        surroundings,
+        limits,
+        Backend::Iptables,
+    );
     firewall.iptables(family, 7, &[Extra::Bound, Extra::Rate, Extra::Refusal])
 }
 
@@ -105,7 +110,7 @@ fn answers_of_a_dhcp_server_need_a_rule_that_names_their_port() {
 
 #[test]
 fn what_a_kernel_lacks_is_left_out() {
-    let firewall = ContainerFirewall::closed();
+    let firewall = ContainerFirewall::closed(Backend::Iptables);
     let all = firewall.iptables(V4, 7, &Extra::ALL);
     for (extra, trace) in [
         (Extra::Bound, "connlimit"),
@@ -149,12 +154,15 @@ fn incoming_ports_are_ports_of_the_container() {
 
 #[test]
 fn the_log_tells_the_container_and_the_direction_before_a_packet_ends() {
-    let all = ContainerFirewall::closed().iptables(V4, 7, &Extra::ALL);
+    let all = ContainerFirewall::closed(Backend::Iptables).iptables(V4, 7, &Extra::ALL);
     let position = |text: &str| all.find(text).unwrap_or_else(|| panic!("{text}: {all}"));
     let refused = position(
-        r#"-A SC-REFUSE -m limit --limit 1/second --limit-burst 10 -j LOG --log-prefix "SC-7 OUTGOING: ""#,
+        r#"-A SC-REFUSE -m limit --limit 1/second --limit-burst 10 -m comment --comment "log" -j LOG --log-prefix "SC-7 OUTGOING: ""#,
     );
-    assert!(refused < position("-A SC-REFUSE -p tcp -j REJECT"), "{all}");
+    assert!(
+        refused < position("-A SC-REFUSE -p tcp -m comment --comment \"not allowed\" -j REJECT"),
+        "{all}"
+    );
     let input = all.lines().rfind(|line| line.starts_with("-A INPUT"));
     assert!(
         input

@@ -1,24 +1,34 @@
-use super::*;
+use super::{
+    super::chain::{load, unload},
+    *,
+};
+
+fn load_all(firewall: &HostFirewall, saved: &str) -> String {
+    let chains = firewall.chains(Family::V4);
+    load(Family::V4, &chains.iter().collect::<Vec<_>>(), saved)
+}
 
 fn firewall() -> HostFirewall {
     let config = BridgeSettings {
         create: true,
         ..BridgeSettings::default()
     };
-    HostFirewall::new(&config, true)
+    let mut firewall = HostFirewall::new(&config).unwrap();
+    firewall.arrange_routing();
+    firewall
 }
 
 const FRESH: &str = "*nat\n:SC-NAT-lxcbr0 - [0:0]\n\
-    -A SC-NAT-lxcbr0 -s 10.0.3.0/24 ! -d 10.0.3.0/24 -j MASQUERADE\n\
+    -A SC-NAT-lxcbr0 -s 10.0.3.0/24 ! -d 10.0.3.0/24 -m comment --comment \"to the outside\" -j MASQUERADE\n\
     -A POSTROUTING -j SC-NAT-lxcbr0\nCOMMIT\n\
-    *filter\n:SC-FWD-lxcbr0 - [0:0]\n-A SC-FWD-lxcbr0 -i lxcbr0 -j ACCEPT\n-A SC-FWD-lxcbr0 -o lxcbr0 -j ACCEPT\n\
+    *filter\n:SC-FWD-lxcbr0 - [0:0]\n-A SC-FWD-lxcbr0 -i lxcbr0 -m comment --comment \"from containers\" -j ACCEPT\n-A SC-FWD-lxcbr0 -o lxcbr0 -m comment --comment \"to containers\" -j ACCEPT\n\
     -A FORWARD -j SC-FWD-lxcbr0\nCOMMIT\n\
-    *filter\n:SC-IN-lxcbr0 - [0:0]\n-A SC-IN-lxcbr0 -m conntrack --ctstate ESTABLISHED,RELATED -j RETURN\n\
-    -A SC-IN-lxcbr0 -p icmp -m icmp --icmp-type 8 -j RETURN\n\
+    *filter\n:SC-IN-lxcbr0 - [0:0]\n-A SC-IN-lxcbr0 -m conntrack --ctstate ESTABLISHED,RELATED -m comment --comment \"answers\" -j RETURN\n\
+    -A SC-IN-lxcbr0 -p icmp -m icmp --icmp-type 8 -m comment --comment \"ping\" -j RETURN\n\
     -A SC-IN-lxcbr0 -p tcp --dport 53 -m comment --comment \"host-ports\" -j RETURN\n\
     -A SC-IN-lxcbr0 -p udp --dport 53 -m comment --comment \"host-ports\" -j RETURN\n\
-    -A SC-IN-lxcbr0 -p tcp -j REJECT --reject-with tcp-reset\n\
-    -A SC-IN-lxcbr0 -j REJECT --reject-with icmp-admin-prohibited\n\
+    -A SC-IN-lxcbr0 -p tcp -m comment --comment \"not allowed\" -j REJECT --reject-with tcp-reset\n\
+    -A SC-IN-lxcbr0 -m comment --comment \"not allowed\" -j REJECT --reject-with icmp-admin-prohibited\n\
     -I INPUT -i lxcbr0 -j SC-IN-lxcbr0\nCOMMIT\n";
 
 #[test]
@@ -52,7 +62,7 @@ fn a_container_reaches_of_the_host_what_it_may_call_by_name() {
 
 #[test]
 fn on_a_bridge_of_others_only_our_containers_are_kept_from_the_host() {
-    let mut firewall = HostFirewall::new(&BridgeSettings::default(), false);
+    let mut firewall = HostFirewall::new(&BridgeSettings::default()).unwrap();
     assert!(firewall.chains(Family::V4).is_empty());
     let visitor = Visitor {
         addresses: vec!["10.0.3.2".parse().unwrap()],
@@ -74,13 +84,13 @@ fn on_a_bridge_of_others_only_our_containers_are_kept_from_the_host() {
 
 #[test]
 fn an_empty_host_gets_chains_and_jumps() {
-    assert_eq!(load(Family::V4, &firewall().chains(Family::V4), ""), FRESH);
+    assert_eq!(load_all(&firewall(), ""), FRESH);
 }
 
 #[test]
 fn a_jump_that_is_there_is_not_doubled_and_a_double_one_goes() {
     let once = "*nat\n-A POSTROUTING -j SC-NAT-lxcbr0\nCOMMIT\n*filter\n-A FORWARD -j SC-FWD-lxcbr0\nCOMMIT\n";
-    let text = load(Family::V4, &firewall().chains(Family::V4), once);
+    let text = load_all(&firewall(), once);
     assert!(
         !text.contains("-A POSTROUTING -j") && !text.contains("-A FORWARD -j"),
         "{text}"
@@ -89,7 +99,7 @@ fn a_jump_that_is_there_is_not_doubled_and_a_double_one_goes() {
         "-A FORWARD -j SC-FWD-lxcbr0\n",
         "-A FORWARD -j SC-FWD-lxcbr0\n-A FORWARD -j SC-FWD-lxcbr0\n",
     );
-    let text = load(Family::V4, &firewall().chains(Family::V4), &twice);
+    let text = load_all(&firewall(), &twice);
     assert_eq!(
         text.matches("-D FORWARD -j SC-FWD-lxcbr0").count(),
         1,
@@ -100,10 +110,7 @@ fn a_jump_that_is_there_is_not_doubled_and_a_double_one_goes() {
 #[test]
 fn a_jump_in_another_table_does_not_count() {
     let elsewhere = "*mangle\n-A POSTROUTING -j SC-NAT-lxcbr0\nCOMMIT\n";
-    assert_eq!(
-        load(Family::V4, &firewall().chains(Family::V4), elsewhere),
-        FRESH
-    );
+    assert_eq!(load_all(&firewall(), elsewhere), FRESH);
 }
 
 #[test]
