@@ -12,6 +12,7 @@ mod lab;
 mod netns;
 mod pulse;
 mod support;
+mod unable;
 
 use std::{fs, os::unix::fs::PermissionsExt as _, path::Path, process::Command};
 
@@ -205,5 +206,87 @@ fn sqlite_keeps_a_write_ahead_log_on_a_mount_and_on_a_write_buffer() {
             .output()
             .unwrap();
         assert_eq!(String::from_utf8_lossy(&sum.stdout), "4950\n", "{sum:?}");
+    }
+}
+
+/// A thread, a process, and a server with its client.
+const NODE: &str = r#"
+const { Worker, isMainThread, parentPort } = require('worker_threads');
+const http = require('http');
+if (!isMainThread) {
+    parentPort.postMessage(require('child_process').execSync('echo 42').toString().trim());
+} else {
+    new Worker(__filename).on('message', number => {
+        const server = http.createServer((_, reply) => reply.end(`answer ${number}`));
+        server.listen(8080, '127.0.0.1', () => http.get('http://127.0.0.1:8080/', reply =>
+            reply.on('data', data => { console.log(String(data)); process.exit(0); })));
+    });
+}
+"#;
+/// Run-time systems of apps: the program, what is done with it, and what that says.
+const RUN_TIMES: [(&str, &str, &str); 4] = [
+    ("/usr/bin/node", "node /app/serve.js", "answer 42"),
+    (
+        "/usr/bin/keytool",
+        "keytool -J-Xmx64m -list -keystore /app/keys -storepass changeit",
+        "trustedCertEntry",
+    ),
+    (
+        "/usr/bin/ffmpeg",
+        "cd /tmp && ffmpeg -loglevel error -y -f lavfi -i testsrc=d=1:s=320x240 -c:v mpeg4 \
+         -threads 4 out.mkv && ffprobe -loglevel error -show_entries format=duration out.mkv",
+        "duration=1.0",
+    ),
+    (
+        "/usr/bin/python3",
+        "cd /tmp && python3 -m venv --without-pip own && own/bin/python -c \"import \
+         concurrent.futures as c, sys; print(sys.prefix, \
+         *c.ProcessPoolExecutor(2).map(abs, [-1, 2]))\"",
+        "/tmp/own 1 2",
+    ),
+];
+
+/// What the programs above work on.
+fn work(keytool: &Path, app: &Path) {
+    fs::write(app.join("serve.js"), NODE).unwrap();
+    if !keytool.exists() {
+        return;
+    }
+    let made = tempfile::tempdir().unwrap();
+    certificates(made.path());
+    let output = Command::new(keytool)
+        .args(["-importcert", "-noprompt", "-storepass", "changeit"])
+        .arg("-file")
+        .arg(made.path().join("ca.pem"))
+        .arg("-keystore")
+        .arg(app.join("keys"))
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{output:?}");
+}
+
+#[test]
+fn run_time_systems_of_apps_work_for_root_and_for_another_user() {
+    let agent = TestAgent::start();
+    let app = agent.path("app");
+    fs::create_dir(&app).unwrap();
+    work(Path::new("/usr/bin/keytool"), &app);
+    for user in [0, 1000] {
+        let options = json!([{"writeBufferEnabled": false, "userID": user}]).to_string();
+        let id = agent.client().create(&options).unwrap();
+        let mounted = agent
+            .client()
+            .bind_mount(id, app.to_str().unwrap(), "/app", true);
+        mounted.unwrap();
+        for (program, does, says) in RUN_TIMES {
+            if !Path::new(program).exists() {
+                unable::note(&format!("no {program} is installed"));
+                continue;
+            }
+            let (status, output) = agent.shell(id, &format!("export HOME=/tmp; {does} 2>&1"));
+            assert_eq!(status, 0, "{program} as user {user}: {output}");
+            assert!(output.contains(says), "{program} as user {user}: {output}");
+        }
+        agent.client().destroy(id).unwrap();
     }
 }

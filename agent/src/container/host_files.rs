@@ -34,7 +34,7 @@ const ETC: &str = "/etc";
 /// The names of hosts (hosts(5)).
 const HOSTS: &str = "/etc/hosts";
 /// What is copied unless the configuration says otherwise, besides what every container has.
-pub const DEFAULT: [&str; 37] = [
+pub const DEFAULT: [&str; 44] = [
     "/etc/OpenCL",
     "/etc/alsa",
     "/etc/alternatives",
@@ -49,9 +49,14 @@ pub const DEFAULT: [&str; 37] = [
     "/etc/gai.conf",
     "/etc/glvnd",
     "/etc/gnutls",
+    "/etc/gtk-3.0",
+    "/etc/gtk-4.0",
     "/etc/host.conf",
     "/etc/hosts",
     "/etc/inputrc",
+    "/etc/java-17-openjdk",
+    "/etc/java-21-openjdk",
+    "/etc/java-25-openjdk",
     "/etc/ld.so.cache",
     "/etc/ld.so.conf",
     "/etc/ld.so.conf.d",
@@ -62,6 +67,7 @@ pub const DEFAULT: [&str; 37] = [
     "/etc/mime.types",
     "/etc/networks",
     "/etc/nsswitch.conf",
+    "/etc/openal",
     "/etc/os-release",
     "/etc/pki",
     "/etc/protocols",
@@ -72,6 +78,7 @@ pub const DEFAULT: [&str; 37] = [
     "/etc/terminfo",
     "/etc/timezone",
     "/etc/vulkan",
+    "/etc/xdg",
 ];
 
 /// The copies for all containers.
