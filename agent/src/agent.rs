@@ -3,6 +3,7 @@
 //! Calls on one container come one after the other; those on different ones do not wait for each
 //! other. What blocks runs on worker threads.
 
+mod adopt;
 mod config;
 mod create;
 mod ended;
@@ -18,7 +19,10 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use smol::lock::{Mutex as AsyncMutex, OnceCell};
+use smol::{
+    channel::{Receiver, Sender},
+    lock::{Mutex as AsyncMutex, OnceCell},
+};
 use softwarecontainer_capability::Store;
 
 pub use config::AgentConfig;
@@ -29,6 +33,7 @@ use stop_signal::Stop;
 use crate::{
     container::{
         Container, Execution, Reason, Shared,
+        adopt::Left,
         facts::Facts,
         processes::{Number, Processes},
     },
@@ -50,6 +55,9 @@ pub struct Agent {
     shared: OnceCell<Result<Arc<Shared>, Arc<PrepareError>>>,
     containers: Mutex<BTreeMap<i32, Slot>>,
     stop: Stop,
+    /// Closed once containers of an earlier agent are there.
+    settled: Sender<()>,
+    until_settled: Receiver<()>,
 }
 
 /// What an ID stands for.
@@ -80,19 +88,47 @@ impl Started {
 impl Agent {
     /// An agent without containers that offers the capabilities of `store`.
     pub fn new(store: Store, config: AgentConfig) -> Self {
+        let (settled, until_settled) = smol::channel::bounded(1);
         Self {
             store,
             config,
             shared: OnceCell::new(),
             containers: Mutex::default(),
             stop: Stop::default(),
+            settled,
+            until_settled,
         }
+    }
+
+    /// No container of an earlier agent comes any more.
+    pub fn settle(&self) {
+        self.settled.close();
+    }
+
+    /// Returns when containers that an earlier agent has left are there or gone: nobody is to
+    /// believe before that there are none.
+    pub async fn settled(&self) {
+        let settled = async {
+            // Nothing is ever sent.
+            let _ = self.until_settled.recv().await;
+        };
+        smol::future::or(settled, self.stop.begun()).await;
     }
 
     /// Gives the agent what containers need, or why they cannot have it; calls of `Create` wait for
     /// this.
-    pub async fn set_prepared(&self, prepared: Result<Shared, PrepareError>) {
-        let prepared = prepared.map(Arc::new).map_err(Arc::new);
+    ///
+    /// Goes on with the containers that an earlier agent has left.
+    pub async fn set_prepared(&self, prepared: Result<(Shared, Vec<Left>), PrepareError>) {
+        let prepared = match prepared {
+            Ok((shared, left)) => {
+                let shared = Arc::new(shared);
+                self.adopt(&shared, left).await;
+                Ok(shared)
+            }
+            Err(error) => Err(Arc::new(error)),
+        };
+        self.settle();
         // A second call would be a mistake in the daemon; the first one counts.
         let _ = self.shared.set(prepared).await;
     }

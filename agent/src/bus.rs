@@ -70,7 +70,7 @@ pub async fn serve(
     };
     let desk = Desk {
         watchers: Arc::new(Watchers::new(agent.clone())),
-        callers: Arc::new(Callers::new(pending_calls)),
+        callers: Arc::new(Callers::new(pending_calls, agent.clone())),
         agent,
     };
     let interface = Interface {

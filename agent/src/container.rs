@@ -1,6 +1,7 @@
 //! One container: created, used and destroyed by blocking calls, one at a time. Each call has a
 //! file of its name.
 
+pub mod adopt;
 mod bind_mount;
 mod cgroup_parents;
 mod config;
@@ -21,6 +22,7 @@ mod lxc_start;
 mod monitor;
 pub mod options;
 pub mod processes;
+mod record;
 pub mod recover;
 pub mod rootfs;
 mod set_capabilities;
@@ -33,9 +35,9 @@ pub mod statistics;
 pub mod streams;
 mod suspend;
 
-use std::{collections::BTreeMap, os::fd::OwnedFd, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, os::fd::OwnedFd, path::Path, sync::Arc, time::Duration};
 
-use softwarecontainer_capability::GatewaySettings;
+use softwarecontainer_capability::{GatewayConfig, GatewaySettings};
 use softwarecontainer_network::Network;
 
 pub use cgroup_parents::Parents as CgroupParents;
@@ -93,6 +95,10 @@ pub struct Container {
     file_owner: Option<(u32, u32)>,
     state: State,
     state_file: Arc<StateFile>,
+    /// The next agent can go on with it.
+    is_kept: bool,
+    /// What was asked of the gateways, in its order.
+    configs: Vec<GatewayConfig>,
     settings: GatewaySettings,
     baseline: Baseline,
     gateways: Gateways,
@@ -106,6 +112,16 @@ pub struct Container {
 }
 
 impl Container {
+    /// Its LXC name, and LXC's path as its monitor knows it.
+    pub fn lxc_name(&self) -> (&str, &Path) {
+        (&self.name, self.lxc.path())
+    }
+
+    /// What is told of it.
+    pub fn facts(&self) -> &Arc<Facts> {
+        &self.facts
+    }
+
     fn mounts(&self) -> Result<Mounts<'_>, ContainerError> {
         let Some(namespaces) = &self.namespaces else {
             return Err(ContainerError::Gone { id: self.id });

@@ -29,6 +29,7 @@ use crate::{
     container::ContainerConfig,
     error_chain::Chain,
     host::{
+        descriptor_store::DescriptorStore,
         own_directory::{OwnDirectory, OwnDirectoryError},
         user_namespace::{self, UserNamespace},
     },
@@ -77,39 +78,44 @@ impl From<zbus::Error> for DaemonError {
     }
 }
 
-/// Runs the agent until SIGTERM or SIGINT; every container is destroyed then.
+/// Runs the agent until SIGTERM or SIGINT; every container is destroyed then. What `store` has of
+/// an agent that was killed goes on.
 ///
 /// # Errors
 /// [`DaemonError`]; containers are destroyed then, too.
-pub fn run(config: Config) -> Result<(), DaemonError> {
+pub fn run(config: Config, store: DescriptorStore) -> Result<(), DaemonError> {
     // Containers inherit it, and their users must get at what is made for them.
     umask(Mode::S_IWGRP | Mode::S_IWOTH);
     // Blocked before any thread starts, so that the signals reach no other.
     let signals = stop_signals().map_err(DaemonError::System)?;
-    let store = Store::load_within(
+    let manifests = Store::load_within(
         &config.manifests,
         &config.default_manifests,
         config.manifest_size,
     )?;
-    for warning in store.warnings() {
+    for warning in manifests.warnings() {
         log::warn!("{warning}");
     }
     let executor = Arc::new(Executor::new());
-    let stop = smol::block_on(executor.run(serve(config, store, signals, executor.clone())));
+    let stop =
+        smol::block_on(executor.run(serve(config, (manifests, store), signals, executor.clone())));
     // The worker threads end with the process.
     stop
 }
 
 async fn serve(
     config: Config,
-    store: Store,
+    (manifests, store): (Store, DescriptorStore),
     signals: OwnedFd,
     executor: Arc<Executor<'static>>,
 ) -> Result<(), DaemonError> {
     let (reports, ended) = smol::channel::unbounded();
     let (sender, events) = smol::channel::unbounded();
-    let agent = Arc::new(Agent::new(store, config.agent.clone()));
+    let agent = Arc::new(Agent::new(manifests, config.agent.clone()));
     let (session, pending_calls) = (config.use_session_bus, config.pending_calls);
+    if store.is_empty() {
+        agent.settle();
+    }
     // The name comes first: who does not get it must not touch the containers of the agent that has
     // it. Calls that come before everything is prepared are answered, except that Create waits.
     let on_bus = bus::serve(session, agent.clone(), executor.clone(), pending_calls).await?;
@@ -120,7 +126,8 @@ async fn serve(
     let told = executor.spawn(on_bus.tell(events));
     let channels = (reports, sender);
     let preparing = executor.clone();
-    let prepare = unblock(move || prepare(config, lxc_path, own_paths, preparing, channels));
+    let store = Arc::new(store);
+    let prepare = unblock(move || prepare(config, lxc_path, own_paths, preparing, channels, store));
     let preparing = executor.spawn({
         let agent = agent.clone();
         async move {

@@ -6,6 +6,7 @@ pub mod apparmor;
 pub mod cgroup;
 pub mod container_path;
 pub mod credentials;
+pub mod descriptor_store;
 pub mod in_root;
 pub mod kernel;
 pub mod lxc_calls;

@@ -8,7 +8,7 @@ use softwarecontainer_agent::{
     container::host_ipc,
     daemon,
     error_chain::Chain,
-    host::{sys, user_namespace},
+    host::{descriptor_store::DescriptorStore, sys, user_namespace},
     logging,
 };
 
@@ -23,6 +23,8 @@ fn main() -> ExitCode {
             Err(error) => fail(&*error),
         };
     }
+    // First, because it is about descriptors by their numbers.
+    let store = DescriptorStore::open();
     let options = match cli::parse(std::env::args_os().skip(1)) {
         Ok(Invocation::Run(options)) => options,
         Ok(Invocation::Help) => return print(cli::HELP),
@@ -39,7 +41,7 @@ fn main() -> ExitCode {
     }
     user_namespace::hide_helper();
     sys::share_one_heap();
-    match daemon::run(config) {
+    match daemon::run(config, store) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => fail(&error),
     }

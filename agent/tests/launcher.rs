@@ -254,3 +254,29 @@ fn a_launcher_that_may_not_call_the_agent_is_told_about_the_group() {
         );
     }
 }
+
+/// Where somebody keeps the agent's descriptors the app goes on, and so does its launcher.
+#[test]
+fn a_launcher_stays_with_its_app_when_the_agent_is_killed() {
+    let mut agent = TestAgent::with(&Setup {
+        supervised: true,
+        ..Setup::default()
+    });
+    let launcher = Launcher::new(&agent, LAUNCHER);
+    let command = "sh -c 'while test ! -e /tmp/end; do sleep 0.05; done; exit 5'";
+    launcher.app("clock", &json!({"command": command, "user": 1000}));
+    let (mut child, app) = launcher.start("clock");
+    for _ in 0..2 {
+        agent.kill();
+        agent.start_agent();
+        assert!(is_alive(app));
+    }
+    let launcher = Launcher {
+        agent: &agent,
+        user: LAUNCHER,
+    };
+    assert_eq!(launcher.listed("clock"), Some(app));
+    agent.shell_ok(0, "touch /tmp/end");
+    assert_eq!(child.wait().unwrap().code(), Some(5), "{}", launcher.log());
+    assert!(agent.client().list().unwrap().is_empty());
+}

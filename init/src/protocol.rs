@@ -37,7 +37,8 @@ pub enum Kind {
     Failed,
     /// New process to agent: its working directory cannot be entered; the value is an errno.
     NoDirectory,
-    /// Init to agent: the process has ended; the value is its wait status (waitpid(2)).
+    /// Init to agent: the process has ended; the value is its wait status (waitpid(2)). The init
+    /// remembers it until it is [`Self::Told`].
     Exited,
     /// Agent to init: nobody waits for the start of this process any more, so it has to go.
     Abandon,
@@ -46,6 +47,16 @@ pub enum Kind {
     Denied,
     /// Agent to init: send a signal to the process; the value is its number (signal(7)).
     Signal,
+    /// Agent to init: whoever is to know of the end of the process knows, or nobody is.
+    Told,
+    /// Agent to init: another agent goes on with the container. It knows of no process from this
+    /// number on: these have to go. Of all others the init says again which have [`Self::Exited`],
+    /// then which are [`Self::Running`], then [`Self::TakenOver`].
+    TakeOver,
+    /// Init to agent: the process has not ended.
+    Running,
+    /// Init to agent: there are no others.
+    TakenOver,
 }
 
 /// One packet.
@@ -75,6 +86,10 @@ impl Message {
             Kind::Abandon => 7,
             Kind::Denied => 8,
             Kind::Signal => 9,
+            Kind::Told => 10,
+            Kind::TakeOver => 11,
+            Kind::Running => 12,
+            Kind::TakenOver => 13,
         };
         let mut bytes = [0; Self::SIZE];
         bytes[..4].copy_from_slice(&kind.to_ne_bytes());
@@ -97,6 +112,10 @@ impl Message {
             7 => Kind::Abandon,
             8 => Kind::Denied,
             9 => Kind::Signal,
+            10 => Kind::Told,
+            11 => Kind::TakeOver,
+            12 => Kind::Running,
+            13 => Kind::TakenOver,
             _ => return None,
         };
         Some(Self {
@@ -201,6 +220,10 @@ mod tests {
             Kind::Abandon,
             Kind::Denied,
             Kind::Signal,
+            Kind::Told,
+            Kind::TakeOver,
+            Kind::Running,
+            Kind::TakenOver,
         ] {
             let message = Message {
                 kind,

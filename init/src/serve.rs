@@ -1,7 +1,7 @@
 //! The init at work: it starts what the agent asks for, and reaps every process that ends.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     ffi::OsStr,
     os::{
         fd::{AsFd as _, OwnedFd},
@@ -32,6 +32,9 @@ pub fn serve(socket: &OsStr, landlock: bool) -> Result<(), InitError> {
     Init::connect(socket, landlock).and_then(Init::run)
 }
 
+/// How many ends are remembered that the agent has not said to be told.
+const UNTOLD: usize = 4096;
+
 /// The first process of a container at work.
 struct Init {
     agent: OwnedFd,
@@ -40,6 +43,9 @@ struct Init {
     signals: SignalFd,
     /// The agent's number of each running process that it asked for.
     processes: HashMap<i32, u32>,
+    /// Wait statuses by the agent's number, until they are told: this agent may end before, and the
+    /// next one has to know them.
+    ended: BTreeMap<u32, i32>,
     listeners: Listeners,
     ending: bool,
 }
@@ -71,6 +77,7 @@ impl Init {
             null,
             signals,
             processes: HashMap::new(),
+            ended: BTreeMap::new(),
             listeners: Listeners::default(),
             ending: false,
         })
@@ -134,6 +141,18 @@ impl Init {
                 process,
                 value,
             }) => self.signal(process, value),
+            Some(Message {
+                kind: Kind::Told,
+                process,
+                ..
+            }) => {
+                self.ended.remove(&process);
+            }
+            Some(Message {
+                kind: Kind::TakeOver,
+                process,
+                ..
+            }) => self.take_over(process)?,
             _ => {}
         }
         Ok(true)
@@ -201,6 +220,34 @@ impl Init {
         }
     }
 
+    /// Tells another agent what there is, and ends what it does not know.
+    fn take_over(&mut self, first_unknown: u32) -> Result<(), InitError> {
+        self.ended.split_off(&first_unknown);
+        for (&process, &status) in &self.ended {
+            self.tell(Message {
+                kind: Kind::Exited,
+                process,
+                value: status,
+            })?;
+        }
+        for (&pid, &process) in &self.processes {
+            if process >= first_unknown {
+                sys::signal(pid, libc::SIGKILL);
+                continue;
+            }
+            self.tell(Message {
+                kind: Kind::Running,
+                process,
+                value: 0,
+            })?;
+        }
+        self.tell(Message {
+            kind: Kind::TakenOver,
+            process: 0,
+            value: 0,
+        })
+    }
+
     fn tell(&self, message: Message) -> Result<(), InitError> {
         sys::send(&self.agent, message).map_err(InitError::Agent)
     }
@@ -211,6 +258,10 @@ impl Init {
             match sys::reap_one().map_err(InitError::Reap)? {
                 sys::Reaped::Ended { pid, status } => {
                     if let Some(process) = self.processes.remove(&pid) {
+                        self.ended.insert(process, status);
+                        if self.ended.len() > UNTOLD {
+                            self.ended.pop_first();
+                        }
                         self.tell(Message {
                             kind: Kind::Exited,
                             process,

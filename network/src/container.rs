@@ -37,6 +37,21 @@ impl Connection {
         }
     }
 
+    /// Goes on with container `id`, which an earlier agent has left in this state: nothing in it is
+    /// changed.
+    ///
+    /// # Errors
+    /// [`NetworkError`]: the host's rules that go with it cannot be loaded.
+    pub fn adopt(self, network: &Network, id: i32) -> Result<Self, NetworkError> {
+        let firewall = self.firewall.as_ref();
+        network.set_visitor(id, firewall.map(ContainerFirewall::permissions))?;
+        let Self {
+            isolated, rates, ..
+        } = self;
+        network.ports().insert(id, Port::Open { isolated, rates });
+        Ok(self)
+    }
+
     /// Makes the network of container `id`, whose network namespace is `namespace`, as `wanted`
     /// says. On a failure it is left, as far as the failure allows, as it was.
     ///

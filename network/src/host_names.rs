@@ -70,6 +70,14 @@ impl HostNames {
         held
     }
 
+    /// As [`Self::hold`], a name that an earlier agent has found to have `addresses`.
+    #[must_use]
+    pub fn hold_left(&self, name: &str, addresses: &BTreeSet<IpAddr>) -> Arc<HostName> {
+        let held = self.hold(name);
+        held.had(addresses);
+        held
+    }
+
     /// What is known of each name that a container has in its rules.
     #[must_use]
     pub fn states(&self) -> Vec<NameState> {

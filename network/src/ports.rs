@@ -55,6 +55,16 @@ impl Network {
         Ok(())
     }
 
+    /// Goes on with the port of a container that an earlier agent has left; nothing is changed.
+    ///
+    /// # Errors
+    /// [`NetworkError`]: its interface is gone.
+    pub fn adopt(&self, id: i32) -> Result<(), NetworkError> {
+        Netlink::open()?.link(&self.veth(id))?;
+        self.ports().insert(id, Port::Closed);
+        Ok(())
+    }
+
     /// Makes the interface of container `id` a port of the bridge that is closed.
     fn connect(&self, netlink: &Netlink, id: i32, link: &Link) -> Result<(), NetworkError> {
         netlink.set_filter(link, &frame_filter::closed())?;

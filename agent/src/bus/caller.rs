@@ -14,7 +14,7 @@ use smol::lock::OnceCell;
 use zbus::{Connection, OwnedVariant, Variant, fdo, message::Header};
 
 use super::peers;
-use crate::host::credentials::Credentials;
+use crate::{agent::Agent, host::credentials::Credentials};
 
 /// From how many known clients on those without pending calls are forgotten. Unique names are never
 /// used again on a bus.
@@ -50,10 +50,10 @@ impl fmt::Display for Identity {
 }
 
 /// All clients that have called lately.
-#[derive(Debug)]
 pub struct Callers {
     limit: u32,
     clients: Mutex<HashMap<String, Arc<Client>>>,
+    agent: Arc<Agent>,
 }
 
 /// A client does not wait for its replies.
@@ -82,11 +82,12 @@ impl Drop for Call {
 }
 
 impl Callers {
-    /// None yet; each may have `limit` calls under way.
-    pub fn new(limit: u32) -> Self {
+    /// None yet; each may have `limit` calls under way, which wait until `agent` has settled.
+    pub fn new(limit: u32, agent: Arc<Agent>) -> Self {
         Self {
             limit,
             clients: Mutex::default(),
+            agent,
         }
     }
 
@@ -123,6 +124,7 @@ impl Callers {
         header: &Header<'_>,
     ) -> Result<(Call, Identity), TooManyCalls> {
         let call = self.admit(header)?;
+        self.agent.settled().await;
         let identity = self.identify(&call, connection, header).await;
         Ok((call, identity))
     }

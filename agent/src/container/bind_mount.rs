@@ -16,11 +16,21 @@ impl Container {
     pub fn bind_mount(
         &mut self,
         host: &Path,
-        container: &Path,
+        container_path: &Path,
         read_only: bool,
         caller: Option<&Credentials>,
     ) -> Result<(), ContainerError> {
         self.require_ready("bind-mount")?;
+        self.changing(|container| container.mount(host, container_path, read_only, caller))
+    }
+
+    fn mount(
+        &self,
+        host: &Path,
+        container: &Path,
+        read_only: bool,
+        caller: Option<&Credentials>,
+    ) -> Result<(), ContainerError> {
         let mounts = self.mounts()?;
         let read_only = HostSource::open_for(host, !read_only, caller, mounts.paths)
             .map_err(BindError::from)

@@ -3,7 +3,8 @@
 //! LXC gives a container's init everything that a manifest may give to an app. The init takes from
 //! each process that it starts what the manifests have not given ([`Confinement`]).
 
-use softwarecontainer_capability::privilege::{Capability, Privileges, UNLIMITED};
+use serde::{Deserialize, Serialize};
+use softwarecontainer_capability::privilege::{Capability, Privileges, Resource, UNLIMITED};
 use softwarecontainer_init::{Confinement, Limit};
 use softwarecontainer_lxc as lxc;
 
@@ -45,7 +46,6 @@ pub fn lxc_items(limits: &[AppLimit]) -> Vec<(&'static str, String)> {
 }
 
 fn limit_key(limit: &AppLimit) -> &'static str {
-    use softwarecontainer_capability::privilege::Resource;
     match limit.resource {
         Resource::Memlock => "lxc.prlimit.memlock",
         Resource::Msgqueue => "lxc.prlimit.msgqueue",
@@ -61,6 +61,15 @@ fn shown(limit: u64) -> String {
     } else {
         limit.to_string()
     }
+}
+
+/// A [`Baseline`], as the next agent reads it.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct KeptBaseline {
+    drop: u64,
+    /// Names of resources with their limits: in force, hard and highest, and whether the
+    /// integrator's settings decide.
+    limits: Vec<(String, u64, u64, u64, bool)>,
 }
 
 /// What the apps of one container are without as long as no manifest says otherwise.
@@ -120,6 +129,46 @@ impl Baseline {
         Ok(())
     }
 
+    /// As the next agent is to read it.
+    pub(super) fn kept(&self) -> KeptBaseline {
+        let own = self.limits.iter().map(|one| (one, false));
+        let foreign = self.foreign.iter().map(|one| (one, true));
+        let limits = own.chain(foreign).map(|(one, is_foreign)| {
+            let name = one.resource.name().to_owned();
+            (name, one.soft, one.hard, one.ceiling, is_foreign)
+        });
+        KeptBaseline {
+            drop: self.drop,
+            limits: limits.collect(),
+        }
+    }
+
+    /// That of a container which an earlier agent has left.
+    pub(super) fn left(kept: &KeptBaseline) -> Self {
+        let (mut limits, mut foreign) = (Vec::new(), Vec::new());
+        for (name, soft, hard, ceiling, is_foreign) in &kept.limits {
+            let Some(resource) = Resource::from_name(name) else {
+                continue;
+            };
+            let list = if *is_foreign {
+                &mut foreign
+            } else {
+                &mut limits
+            };
+            list.push(AppLimit {
+                resource,
+                soft: *soft,
+                hard: *hard,
+                ceiling: *ceiling,
+            });
+        }
+        Self {
+            drop: kept.drop,
+            limits,
+            foreign,
+        }
+    }
+
     /// Whether apps are without CAP_NET_RAW unless the agent gives it to them.
     #[must_use]
     pub fn drops_net_raw(&self, given: &Privileges) -> bool {
@@ -176,8 +225,6 @@ mod tests {
         on_host: 0,
         group_on_host: 0,
     };
-
-    use softwarecontainer_capability::privilege::Resource;
 
     fn limits() -> Vec<AppLimit> {
         let limit = |resource, soft, hard, ceiling| AppLimit {

@@ -215,7 +215,6 @@ impl Container {
         let state_file = Arc::new(state_file);
         let reports = shared.reports.clone();
         let processes = Processes::new(facts.clone(), state_file.clone(), reports);
-        let processes = Arc::new(processes);
         let link = InitLink::new(connection, processes, init_pidfd.clone(), &shared.executor)
             .map_err(init_failed)?;
         shared
@@ -233,7 +232,7 @@ impl Container {
                 .map_or_else(|_| Vec::new(), all_addresses),
             interface: network.veth(id),
         });
-        Ok(Self {
+        let mut container = Self {
             id,
             lxc: LxcCalls::new(&name, lxc_path),
             name,
@@ -253,6 +252,8 @@ impl Container {
             file_owner,
             state: State::Ready,
             state_file,
+            is_kept: false,
+            configs: Vec::new(),
             settings: GatewaySettings::default(),
             baseline,
             gateways: Gateways::default(),
@@ -261,12 +262,14 @@ impl Container {
             environment,
             facts,
             shared,
-        })
+        };
+        container.keep();
+        Ok(container)
     }
 }
 
 /// Tells of the end of the init that `end` waits for.
-fn told_of_end(
+pub(super) fn told_of_end(
     end: impl Future<Output = ()> + Send + 'static,
     facts: &Arc<Facts>,
 ) -> impl Future<Output = ()> + Send + 'static {
@@ -280,7 +283,7 @@ fn told_of_end(
     }
 }
 
-fn all_addresses(addresses: ContainerAddresses) -> Vec<IpAddr> {
+pub(super) fn all_addresses(addresses: ContainerAddresses) -> Vec<IpAddr> {
     let v6 = addresses.v6.map(|(address, _)| address.into());
     [Some(addresses.v4.into()), v6]
         .into_iter()

@@ -19,6 +19,7 @@ impl Container {
     /// [`ContainerError`]; the container is invalid then, and this may be called again.
     pub fn destroy(&mut self, reason: Reason) -> Result<(), ContainerError> {
         self.facts.enter(Status::Destroying, reason);
+        self.give_up();
         let destroyed = self.end_and_remove();
         if destroyed.is_err() {
             self.facts.enter(Status::Invalid, Reason::Failure);

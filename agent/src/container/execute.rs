@@ -1,6 +1,6 @@
 //! Execute: a process started in a container.
 
-use std::{collections::BTreeMap, ffi::CString, os::fd::OwnedFd, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, ffi::CString, os::fd::OwnedFd, time::Duration};
 
 use softwarecontainer_capability::privilege::Capability;
 use softwarecontainer_init::{Command, Confinement, Limit};
@@ -102,8 +102,9 @@ impl Container {
             .map_err(|error| {
                 ContainerError::spawn(self.id, &arguments, &execution.working_directory, error)
             })?;
-        processes.known(pid);
+        processes.known(pid, number);
         self.facts.process_started(pid, &line);
+        self.save();
         Ok(Executed {
             processes,
             number,
@@ -201,7 +202,7 @@ impl Container {
                     self.lxc.path(),
                     &self.name,
                     self.shared.config.landlock,
-                    Arc::new(processes),
+                    processes,
                     self.init_pidfd.clone(),
                     &self.shared.executor,
                 )

@@ -118,6 +118,19 @@ struct Changing {
     ended_for_memory: bool,
 }
 
+/// What an earlier agent has told of a container that goes on.
+#[derive(Debug)]
+pub(super) struct Earlier {
+    pub(super) creator: u32,
+    pub(super) label: Label,
+    pub(super) options: String,
+    pub(super) since: SystemTime,
+    pub(super) status: Status,
+    pub(super) capabilities: Vec<String>,
+    pub(super) mounts: Vec<Mounted>,
+    pub(super) processes: BTreeMap<u32, Process>,
+}
+
 /// What is told of one container.
 #[derive(Debug)]
 pub struct Facts {
@@ -158,6 +171,29 @@ impl Facts {
                 capabilities: Vec::new(),
                 mounts: Vec::new(),
                 processes: BTreeMap::new(),
+                oom_kills: 0,
+                oom_kills_told: 0,
+                ended_for_memory: false,
+            }),
+            events,
+        })
+    }
+
+    /// Those of a container that an earlier agent has left.
+    pub(super) fn left(id: i32, earlier: Earlier, events: Sender<Event>) -> Arc<Self> {
+        Arc::new(Self {
+            id,
+            creator: earlier.creator,
+            label: earlier.label,
+            options: earlier.options,
+            since: earlier.since,
+            place: OnceLock::new(),
+            changing: Mutex::new(Changing {
+                status: earlier.status,
+                reason: Reason::Call,
+                capabilities: earlier.capabilities,
+                mounts: earlier.mounts,
+                processes: earlier.processes,
                 oom_kills: 0,
                 oom_kills_told: 0,
                 ended_for_memory: false,

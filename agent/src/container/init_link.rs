@@ -1,10 +1,11 @@
 //! The agent's end of the connection to a container's init.
 
 use std::{
+    collections::BTreeMap,
     fs::{self, File, Permissions},
     io::{self, IoSlice, IoSliceMut, Write as _},
     os::{
-        fd::{AsFd as _, AsRawFd as _, OwnedFd},
+        fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd},
         unix::fs::PermissionsExt as _,
     },
     path::{Path, PathBuf},
@@ -90,6 +91,18 @@ impl Listener {
     }
 }
 
+/// The init at the other end, by the process ID that it has or had.
+///
+/// # Errors
+/// The system's, if it is no connection to an init.
+pub fn init_of(connection: &OwnedFd) -> io::Result<u32> {
+    let peer = getsockopt(connection, PeerCredentials)?.pid();
+    u32::try_from(peer)
+        .ok()
+        .filter(|init| is_first_of_namespace(*init))
+        .ok_or(io::ErrorKind::NotFound.into())
+}
+
 /// Whether a process is the first one of a PID namespace in ours (proc_pid_status(5), `NSpid`).
 fn is_first_of_namespace(pid: u32) -> bool {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
@@ -129,6 +142,18 @@ impl InitLink {
     ) -> io::Result<Self> {
         let connection = Arc::new(Async::new_nonblocking(connection)?);
         let (alive, gone) = smol::channel::bounded(1);
+        let told = Arc::downgrade(&connection);
+        processes.on_forget(move |number| {
+            if let Some(connection) = told.upgrade() {
+                let message = Message {
+                    kind: Kind::Told,
+                    process: number,
+                    value: 0,
+                };
+                // An init that does not get it remembers the end for nothing.
+                let _ = try_send(connection.as_fd(), message, &[]);
+            }
+        });
         let task = hear(connection.clone(), processes.clone(), first);
         executor
             .spawn(async move {
@@ -141,6 +166,25 @@ impl InitLink {
             processes,
             gone,
         })
+    }
+
+    /// Goes on where an earlier agent has left off, which knew of no process from number `unknown`
+    /// on. A frozen container answers once it is thawed.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn take_over(&self, unknown: Number, limit: Duration) -> io::Result<()> {
+        let message = Message {
+            kind: Kind::TakeOver,
+            process: unknown,
+            value: 0,
+        };
+        self.send(message, &[], limit)
+    }
+
+    /// The connection itself.
+    pub fn descriptor(&self) -> BorrowedFd<'_> {
+        self.connection.as_fd()
     }
 
     /// The processes started over this connection.
@@ -259,24 +303,40 @@ impl InitLink {
 
     fn send(&self, message: Message, descriptors: &[i32], limit: Duration) -> io::Result<()> {
         let fd = self.connection.as_fd();
-        let flags = MsgFlags::MSG_NOSIGNAL | MsgFlags::MSG_DONTWAIT;
-        let bytes = message.encode();
         loop {
-            let sent = if descriptors.is_empty() {
-                send(fd.as_raw_fd(), &bytes, flags)
-            } else {
-                let parts = [IoSlice::new(&bytes)];
-                let rights = [ControlMessage::ScmRights(descriptors)];
-                sendmsg::<()>(fd.as_raw_fd(), &parts, &rights, flags, None)
-            };
-            match sent {
-                Ok(_) => return Ok(()),
+            match try_send(fd, message, descriptors) {
+                Ok(()) => return Ok(()),
                 Err(Errno::EINTR) => {}
                 Err(Errno::EAGAIN) => wait::ready_in_time(fd, PollFlags::POLLOUT, limit)?,
                 Err(errno) => return Err(errno.into()),
             }
         }
     }
+}
+
+fn try_send(fd: BorrowedFd<'_>, message: Message, descriptors: &[i32]) -> nix::Result<()> {
+    let flags = MsgFlags::MSG_NOSIGNAL | MsgFlags::MSG_DONTWAIT;
+    let bytes = message.encode();
+    let sent = if descriptors.is_empty() {
+        send(fd.as_raw_fd(), &bytes, flags)
+    } else {
+        let parts = [IoSlice::new(&bytes)];
+        let rights = [ControlMessage::ScmRights(descriptors)];
+        sendmsg::<()>(fd.as_raw_fd(), &parts, &rights, flags, None)
+    };
+    sent.map(drop)
+}
+
+/// The ends that the init of a container that cannot be gone on with has told and nobody has heard,
+/// by the process's number.
+pub fn unheard_ends(connection: &OwnedFd) -> BTreeMap<Number, i32> {
+    let mut ends = BTreeMap::new();
+    while let Ok(Some((message, _))) = receive(connection) {
+        if message.kind == Kind::Exited {
+            ends.insert(message.process, message.value);
+        }
+    }
+    ends
 }
 
 /// Why a process could not be started.
@@ -340,6 +400,14 @@ fn handle((message, sender): (Message, u32), processes: &Processes) -> bool {
         }
         Kind::Denied => {
             processes.denied(number, Call::from_value(value));
+            true
+        }
+        Kind::Running => {
+            processes.runs(number);
+            true
+        }
+        Kind::TakenOver => {
+            processes.taken_over();
             true
         }
         _ => false,

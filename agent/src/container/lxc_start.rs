@@ -110,15 +110,18 @@ impl LxcPaths {
 
     /// Removes the other name; to be called after the last container.
     pub fn remove_alias(&self) {
-        Self::remove_aliases(&self.directory);
+        Self::remove_aliases(&self.directory, |_| false);
     }
 
-    /// Removes other names that agents have made in `directory`.
-    pub fn remove_aliases(directory: &Path) {
+    /// Removes other names that agents have made in `directory`, but those that are `used`.
+    pub fn remove_aliases(directory: &Path, used: impl Fn(&Path) -> bool) {
         let entries = fs::read_dir(directory).into_iter().flatten().flatten();
         for entry in entries {
             let is_alias = entry.file_name().to_string_lossy().starts_with(ALIAS);
-            if is_alias && entry.file_type().is_ok_and(|kind| kind.is_symlink()) {
+            if is_alias
+                && !used(&entry.path())
+                && entry.file_type().is_ok_and(|kind| kind.is_symlink())
+            {
                 // One that stays does no harm.
                 let _ = fs::remove_file(entry.path());
             }

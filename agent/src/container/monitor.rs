@@ -75,6 +75,7 @@ fn parse_title(line: &[u8]) -> Option<(&Path, &str)> {
 /// A running monitor.
 #[derive(Debug)]
 pub struct Monitor {
+    pid: u32,
     process: OwnedFd,
     names: LxcCgroups,
     /// With their inode numbers: another agent's container may soon have cgroups of the same names.
@@ -105,6 +106,7 @@ impl Monitor {
         }
         let names = names.clone();
         Ok(Self {
+            pid: parent,
             process,
             names,
             cgroups,
@@ -115,6 +117,16 @@ impl Monitor {
     /// container was created is in no cgroup by which they could be found.
     pub(super) fn cgroup_names(&self) -> &LxcCgroups {
         &self.names
+    }
+
+    /// Its process ID.
+    pub(super) fn pid(&self) -> u32 {
+        self.pid
+    }
+
+    /// Whether the container and it are where they are looked for.
+    pub(super) fn has_cgroups(&self) -> bool {
+        !self.cgroups.is_empty()
     }
 
     /// How many processes are in the container's cgroups and its own.

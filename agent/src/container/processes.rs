@@ -2,7 +2,9 @@
 
 use std::{
     collections::{HashMap, HashSet},
-    sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc},
+    fmt,
+    ops::Range,
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak, mpsc},
 };
 
 use softwarecontainer_init::Call;
@@ -12,7 +14,10 @@ use crate::host::seccomp::calls;
 
 /// The wait status (waitpid(2)) of a process that SIGKILL ended, as those do whose container's init
 /// is gone.
-const KILLED: i32 = libc::SIGKILL;
+pub const KILLED: i32 = libc::SIGKILL;
+
+/// How many numbers an earlier agent may have given since it last wrote down which is the next.
+const UNWRITTEN: Number = 1 << 20;
 
 /// How many refused system calls of a container are logged.
 const DENIED: usize = 256;
@@ -35,22 +40,30 @@ pub struct Report {
     pub ended: Ended,
     /// What knows that it was not told yet.
     state: Arc<StateFile>,
+    /// Those that it is one of, and its number there.
+    of: Option<(Weak<Processes>, Number)>,
 }
 
 impl Report {
-    /// Of a process that a killed agent has left in `state`, and that ended with its container.
-    pub fn of_left(state: Arc<StateFile>, pid: u32) -> Self {
+    /// Of a process that a killed agent has left in `state`, and that has ended with `status`.
+    pub fn of_left(state: Arc<StateFile>, pid: u32, status: i32) -> Self {
         let ended = Ended {
             container: state.container(),
             pid,
-            status: KILLED,
+            status,
         };
-        Self { ended, state }
+        let of = None;
+        Self { ended, state, of }
     }
 
     /// It was told. Blocks.
     pub fn told(&self) {
         self.state.remove(self.ended.pid);
+        if let Some((processes, number)) = &self.of
+            && let Some(processes) = processes.upgrade()
+        {
+            processes.forget(*number);
+        }
     }
 }
 
@@ -90,17 +103,33 @@ struct State {
     abandoned: HashSet<Number>,
     running: HashMap<Number, Running>,
     denied: HashSet<(Number, Call)>,
+    /// Numbers that an earlier agent may have given, and this one knows nothing of.
+    unknown: Range<Number>,
+    /// Of those that an earlier agent has started, the ones that the init has not spoken of.
+    unheard: HashSet<Number>,
     gone: bool,
 }
 
+/// Tells the init that nobody asks for an end any more.
+type Forget = Box<dyn Fn(Number) + Send + Sync>;
+
 /// All processes of one container, shared by the calls that start them and the task that hears of
 /// their end.
-#[derive(Debug)]
 pub struct Processes {
+    own: Weak<Self>,
+    forget: OnceLock<Forget>,
     facts: Arc<Facts>,
     reports: smol::channel::Sender<Report>,
     state_file: Arc<StateFile>,
     state: Mutex<State>,
+}
+
+impl fmt::Debug for Processes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Processes")
+            .field("state", &self.state)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Processes {
@@ -109,12 +138,61 @@ impl Processes {
         facts: Arc<Facts>,
         state_file: Arc<StateFile>,
         reports: smol::channel::Sender<Report>,
-    ) -> Self {
-        Self {
+    ) -> Arc<Self> {
+        Self::with(facts, state_file, reports, State::default())
+    }
+
+    /// Those that an earlier agent has left in `state_file`, and a number above all of theirs.
+    pub fn left(
+        facts: Arc<Facts>,
+        state_file: Arc<StateFile>,
+        reports: smol::channel::Sender<Report>,
+    ) -> (Arc<Self>, Number) {
+        let (known, next) = state_file.processes();
+        let running = known.iter().map(|(pid, known)| {
+            let running = Running {
+                pid: *pid,
+                announced: true,
+                status: None,
+            };
+            (known.number, running)
+        });
+        let end = next.saturating_add(UNWRITTEN);
+        let state = State {
+            next: end,
+            running: running.collect(),
+            unknown: next..end,
+            unheard: known.values().map(|known| known.number).collect(),
+            ..State::default()
+        };
+        (Self::with(facts, state_file, reports, state), next)
+    }
+
+    fn with(
+        facts: Arc<Facts>,
+        state_file: Arc<StateFile>,
+        reports: smol::channel::Sender<Report>,
+        state: State,
+    ) -> Arc<Self> {
+        Arc::new_cyclic(|own| Self {
+            own: own.clone(),
+            forget: OnceLock::new(),
             facts,
             reports,
             state_file,
-            state: Mutex::default(),
+            state: Mutex::new(state),
+        })
+    }
+
+    /// How the init is told that nobody asks for an end any more.
+    pub fn on_forget(&self, forget: impl Fn(Number) + Send + Sync + 'static) {
+        // There is one connection.
+        let _ = self.forget.set(Box::new(forget));
+    }
+
+    fn forget(&self, number: Number) {
+        if let Some(forget) = self.forget.get() {
+            forget(number);
         }
     }
 
@@ -151,7 +229,7 @@ impl Processes {
     pub fn started(&self, number: Number, pid: u32) -> bool {
         let mut state = self.state();
         let Some(sender) = state.starting.remove(&number) else {
-            return state.abandoned.contains(&number);
+            return state.abandoned.contains(&number) || state.unknown.contains(&number);
         };
         state.running.insert(
             number,
@@ -173,7 +251,7 @@ impl Processes {
                 let _ = sender.send(Err(why));
                 true
             }
-            None => state.abandoned.contains(&number),
+            None => state.abandoned.contains(&number) || state.unknown.contains(&number),
         }
     }
 
@@ -181,11 +259,33 @@ impl Processes {
     pub fn ended(&self, number: Number, status: i32) {
         let mut state = self.state();
         state.abandoned.remove(&number);
-        if let Some(sender) = state.starting.remove(&number) {
-            let _ = sender.send(Err(StartFailure::Ended(status)));
-        } else if let Some(running) = state.running.get_mut(&number) {
+        state.unheard.remove(&number);
+        if let Some(running) = state.running.get_mut(&number) {
             running.status = Some(status);
             self.tell(&mut state, number);
+            return;
+        }
+        if let Some(sender) = state.starting.remove(&number) {
+            let _ = sender.send(Err(StartFailure::Ended(status)));
+        }
+        drop(state);
+        self.forget(number);
+    }
+
+    /// The init says that process `number`, which an earlier agent has started, runs.
+    pub fn runs(&self, number: Number) {
+        self.state().unheard.remove(&number);
+    }
+
+    /// The init has spoken of all that an earlier agent has started. What else that one knew has
+    /// ended, and how is not known any more.
+    pub fn taken_over(&self) {
+        let mut state = self.state();
+        for number in std::mem::take(&mut state.unheard) {
+            if let Some(running) = state.running.get_mut(&number) {
+                running.status.get_or_insert(KILLED);
+                self.tell(&mut state, number);
+            }
         }
     }
 
@@ -213,8 +313,8 @@ impl Processes {
     }
 
     /// The process ID of a process is about to be told to a launcher. Blocks.
-    pub fn known(&self, pid: u32) {
-        self.state_file.add(pid);
+    pub fn known(&self, pid: u32, number: Number) {
+        self.state_file.add(pid, number);
     }
 
     /// The reply with the process ID of `number` is on its way, so that its end may be told from
@@ -280,6 +380,7 @@ impl Processes {
         let report = Report {
             ended,
             state: self.state_file.clone(),
+            of: Some((self.own.clone(), number)),
         };
         self.facts.process_ended(*pid, *status);
         state.running.remove(&number);
@@ -295,7 +396,7 @@ mod tests {
     use super::*;
     use crate::container::facts::Label;
 
-    fn processes() -> (Processes, smol::channel::Receiver<Report>) {
+    fn processes() -> (Arc<Processes>, smol::channel::Receiver<Report>) {
         let (sender, receiver) = smol::channel::unbounded();
         let state_file = Arc::new(StateFile::new(Path::new("/no/such"), 3, 1));
         let (events, _) = smol::channel::unbounded();

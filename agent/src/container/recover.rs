@@ -1,10 +1,15 @@
 //! What an earlier agent left behind: containers named `SC-<number>`, and nothing else.
 
-use std::{fs, io, path::Path, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeSet,
+    fs, io,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use super::{
     ContainerError, cgroup_parents::Parents, create::remove_lxc_directory, lxc_cgroups::LxcCgroups,
-    lxc_start::LxcPaths, monitor, processes::Report, state_file::StateFile,
+    lxc_start::LxcPaths, monitor,
 };
 use crate::{
     host::mount::{self, MountError},
@@ -23,8 +28,17 @@ fn is_ours(name: &str) -> bool {
     })
 }
 
-/// Destroys every container that an earlier agent left in `lxc_path` and under `shared_mounts_dir`.
-/// Buffers that cannot be written are noted in `unwritten`.
+/// Containers that go on.
+#[derive(Debug, Default)]
+pub struct Kept {
+    /// Their LXC names.
+    pub names: BTreeSet<String>,
+    /// LXC's paths, as their monitors know them.
+    pub lxc_paths: BTreeSet<PathBuf>,
+}
+
+/// Destroys every container that an earlier agent left in `lxc_path` and under `shared_mounts_dir`,
+/// but those in `kept`. Buffers that cannot be written are noted in `unwritten`.
 ///
 /// # Errors
 /// Every failure, one by one; the rest is removed all the same.
@@ -33,12 +47,14 @@ pub fn remove_all(
     parents: &Parents,
     shared_mounts_dir: &Path,
     unwritten: &Unwritten,
+    kept: &Kept,
 ) -> Vec<ContainerError> {
+    let is_ours = |name: &str| is_ours(name) && !kept.names.contains(name);
     let mut errors = Vec::new();
     let mut running = Vec::new();
     monitor::end_all_of(lxc_path, is_ours, END_LIMIT);
-    LxcPaths::remove_aliases(shared_mounts_dir);
-    for name in names_in(lxc_path) {
+    LxcPaths::remove_aliases(shared_mounts_dir, |it| kept.lxc_paths.contains(it));
+    for name in names_in(lxc_path, is_ours) {
         log::info!("removing container {name}, left by an earlier agent");
         let cgroups = LxcCgroups::of_saved(&lxc_path.join(&name), parents, &name);
         if let Err(failures) = cgroups.end(parents, END_LIMIT) {
@@ -55,7 +71,7 @@ pub fn remove_all(
             .into_iter()
             .map(ContainerError::from),
     );
-    for name in names_in(shared_mounts_dir) {
+    for name in names_in(shared_mounts_dir, is_ours) {
         // What still runs still writes.
         if running.contains(&name) {
             continue;
@@ -67,19 +83,6 @@ pub fn remove_all(
         }
     }
     errors
-}
-
-/// The ends of processes that an agent which was killed has not told; to be called after
-/// [`remove_all`].
-pub fn untold_ends(shared_mounts_dir: &Path) -> Vec<Report> {
-    let files = StateFile::left_in(shared_mounts_dir).into_iter();
-    files
-        .flat_map(|file| {
-            let file = Arc::new(file);
-            let ended = file.ended().into_iter();
-            ended.map(move |pid| Report::of_left(file.clone(), pid))
-        })
-        .collect()
 }
 
 /// Removes a container's directory, after what it had buffered is written to the host; what cannot
@@ -102,7 +105,7 @@ fn remove_directory(
     Ok(())
 }
 
-fn names_in(directory: &Path) -> Vec<String> {
+fn names_in(directory: &Path, is_ours: impl Fn(&str) -> bool) -> Vec<String> {
     let entries = match fs::read_dir(directory) {
         Ok(entries) => entries,
         Err(error) => {

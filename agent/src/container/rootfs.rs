@@ -112,6 +112,15 @@ impl Rootfs {
         }
     }
 
+    /// That of a container which an earlier agent has left.
+    pub fn left(directory: &Path, owner: Owner, user: AppUser) -> Self {
+        Self {
+            directory: directory.to_owned(),
+            owner,
+            user,
+        }
+    }
+
     fn fill(&self, template: &Template) -> Result<(), MountError> {
         let upper = self.directory.join("rootfs-upper");
         let work = self.directory.join("rootfs-work");

@@ -19,6 +19,10 @@ impl Container {
     ) -> Result<(), ContainerError> {
         self.require_ready("set capabilities")?;
         self.launcher = launcher;
+        self.changing(|container| container.add_capabilities(configs))
+    }
+
+    fn add_capabilities(&mut self, configs: &[GatewayConfig]) -> Result<(), ContainerError> {
         let mut settings = self.settings.clone();
         settings.add(configs)?;
         // Taken out, so that a gateway may look at the container that it changes.
@@ -34,6 +38,9 @@ impl Container {
         });
         self.gateways = gateways;
         changed?;
+        let is_new = |config: &&GatewayConfig| !self.settings.has(std::slice::from_ref(*config));
+        let new: Vec<_> = configs.iter().filter(is_new).cloned().collect();
+        self.configs.extend(new);
         self.settings = settings;
         let names = configs.iter().map(|config| &*config.origin.capability);
         self.facts.add_capabilities(names);
@@ -63,6 +70,11 @@ impl Container {
         {
             mounts.follow();
         }
+        self.follow_host();
+        self.save();
+    }
+
+    fn follow_host(&mut self) {
         if self.state != State::Ready {
             return;
         }

@@ -12,6 +12,7 @@ use super::{
 use crate::{
     host::{
         cgroup::OwnCgroups,
+        descriptor_store::DescriptorStore,
         kernel,
         process_limits::AppLimit,
         seccomp::Filters,
@@ -42,6 +43,8 @@ pub struct Shared {
     pub own_cgroups: Arc<OwnCgroups>,
     /// Whether the host has the unified cgroup hierarchy only.
     pub unified_cgroups: bool,
+    /// Who keeps connections for the next agent.
+    pub store: Arc<DescriptorStore>,
     /// Why containers cannot have user namespaces, if so.
     pub no_user_namespaces: Option<String>,
     /// What decides on the host paths that apps are given.

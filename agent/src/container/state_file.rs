@@ -2,32 +2,40 @@
 //! in the directory `state` of the shared mounts directory.
 //!
 //! ```text
-//! softwarecontainer-state 1
+//! softwarecontainer-state 2
 //! boot 7c0ffa40-5e2f-4d5a-b9a1-0a0e6c1c3a55
 //! container 3
-//! process 4711 123456
+//! next 8
+//! process 4711 123456 7
+//! adopt {"init":…}
 //! ```
 //!
 //! Each process that a launcher knows has a line, with the time of its start
-//! ([`process::start_time`]), from before the reply of its `Execute` until its end was told. So an
-//! end is told by the next agent if it was not by this one; it is told twice only if the agent is
-//! killed between the signal and the change of the file. Without a process there is no file. It is
-//! never changed, but replaced. What another boot has left, or a file of another version, says
-//! nothing of processes that run, and is removed.
+//! ([`process::start_time`]) and the agent's number of it, from before the reply of its `Execute`
+//! until its end was told. So an end is told by the next agent if it was not by this one; it is
+//! told twice only if the agent is killed between the signal and the change of the file. `next` is
+//! above all numbers that were given.
+//!
+//! The last line ([`Record`](super::record::Record)) is there as long as the next agent can go on
+//! with the container: not while a call changes it, and never when nobody keeps the connection to
+//! its init. Without that line and without a process there is no file. It is never changed, but
+//! replaced. What another boot has left, or a file of another version, says nothing of processes
+//! that run, and is removed.
 
 use std::{
     collections::BTreeMap,
     fs, io,
     os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
     path::{Path, PathBuf},
-    sync::{Mutex, PoisonError},
+    sync::{Mutex, MutexGuard, PoisonError},
 };
 
 use crate::host::process;
 
 /// The directory of the files.
 const DIRECTORY: &str = "state";
-const FIRST_LINE: &str = "softwarecontainer-state 1";
+const FIRST_LINE: &str = "softwarecontainer-state 2";
+const RECORD: &str = "adopt ";
 /// How the name of a file ends that is still written to.
 const UNFINISHED: &str = "new";
 
@@ -36,8 +44,24 @@ const UNFINISHED: &str = "new";
 pub struct StateFile {
     path: PathBuf,
     container: i32,
-    /// The processes and when they were started; 0 for one that had ended before it was looked at.
-    processes: Mutex<BTreeMap<u32, u64>>,
+    content: Mutex<Content>,
+}
+
+/// A process that a launcher knows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Known {
+    /// When it was started; 0 if it had ended before it was looked at.
+    pub started: u64,
+    /// The agent's number of it.
+    pub number: u32,
+}
+
+/// What is in a file.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+struct Content {
+    next: u32,
+    processes: BTreeMap<u32, Known>,
+    record: Option<String>,
 }
 
 impl StateFile {
@@ -50,7 +74,7 @@ impl StateFile {
         Self {
             path: shared_mounts_dir.join(DIRECTORY).join(name),
             container,
-            processes: Mutex::default(),
+            content: Mutex::default(),
         }
     }
 
@@ -70,14 +94,21 @@ impl StateFile {
                 if read.is_none() {
                     remove(&path);
                 }
-                let (container, processes) = read?;
+                let (container, content) = read?;
                 Some(Self {
                     path,
                     container,
-                    processes: Mutex::new(processes),
+                    content: Mutex::new(content),
                 })
             })
             .collect()
+    }
+
+    /// Its name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        let name = self.path.file_name().and_then(|name| name.to_str());
+        name.unwrap_or_default()
     }
 
     /// The container's ID.
@@ -86,45 +117,71 @@ impl StateFile {
         self.container
     }
 
-    /// The processes in it that do not run.
+    fn content(&self) -> MutexGuard<'_, Content> {
+        self.content.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The processes in it that do not run, with their numbers.
     #[must_use]
-    pub fn ended(&self) -> Vec<u32> {
-        let processes = self
-            .processes
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        let all = processes.iter();
-        all.filter(|(pid, started)| !process::runs(**pid, **started))
-            .map(|(pid, _)| *pid)
+    pub fn ended(&self) -> Vec<(u32, u32)> {
+        let content = self.content();
+        let all = content.processes.iter();
+        all.filter(|(pid, known)| !process::runs(**pid, known.started))
+            .map(|(pid, known)| (*pid, known.number))
             .collect()
     }
 
-    /// A launcher is about to know process `pid`.
-    pub fn add(&self, pid: u32) {
+    /// All processes in it, and a number above all that were given.
+    #[must_use]
+    pub fn processes(&self) -> (BTreeMap<u32, Known>, u32) {
+        let content = self.content();
+        (content.processes.clone(), content.next)
+    }
+
+    /// What is needed to go on with the container.
+    #[must_use]
+    pub fn record(&self) -> Option<String> {
+        self.content().record.clone()
+    }
+
+    /// A launcher is about to know process `pid`, whose number is `number`.
+    pub fn add(&self, pid: u32, number: u32) {
         let started = process::start_time(pid).unwrap_or(0);
-        self.change(|processes| processes.insert(pid, started));
+        self.change(|content| {
+            content.next = content.next.max(number.saturating_add(1));
+            content.processes.insert(pid, Known { started, number });
+        });
     }
 
     /// The end of process `pid` was told.
     pub fn remove(&self, pid: u32) {
-        self.change(|processes| processes.remove(&pid));
+        self.change(|content| {
+            content.processes.remove(&pid);
+        });
     }
 
-    fn change(&self, change: impl FnOnce(&mut BTreeMap<u32, u64>) -> Option<u64>) {
+    /// Says how to go on with the container, in one line, or that nobody can.
+    pub fn set_record(&self, record: Option<String>) {
+        if self.content().record != record {
+            self.change(|content| content.record = record);
+        }
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Content)) {
         // Locked while it is written: the file says what was changed last.
-        let mut processes = self
-            .processes
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        change(&mut processes);
-        let written = match processes.is_empty() {
+        let mut content = self.content();
+        change(&mut content);
+        let is_empty = content.processes.is_empty() && content.record.is_none();
+        let written = match is_empty {
             true => {
                 remove(&self.path);
                 Ok(())
             }
-            false => self.write(&text(self.container, &processes, process::boot())),
+            false => self.write(&text(self.container, &content, process::boot())),
         };
         if let Err(error) = written {
+            // An earlier one may say what is no longer so.
+            remove(&self.path);
             log::error!(
                 "cannot write {}: {error}; should the agent be killed, ends of processes of \
                  container {} are not told",
@@ -174,28 +231,52 @@ fn remove(path: &Path) {
     }
 }
 
-fn text(container: i32, processes: &BTreeMap<u32, u64>, boot: &str) -> String {
-    let lines = processes.iter();
-    let lines = lines.map(|(pid, started)| format!("process {pid} {started}\n"));
+fn text(container: i32, content: &Content, boot: &str) -> String {
+    let lines = content.processes.iter();
+    let lines = lines.map(|(pid, known)| {
+        let Known { started, number } = known;
+        format!("process {pid} {started} {number}\n")
+    });
+    let record = content.record.as_ref();
     format!(
-        "{FIRST_LINE}\nboot {boot}\ncontainer {container}\n{}",
-        lines.collect::<String>()
+        "{FIRST_LINE}\nboot {boot}\ncontainer {container}\nnext {}\n{}{}",
+        content.next,
+        lines.collect::<String>(),
+        record.map_or_else(String::new, |record| format!("{RECORD}{record}\n"))
     )
 }
 
-/// The container and its processes; `None` for what no agent has written in this boot.
-fn parse(text: &str, boot: &str) -> Option<(i32, BTreeMap<u32, u64>)> {
+/// The container and what is said of it; `None` for what no agent has written in this boot.
+fn parse(text: &str, boot: &str) -> Option<(i32, Content)> {
     // The last line, too, is whole.
     let mut lines = text.strip_suffix('\n')?.split('\n');
     let mut value = |key: &str| lines.next()?.strip_prefix(key);
     value(FIRST_LINE).filter(|rest| rest.is_empty())?;
     value("boot ").filter(|it| *it == boot)?;
     let container = value("container ")?.parse().ok()?;
-    let processes = lines.map(|line| {
-        let (pid, started) = line.strip_prefix("process ")?.split_once(' ')?;
-        Some((pid.parse().ok()?, started.parse().ok()?))
-    });
-    Some((container, processes.collect::<Option<_>>()?))
+    let next = value("next ")?.parse().ok()?;
+    let mut content = Content {
+        next,
+        ..Content::default()
+    };
+    for line in lines {
+        if content.record.is_some() {
+            return None;
+        }
+        if let Some(record) = line.strip_prefix(RECORD) {
+            content.record = Some(record.to_owned());
+            continue;
+        }
+        let mut numbers = line.strip_prefix("process ")?.split(' ');
+        let pid = numbers.next()?.parse().ok()?;
+        let started = numbers.next()?.parse().ok()?;
+        let number = numbers.next()?.parse().ok()?;
+        if numbers.next().is_some() || number >= next {
+            return None;
+        }
+        content.processes.insert(pid, Known { started, number });
+    }
+    Some((container, content))
 }
 
 #[cfg(test)]
@@ -204,16 +285,31 @@ mod tests {
 
     #[test]
     fn what_is_written_is_read_and_nothing_that_is_cut_off_or_of_another_boot_or_version() {
-        let processes = BTreeMap::from([(7, 0), (4711, u64::MAX)]);
-        let whole = text(3, &processes, "b");
-        assert_eq!(parse(&whole, "b"), Some((3, processes)));
+        let known = |started, number| Known { started, number };
+        let content = Content {
+            next: 9,
+            processes: BTreeMap::from([(7, known(0, 3)), (4711, known(u64::MAX, 8))]),
+            record: Some("{\"init\":1}".to_owned()),
+        };
+        let whole = text(3, &content, "b");
+        assert_eq!(parse(&whole, "b"), Some((3, content)));
         assert_eq!(parse(&whole, "c"), None);
         for length in 0..whole.len() {
             let left = parse(&whole[..length], "b");
-            assert!(left.is_none_or(|(_, left)| left.len() < 2), "{length}");
+            assert!(
+                left.is_none_or(|(_, left)| left.record.is_none()),
+                "{length}"
+            );
         }
-        assert_eq!(parse(&whole.replace("state 1", "state 2"), "b"), None);
-        assert_eq!(parse(&whole.replace("process", "service"), "b"), None);
+        for (from, to) in [
+            ("state 2", "state 1"),
+            ("state 2", "state 3"),
+            ("process", "service"),
+            ("next 9", "next 8"),
+            ("adopt {", "adopt\n{"),
+        ] {
+            assert_eq!(parse(&whole.replace(from, to), "b"), None, "{to}");
+        }
     }
 
     #[test]
@@ -223,10 +319,10 @@ mod tests {
         assert!(StateFile::left_in(directory.path()).is_empty());
         let own = std::process::id();
         // The second is the number of no process: the kernel has fewer.
-        file.add(own);
-        file.add(u32::MAX);
+        file.add(own, 0);
+        file.add(u32::MAX, 1);
         let [left] = StateFile::left_in(directory.path()).try_into().unwrap();
-        assert_eq!((left.container(), left.ended()), (3, vec![u32::MAX]));
+        assert_eq!((left.container(), left.ended()), (3, vec![(u32::MAX, 1)]));
         left.remove(u32::MAX);
         file.remove(u32::MAX);
         file.remove(own);
@@ -239,7 +335,7 @@ mod tests {
     fn what_nobody_can_read_is_removed() {
         let directory = tempfile::tempdir().unwrap();
         let file = StateFile::new(directory.path(), 3, 100);
-        file.add(1);
+        file.add(1, 0);
         let unfinished = file.path.with_extension(UNFINISHED);
         fs::copy(&file.path, &unfinished).unwrap();
         fs::write(&file.path, "softwarecontainer-state 0\n").unwrap();

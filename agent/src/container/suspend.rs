@@ -9,6 +9,10 @@ impl Container {
     /// [`ContainerError`]: it is not ready, or it could not be frozen and now is invalid.
     pub fn suspend(&mut self) -> Result<(), ContainerError> {
         self.require_ready("suspend")?;
+        self.changing(Self::freeze)
+    }
+
+    fn freeze(&mut self) -> Result<(), ContainerError> {
         let frozen = self.in_time("suspend", self.freezer.freeze(KERNEL_LIMIT));
         if frozen.is_err() {
             // Half frozen is worse than not frozen: Destroy needs processes that can end.
@@ -31,6 +35,10 @@ impl Container {
                 state: self.state,
             });
         }
+        self.changing(Self::thaw)
+    }
+
+    fn thaw(&mut self) -> Result<(), ContainerError> {
         let thawed = self.in_time("resume", self.freezer.thaw(KERNEL_LIMIT));
         self.enter(thawed, State::Ready)?;
         self.tell_lxc(false);

@@ -16,6 +16,7 @@ use crate::{
     config::Config,
     container::{
         CgroupParents, LxcPaths, Shared,
+        adopt::{self, Left, Remains},
         facts::Event,
         host_files::{self, HostFiles},
         processes::Report,
@@ -26,6 +27,7 @@ use crate::{
     host::{
         apparmor,
         cgroup::OwnCgroups,
+        descriptor_store::DescriptorStore,
         kernel, process_limits,
         seccomp::{Allowed, Filters, calls::CallList, profile},
         subordinate_ids, user_namespace,
@@ -41,7 +43,7 @@ const INIT_VARIABLE: &str = "SOFTWARECONTAINER_INIT";
 /// The init's program.
 const INIT: &str = "softwarecontainer-init";
 
-/// Removes what an earlier agent left, and prepares what containers need.
+/// Removes what an earlier agent left and nobody goes on with, and prepares what containers need.
 ///
 /// # Errors
 /// [`PrepareError`].
@@ -51,15 +53,25 @@ pub(super) fn prepare(
     own: Vec<PathBuf>,
     executor: Arc<Executor<'static>>,
     (reports, events): (smol::channel::Sender<Report>, smol::channel::Sender<Event>),
-) -> Result<Shared, PrepareError> {
+    store: Arc<DescriptorStore>,
+) -> Result<(Shared, Vec<Left>), PrepareError> {
     let unwritten = Arc::new(Unwritten::default());
     let is_own = lxc::default_path().as_ref() != Some(&lxc_path);
     let cgroup_parents = CgroupParents::find(is_own.then_some(lxc_path.as_path()))?;
     let shared_mounts_dir = &config.container.shared_mounts_dir;
-    for error in recover::remove_all(&lxc_path, &cgroup_parents, shared_mounts_dir, &unwritten) {
+    let (left, remains) = adopt::find(shared_mounts_dir, &store);
+    let kept = adopt::kept(&left);
+    let removed = recover::remove_all(
+        &lxc_path,
+        &cgroup_parents,
+        shared_mounts_dir,
+        &unwritten,
+        &kept,
+    );
+    for error in removed {
         log::error!("removing what an earlier agent left: {}", Chain(&error));
     }
-    for report in recover::untold_ends(shared_mounts_dir) {
+    for report in remains.into_iter().flat_map(Remains::ends) {
         // Fails only when the agent is about to end, and leaves it to the next one.
         let _ = reports.try_send(report);
     }
@@ -71,7 +83,7 @@ pub(super) fn prepare(
     writable.add(opened).map_err(PrepareError::Writable)?;
     let init = install::program(INIT, INIT_VARIABLE);
     let template_dir = config.container.shared_mounts_dir.join("template");
-    let template = Template::prepare(&template_dir, &install::prefix(), &init)?;
+    let template = Template::prepare(&template_dir, &install::prefix(), &init, !left.is_empty())?;
     let host_files = HostFiles::new(
         &config.container.shared_mounts_dir.join("host-files"),
         &config.container.host_files,
@@ -109,7 +121,7 @@ pub(super) fn prepare(
     warn_if_too_many(&config.bridge.connections);
     log_refused_packets(config.bridge.log_refused);
     let watch = HostWatch::new(own.clone()).map_err(PrepareError::Watch)?;
-    Ok(Shared {
+    let shared = Shared {
         watch: Arc::new(watch),
         template,
         host_files,
@@ -134,6 +146,8 @@ pub(super) fn prepare(
         executor,
         reports,
         events,
+        store,
         config: config.container,
-    })
+    };
+    Ok((shared, left))
 }

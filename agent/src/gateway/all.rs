@@ -1,5 +1,8 @@
 //! All gateways of one container, in the order of their activation.
 
+use std::collections::BTreeMap;
+
+use serde_json::Value;
 use softwarecontainer_capability::GatewaySettings;
 
 #[cfg(feature = "gateway-cgroups")]
@@ -53,6 +56,17 @@ macro_rules! gateways {
                 <<$gateway as super::contract::Gateway>::Settings as
                     softwarecontainer_capability::Settings>::ID,)*
             ];
+            /// What each gateway keeps, by its ID.
+            const KEEPS: &[(&str, Keep)] = &[
+                $(#[cfg(feature = $feature)]
+                (id_of::<$gateway>(), |all| all.$field.keep()),)*
+            ];
+            const ADOPTS: &[(&str, Adopt)] = &[
+                $(#[cfg(feature = $feature)]
+                (id_of::<$gateway>(), |all, target, settings, kept| {
+                    all.$field.adopt(target, &settings.$field, kept)
+                }),)*
+            ];
             const GRANTS: &[Grant] = &[
                 $(#[cfg(feature = $feature)]
                 |all, target, settings, process| {
@@ -80,9 +94,46 @@ gateways! {
 type Change =
     fn(&mut Gateways, &Target<'_>, &GatewaySettings, &GatewaySettings) -> Result<(), GatewayError>;
 type Refresh = fn(&mut Gateways, &Target<'_>, &GatewaySettings) -> Result<(), GatewayError>;
+type Keep = fn(&Gateways) -> Option<Value>;
+type Adopt = fn(&mut Gateways, &Target<'_>, &GatewaySettings, &Value) -> Result<(), GatewayError>;
 type Grant = fn(&Gateways, &Target<'_>, &GatewaySettings, &mut ProcessGrants);
 
+#[allow(dead_code, reason = "in a build without any gateway")]
+const fn id_of<G: super::contract::Gateway>() -> &'static str
+where
+    G::Settings: softwarecontainer_capability::Settings,
+{
+    <G::Settings as softwarecontainer_capability::Settings>::ID
+}
+
 impl Gateways {
+    /// What the next agent has to know of each, by its ID; `None` when it cannot go on with one.
+    #[must_use]
+    pub fn keep(&self) -> Option<BTreeMap<String, Value>> {
+        let kept = Self::KEEPS.iter();
+        kept.map(|(id, keep)| Some(((*id).to_owned(), keep(self)?)))
+            .collect()
+    }
+
+    /// Goes on where an earlier agent has left off with what `settings` say.
+    ///
+    /// # Errors
+    /// [`GatewayError`] of the first one that cannot.
+    pub fn adopt(
+        &mut self,
+        target: &Target<'_>,
+        settings: &GatewaySettings,
+        kept: &BTreeMap<String, Value>,
+    ) -> Result<(), GatewayError> {
+        for (id, adopt) in Self::ADOPTS {
+            // One that the earlier agent was built without has done nothing.
+            if let Some(kept) = kept.get(*id) {
+                adopt(self, target, settings, kept)?;
+            }
+        }
+        Ok(())
+    }
+
     /// Takes the container from one merged configuration to another, with every gateway or none.
     ///
     /// # Errors

@@ -5,13 +5,18 @@ pub mod error;
 mod files;
 mod plan;
 
+use serde_json::Value;
 use softwarecontainer_capability::{
     Settings as _,
     gateway::cgroups::{CgroupValue, CgroupsSettings},
 };
 use softwarecontainer_network::Network;
 
-use super::{contract::Gateway, error::GatewayError, target::Target};
+use super::{
+    contract::{self, Gateway},
+    error::GatewayError,
+    target::Target,
+};
 use crate::{error_chain::Chain, host::cgroup::Cgroups};
 pub use error::{CgroupsGatewayError, PlanError};
 use files::Files;
@@ -92,6 +97,24 @@ fn device_rule<'a>(settings: &'a CgroupsSettings, rule: &str) -> Option<&'a str>
 
 impl Gateway for ContainerCgroup {
     type Settings = CgroupsSettings;
+
+    fn keep(&self) -> Option<Value> {
+        serde_json::to_value(&self.files).ok()
+    }
+
+    fn adopt(
+        &mut self,
+        target: &Target<'_>,
+        settings: &CgroupsSettings,
+        kept: &Value,
+    ) -> Result<(), GatewayError> {
+        let failed = |cause| GatewayError::new(CgroupsSettings::ID, cause);
+        self.files = contract::read(kept).map_err(failed)?;
+        target
+            .network
+            .set_class(target.id, settings.class())
+            .map_err(|error| failed(Box::new(CgroupsGatewayError::Class(error)).into()))
+    }
 
     fn change(
         &mut self,

@@ -2,9 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use serde::de::DeserializeOwned;
+use serde_json::Value;
 use softwarecontainer_capability::privilege::Privileges;
 
-use super::{error::GatewayError, target::Target};
+use super::{
+    error::{Cause, GatewayError},
+    target::Target,
+};
 
 /// What the gateways of a container give to a process when it is started.
 #[derive(Debug, Default)]
@@ -17,6 +22,15 @@ pub struct ProcessGrants {
     pub privileges: Privileges,
     /// It may open raw sockets for ICMP.
     pub raw_icmp: bool,
+}
+
+/// Reads what a gateway has kept.
+///
+/// # Errors
+/// [`Cause::Kept`].
+#[allow(dead_code, reason = "in a build without any gateway")]
+pub fn read<T: DeserializeOwned>(kept: &Value) -> Result<T, Cause> {
+    T::deserialize(kept).map_err(Cause::Kept)
 }
 
 /// One gateway of one container. Calls block and come one at a time.
@@ -35,6 +49,22 @@ pub trait Gateway: Send {
         target: &Target<'_>,
         from: &Self::Settings,
         to: &Self::Settings,
+    ) -> Result<(), GatewayError>;
+
+    /// What the next agent has to know to go on with it, see [`Self::adopt`]; `None` when it
+    /// cannot.
+    fn keep(&self) -> Option<Value>;
+
+    /// Goes on where an earlier agent has left off with what `settings` say, and has [kept](
+    /// Self::keep) `kept`. Nothing is changed in the container.
+    ///
+    /// # Errors
+    /// [`GatewayError`]: what was kept does not agree with what is there.
+    fn adopt(
+        &mut self,
+        target: &Target<'_>,
+        settings: &Self::Settings,
+        kept: &Value,
     ) -> Result<(), GatewayError>;
 
     /// Follows what has changed on the host since; called before each process that is started, and

@@ -8,6 +8,7 @@ mod host;
 
 use std::{io, os::fd::OwnedFd, path::Path, sync::Arc};
 
+use serde_json::Value;
 use softwarecontainer_capability::{
     Settings as _,
     gateway::dbus::{self, DbusSettings},
@@ -56,6 +57,20 @@ impl Gateway for Dbus {
             self.proxy = None;
         }
         result.map_err(|cause| GatewayError::new(DbusSettings::ID, cause))
+    }
+
+    fn keep(&self) -> Option<Value> {
+        // The proxy ends with its agent.
+        (self.proxy.is_none()).then_some(Value::Null)
+    }
+
+    fn adopt(
+        &mut self,
+        _target: &Target<'_>,
+        _settings: &DbusSettings,
+        _kept: &Value,
+    ) -> Result<(), GatewayError> {
+        Ok(())
     }
 
     fn grant(&self, target: &Target<'_>, settings: &DbusSettings, process: &mut ProcessGrants) {

@@ -19,7 +19,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use nix::sys::stat::{Mode, mknod};
+use nix::sys::stat::{Mode, SFlag, mknod};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use softwarecontainer_capability::{
     Settings as _,
     gateway::devicenode::{DeviceNodeSettings, DeviceSelector, Wanted},
@@ -27,7 +29,7 @@ use softwarecontainer_capability::{
 
 use self::{device::Device, selected::Class};
 use super::{
-    contract::Gateway,
+    contract::{self, Gateway},
     error::{Cause, GatewayError},
     target::Target,
 };
@@ -63,6 +65,51 @@ struct Node {
     attached: Option<Attached>,
 }
 
+/// What the next agent has to know.
+#[derive(Serialize, Deserialize)]
+struct Kept {
+    nodes: BTreeMap<PathBuf, KeptNode>,
+    made: u32,
+}
+
+#[derive(Serialize, Deserialize)]
+struct KeptNode {
+    file: PathBuf,
+    is_block: bool,
+    number: u64,
+    mode: u32,
+    attached: Option<Attached>,
+}
+
+impl KeptNode {
+    fn of(node: &Node) -> Self {
+        Self {
+            file: node.file.clone(),
+            is_block: node.device.kind == SFlag::S_IFBLK,
+            number: node.device.number,
+            mode: node.device.mode,
+            attached: node.attached.clone(),
+        }
+    }
+
+    fn restored(self) -> Node {
+        let kind = if self.is_block {
+            SFlag::S_IFBLK
+        } else {
+            SFlag::S_IFCHR
+        };
+        Node {
+            file: self.file,
+            device: Device {
+                kind,
+                number: self.number,
+                mode: self.mode,
+            },
+            attached: self.attached,
+        }
+    }
+}
+
 impl Gateway for DeviceNode {
     type Settings = DeviceNodeSettings;
 
@@ -77,6 +124,40 @@ impl Gateway for DeviceNode {
             self.follow(target, from);
             GatewayError::new(DeviceNodeSettings::ID, cause)
         })
+    }
+
+    fn keep(&self) -> Option<Value> {
+        let kept = Kept {
+            nodes: self
+                .nodes
+                .iter()
+                .map(|(path, node)| (path.clone(), KeptNode::of(node)))
+                .collect(),
+            made: self.made,
+        };
+        serde_json::to_value(kept).ok()
+    }
+
+    fn adopt(
+        &mut self,
+        target: &Target<'_>,
+        settings: &DeviceNodeSettings,
+        kept: &Value,
+    ) -> Result<(), GatewayError> {
+        let failed = |cause| GatewayError::new(DeviceNodeSettings::ID, cause);
+        let kept: Kept = contract::read(kept).map_err(failed)?;
+        for (path, node) in kept.nodes {
+            let node = node.restored();
+            if let Some(attached) = &node.attached {
+                let there = target.mounts.require(attached);
+                there.map_err(|error| failed(error.into()))?;
+            }
+            self.nodes.insert(path, node);
+        }
+        self.made = kept.made;
+        // What has come or gone meanwhile, too.
+        self.follow(target, settings);
+        Ok(())
     }
 
     fn refresh(

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use serde_json::Value;
 use softwarecontainer_capability::{Settings as _, gateway::env::EnvSettings};
 
 use super::{
@@ -44,6 +45,19 @@ impl Gateway for Env {
                 },
             )
         })
+    }
+
+    fn keep(&self) -> Option<Value> {
+        Some(Value::Null)
+    }
+
+    fn adopt(
+        &mut self,
+        _target: &Target<'_>,
+        _settings: &EnvSettings,
+        _kept: &Value,
+    ) -> Result<(), GatewayError> {
+        Ok(())
     }
 
     fn grant(&self, _target: &Target<'_>, settings: &EnvSettings, process: &mut ProcessGrants) {

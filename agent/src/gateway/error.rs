@@ -66,6 +66,9 @@ pub enum Cause {
     #[cfg(feature = "gateway-pipewire")]
     #[error("cannot register the container with PipeWire")]
     PipeWire(#[source] Box<ContextError>),
+    /// What an earlier agent has kept says nothing.
+    #[error("cannot read what the earlier agent has kept")]
+    Kept(#[source] serde_json::Error),
     /// Something else, in words.
     #[error("{0}")]
     Other(String),

@@ -5,10 +5,12 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use softwarecontainer_capability::{Settings as _, gateway::file::FileSettings};
 
 use super::{
-    contract::Gateway,
+    contract::{self, Gateway},
     error::{Cause, GatewayError},
     target::Target,
 };
@@ -25,7 +27,7 @@ pub struct File {
     mounted: BTreeMap<PathBuf, Mounted>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 struct Mounted {
     attached: Attached,
     /// What it was on the host.
@@ -97,9 +99,7 @@ impl File {
         let source = opened.map_err(BindError::from)?;
         let identity = source.identity().map_err(BindError::from)?;
         let bound = target.mounts.bind(&source, path, *read_only)?;
-        if let Err(error) = target.watch.add(host) {
-            log::warn!("cannot watch for successors of {}: {error}", host.display());
-        }
+        watch(target, host);
         let mounted = Mounted {
             attached: bound.attached,
             source: identity,
@@ -133,6 +133,12 @@ impl File {
     }
 }
 
+fn watch(target: &Target<'_>, host: &Path) {
+    if let Err(error) = target.watch.add(host) {
+        log::warn!("cannot watch for successors of {}: {error}", host.display());
+    }
+}
+
 impl Gateway for File {
     type Settings = FileSettings;
 
@@ -155,6 +161,29 @@ impl Gateway for File {
             }
             done.push(step);
         }
+        Ok(())
+    }
+
+    fn keep(&self) -> Option<Value> {
+        serde_json::to_value(&self.mounted).ok()
+    }
+
+    fn adopt(
+        &mut self,
+        target: &Target<'_>,
+        settings: &FileSettings,
+        kept: &Value,
+    ) -> Result<(), GatewayError> {
+        let failed = |cause| GatewayError::new(FileSettings::ID, cause);
+        let mounted: BTreeMap<PathBuf, Mounted> = contract::read(kept).map_err(failed)?;
+        for mounted in mounted.values() {
+            let there = target.mounts.require(&mounted.attached);
+            there.map_err(|error| failed(error.into()))?;
+        }
+        for mount in settings.mounts.values() {
+            watch(target, &mount.host);
+        }
+        self.mounted = mounted;
         Ok(())
     }
 

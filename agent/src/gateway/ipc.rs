@@ -3,6 +3,7 @@
 //! There is nothing to do in the container: which namespace a process is in is decided when it is
 //! started ([`crate::container::host_ipc`]).
 
+use serde_json::Value;
 use softwarecontainer_capability::gateway::ipc::IpcSettings;
 
 use super::{
@@ -23,6 +24,19 @@ impl Gateway for Ipc {
         _target: &Target<'_>,
         _from: &IpcSettings,
         _to: &IpcSettings,
+    ) -> Result<(), GatewayError> {
+        Ok(())
+    }
+
+    fn keep(&self) -> Option<Value> {
+        Some(Value::Null)
+    }
+
+    fn adopt(
+        &mut self,
+        _target: &Target<'_>,
+        _settings: &IpcSettings,
+        _kept: &Value,
     ) -> Result<(), GatewayError> {
         Ok(())
     }

@@ -4,15 +4,18 @@ mod names;
 
 use std::net::IpAddr;
 
+use serde_json::Value;
 use softwarecontainer_capability::{
     Settings as _,
     gateway::network::{Host, NetworkSettings},
     traffic::{Direction, Traffic},
 };
-use softwarecontainer_network::{Connection, NetworkError, Peer, Permission, RateLimits, Subnet};
+use softwarecontainer_network::{
+    Connection, Network, NetworkError, Peer, Permission, RateLimits, Subnet,
+};
 
 use super::{
-    contract::{Gateway, ProcessGrants},
+    contract::{self, Gateway, ProcessGrants},
     error::GatewayError,
     target::Target,
 };
@@ -33,11 +36,7 @@ impl NetworkGateway {
             let names = names::hold(&settings.rules, network.host_names());
             let known = names::addresses(&names);
             let permissions = permissions(settings, &known, network.gateway());
-            let rates = RateLimits {
-                egress: settings.rates.egress(),
-                ingress: settings.rates.ingress(),
-            };
-            (Connection::new(network, permissions, rates), names)
+            (connection(network, settings, permissions), names)
         } else {
             Default::default()
         };
@@ -46,6 +45,19 @@ impl NetworkGateway {
         self.names = names;
         Ok(())
     }
+}
+
+/// What the container is to have, with these permissions.
+fn connection(
+    network: &Network,
+    settings: &NetworkSettings,
+    permissions: Vec<Permission>,
+) -> Connection {
+    let rates = RateLimits {
+        egress: settings.rates.egress(),
+        ingress: settings.rates.ingress(),
+    };
+    Connection::new(network, permissions, rates)
 }
 
 /// What the rules of manifests permit, with addresses in place of names.
@@ -85,6 +97,34 @@ impl Gateway for NetworkGateway {
     ) -> Result<(), GatewayError> {
         self.set(target, to)
             .map_err(|error| GatewayError::new(NetworkSettings::ID, Box::new(error)))
+    }
+
+    fn keep(&self) -> Option<Value> {
+        serde_json::to_value(names::addresses(&self.names)).ok()
+    }
+
+    fn adopt(
+        &mut self,
+        target: &Target<'_>,
+        settings: &NetworkSettings,
+        kept: &Value,
+    ) -> Result<(), GatewayError> {
+        let failed = |cause| GatewayError::new(NetworkSettings::ID, cause);
+        let known: Names = contract::read(kept).map_err(failed)?;
+        if !settings.active {
+            return Ok(());
+        }
+        let network = target.network;
+        let left = known.iter().map(|(name, addresses)| {
+            let held = network.host_names().hold_left(name, addresses);
+            (name.clone(), held)
+        });
+        self.names = left.collect();
+        let permissions = permissions(settings, &known, network.gateway());
+        self.connection = connection(network, settings, permissions)
+            .adopt(network, target.id)
+            .map_err(|error| failed(Box::new(error).into()))?;
+        Ok(())
     }
 
     fn grant(&self, _target: &Target<'_>, settings: &NetworkSettings, process: &mut ProcessGrants) {

@@ -6,6 +6,7 @@
 
 use std::{env, path::PathBuf, time::Duration};
 
+use serde_json::Value;
 use softwarecontainer_capability::{
     Settings as _,
     gateway::pipewire::{Media, PipeWireSettings},
@@ -53,6 +54,20 @@ impl Gateway for PipeWire {
     ) -> Result<(), GatewayError> {
         let refreshed = self.0.refresh(target, &settings.zones);
         refreshed.map_err(|cause| GatewayError::new(PipeWireSettings::ID, cause))
+    }
+
+    fn keep(&self) -> Option<Value> {
+        // PipeWire forgets who a container is when its agent ends.
+        self.0.is_empty().then_some(Value::Null)
+    }
+
+    fn adopt(
+        &mut self,
+        _target: &Target<'_>,
+        _settings: &PipeWireSettings,
+        _kept: &Value,
+    ) -> Result<(), GatewayError> {
+        Ok(())
     }
 
     fn grant(&self, _: &Target<'_>, settings: &PipeWireSettings, process: &mut ProcessGrants) {

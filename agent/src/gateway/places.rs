@@ -47,6 +47,11 @@ impl<O> Default for Places<O> {
 }
 
 impl<O: Opening> Places<O> {
+    /// Whether nothing is open.
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Takes the container from one set of places to another, or leaves it as it was.
     ///
     /// # Errors

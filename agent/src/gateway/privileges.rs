@@ -6,6 +6,7 @@ pub mod error;
 
 use std::fs;
 
+use serde_json::Value;
 use softwarecontainer_capability::{
     Settings as _,
     privilege::{Capability, Privileges, Resource, UNLIMITED},
@@ -36,6 +37,19 @@ impl Gateway for PrivilegesGateway {
             return Ok(());
         }
         check(target, to).map_err(|error| GatewayError::new(Privileges::ID, Box::new(error)))
+    }
+
+    fn keep(&self) -> Option<Value> {
+        Some(Value::Null)
+    }
+
+    fn adopt(
+        &mut self,
+        _target: &Target<'_>,
+        _settings: &Privileges,
+        _kept: &Value,
+    ) -> Result<(), GatewayError> {
+        Ok(())
     }
 
     fn grant(&self, _target: &Target<'_>, settings: &Privileges, process: &mut ProcessGrants) {

@@ -5,6 +5,7 @@
 
 use std::{collections::BTreeMap, env, path::PathBuf};
 
+use serde_json::Value;
 use softwarecontainer_capability::{
     Settings as _, gateway::pulseaudio::PulseAudioSettings, place::Place,
 };
@@ -46,6 +47,20 @@ impl Gateway for PulseAudio {
     ) -> Result<(), GatewayError> {
         let refreshed = self.0.refresh(target, &zones(settings));
         refreshed.map_err(|cause| GatewayError::new(PulseAudioSettings::ID, cause))
+    }
+
+    fn keep(&self) -> Option<Value> {
+        // A right to a socket is taken back when its agent ends.
+        self.0.is_empty().then_some(Value::Null)
+    }
+
+    fn adopt(
+        &mut self,
+        _target: &Target<'_>,
+        _settings: &PulseAudioSettings,
+        _kept: &Value,
+    ) -> Result<(), GatewayError> {
+        Ok(())
     }
 
     fn grant(&self, target: &Target<'_>, settings: &PulseAudioSettings, to: &mut ProcessGrants) {

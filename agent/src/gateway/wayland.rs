@@ -11,6 +11,7 @@ use std::{
     time::Duration,
 };
 
+use serde_json::Value;
 use softwarecontainer_capability::{
     Settings as _, gateway::wayland::WaylandSettings, place::Place,
 };
@@ -59,6 +60,20 @@ impl Gateway for Wayland {
     ) -> Result<(), GatewayError> {
         let refreshed = self.0.refresh(target, &displays(settings));
         refreshed.map_err(|cause| GatewayError::new(WaylandSettings::ID, cause))
+    }
+
+    fn keep(&self) -> Option<Value> {
+        // A compositor forgets who a container is when its agent ends.
+        self.0.is_empty().then_some(Value::Null)
+    }
+
+    fn adopt(
+        &mut self,
+        _target: &Target<'_>,
+        _settings: &WaylandSettings,
+        _kept: &Value,
+    ) -> Result<(), GatewayError> {
+        Ok(())
     }
 
     fn grant(&self, target: &Target<'_>, settings: &WaylandSettings, process: &mut ProcessGrants) {

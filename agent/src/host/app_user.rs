@@ -1,10 +1,12 @@
 //! The user that apps of a container are.
 
+use serde::{Deserialize, Serialize};
+
 use super::user_namespace::FIRST_ID;
 
 /// The user that apps of a container are, in the container and on the host. In the container, its
 /// group has the same number.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AppUser {
     /// Its ID in the container; 0 is the container's root.
     pub inside: u32,

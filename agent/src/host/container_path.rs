@@ -16,6 +16,7 @@ use rustix::{
     io::Errno,
     mount::MoveMountFlags,
 };
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::{
@@ -155,7 +156,7 @@ fn act_as(owner: Owner) -> Result<(), ContainerPathError> {
 }
 
 /// What was attached in a container, as far as is needed to undo just that.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Attached {
     mount: MountId,
     path: PathBuf,
@@ -320,6 +321,18 @@ pub fn detach(
         return Ok(());
     }
     Err(failed("find what to unmount of", path)(Errno::BUSY))
+}
+
+/// Checks that a mount is still in the container, wherever an app may have moved it.
+///
+/// # Errors
+/// [`ContainerPathError`].
+pub fn require(inside: &Inside, attached: &Attached) -> Result<(), ContainerPathError> {
+    let list = inside.mountinfo().unwrap_or_default();
+    match mountinfo::point_of(&list, attached.mount.id) {
+        Some(_) => Ok(()),
+        None => Err(failed("find", &attached.path)(Errno::NOENT)),
+    }
 }
 
 /// Removes empty files and directories that were made for a mount, the last one first. An app may

@@ -11,6 +11,7 @@ use rustix::{
     fs::{AtFlags, Mode, OFlags, StatxFlags},
     mount::OpenTreeFlags,
 };
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::{mountinfo, sys};
@@ -38,7 +39,7 @@ impl MountError {
 }
 
 /// Which mount it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MountId {
     /// Its number in mountinfo, which another one may have when it is gone.
     pub id: u64,

@@ -206,6 +206,16 @@ impl Mounts<'_> {
         self.detach_one(attached)
     }
 
+    /// Checks that what an earlier agent has attached is there.
+    ///
+    /// # Errors
+    /// [`BindError`] naming the container path.
+    pub fn require(&self, attached: &Attached) -> Result<(), BindError> {
+        self.namespaces
+            .inside_mounts(|inside| container_path::require(inside, attached))??;
+        Ok(())
+    }
+
     pub(super) fn detach_one(&self, attached: &Attached) -> Result<(), BindError> {
         let owner = self.owner;
         self.namespaces

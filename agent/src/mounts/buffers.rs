@@ -7,7 +7,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use softwarecontainer_write_buffer::{Buffer, Mapping, SyncError};
+use softwarecontainer_write_buffer::{Buffer, Mapping, RecordError, SyncError};
 
 use super::{
     error::BindError,
@@ -71,6 +71,30 @@ impl Buffers {
             unwritten,
             state: Mutex::default(),
         }
+    }
+
+    /// The buffers that an earlier agent has left of a container that runs.
+    ///
+    /// # Errors
+    /// [`RecordError`]: they cannot be read, or the host has another directory by now.
+    pub fn left(
+        directory: &Path,
+        owner: Owner,
+        user: AppUser,
+        unwritten: Arc<Unwritten>,
+    ) -> Result<Self, RecordError> {
+        let buffers = Self::new(directory, owner, user, unwritten);
+        for entry in fs::read_dir(&buffers.directory)
+            .into_iter()
+            .flatten()
+            .flatten()
+        {
+            let number = entry.file_name().to_str().and_then(|it| it.parse().ok());
+            let mut state = buffers.state();
+            state.made = state.made.max(number.unwrap_or(0));
+            state.kept.extend(Buffer::open(&entry.path())?);
+        }
+        Ok(buffers)
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

@@ -6,14 +6,17 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
+use serde::{Deserialize, Serialize};
+
 use crate::host::{container_path::Attached, mount::MountId};
 
 /// The directories of one container whose mounts are followed.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(transparent)]
 pub struct Submounts(Mutex<Vec<Tree>>);
 
 /// A directory, and what is shown of the mounts in it.
-#[derive(Debug)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Tree {
     pub(super) source: PathBuf,
     pub(super) read_only: bool,
@@ -24,7 +27,7 @@ pub(super) struct Tree {
 }
 
 /// One of these mounts.
-#[derive(Debug)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Below {
     pub(super) on_host: MountId,
     /// `None` for what could not be shown, which is not tried again.
@@ -34,6 +37,12 @@ pub(super) struct Below {
 impl Submounts {
     pub(super) fn all(&self) -> MutexGuard<'_, Vec<Tree>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What is followed now.
+    #[must_use]
+    pub fn copy(&self) -> Self {
+        Self(Mutex::new(self.all().clone()))
     }
 
     /// A directory is no longer mounted.

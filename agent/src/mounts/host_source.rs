@@ -8,6 +8,7 @@ use std::{
 };
 
 use rustix::fs::{Access, AtFlags, FileType, Mode, OFlags, StatxFlags};
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::host::{
@@ -110,7 +111,7 @@ pub struct HostPaths {
 
 /// What tells a file from its successor under the same name: device, inode (which may be used
 /// again), time of its making.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Identity {
     device: (u32, u32),
     inode: u64,

@@ -66,6 +66,23 @@ impl Mounts<'_> {
         self.submounts.all().push(tree);
     }
 
+    /// Goes on following what an earlier agent did.
+    ///
+    /// # Errors
+    /// [`BindError`]: what it followed is not mounted.
+    pub fn follow_left(&self) -> Result<(), BindError> {
+        let all = self.submounts.all();
+        for tree in all.iter() {
+            self.require(&tree.top)?;
+        }
+        if !all.is_empty()
+            && let Err(error) = self.watch.follow_mounts()
+        {
+            log::warn!("cannot watch for mounts: {error}");
+        }
+        Ok(())
+    }
+
     /// Shows what was mounted on the host since in directories that the container has, and takes
     /// away what is no longer.
     pub fn follow(&self) {

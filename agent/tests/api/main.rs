@@ -1,6 +1,7 @@
 //! The D-Bus API, row by row, against a real agent, bus and containers.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod adoption;
 mod bind_mount;
 mod capabilities;
 mod containers;

@@ -301,7 +301,8 @@ fn the_next_agent_tells_the_ends_that_a_killed_one_has_not_and_each_once() {
     // A process of the same number, but not the same.
     let own = std::process::id();
     let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap();
-    let other = format!("softwarecontainer-state 1\nboot {boot}container 9\nprocess {own} 1\n");
+    let other =
+        format!("softwarecontainer-state 2\nboot {boot}container 9\nnext 1\nprocess {own} 1 0\n");
     fs::write(state.join("SC-9-1"), other).unwrap();
     agent.start_agent();
     for (container, pid) in [(id, running), (suspended, frozen), (9, own)] {

@@ -6,6 +6,7 @@
 
 pub mod client;
 pub mod introspection;
+pub mod supervisor;
 
 use std::{
     fs,
@@ -25,6 +26,8 @@ use nix::{
     sched::{CloneFlags, unshare},
 };
 use tempfile::TempDir;
+
+pub use supervisor::Supervisor;
 
 #[allow(unused_imports)]
 pub use client::{Arrival, Client, Ended};
@@ -60,6 +63,8 @@ pub struct Setup {
     /// What the agent's process does before it becomes the agent: enters a network namespace, for
     /// example.
     pub before: Option<Before>,
+    /// A service manager keeps the agent's descriptors.
+    pub supervised: bool,
 }
 
 /// Work in a process that was just forked: system calls only.
@@ -95,6 +100,7 @@ pub struct TestAgent {
     address: String,
     environment: Vec<(String, String)>,
     before: Option<Before>,
+    supervisor: Option<Supervisor>,
     dir: TempDir,
     /// The agent's bridge.
     pub bridge: String,
@@ -162,6 +168,9 @@ impl TestAgent {
             address,
             environment: setup.environment.clone(),
             before: setup.before.clone(),
+            supervisor: setup
+                .supervised
+                .then(|| Supervisor::start(dir.path().join("notify"))),
             dir,
             bridge,
             network,
@@ -198,7 +207,12 @@ impl TestAgent {
             .append(true)
             .open(self.path("log"))
             .unwrap();
-        let child = self.command().stderr(log).spawn().unwrap();
+        let mut command = self.command();
+        if let Some(supervisor) = &self.supervisor {
+            command = supervisor.handing_over(&command);
+            self.enter(&mut command);
+        }
+        let child = command.stderr(log).spawn().unwrap();
         self.agent = Some(child);
         let deadline = Instant::now() + *PATIENCE;
         let client = Client::connect(&self.address);
@@ -214,6 +228,11 @@ impl TestAgent {
             std::thread::sleep(Duration::from_millis(5));
         }
         self.client = Some(client);
+    }
+
+    /// Who keeps the agent's descriptors.
+    pub fn supervisor(&self) -> &Supervisor {
+        self.supervisor.as_ref().unwrap()
     }
 
     /// A client of the agent.

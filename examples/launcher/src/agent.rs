@@ -42,7 +42,7 @@ pub struct Events {
 pub enum Event {
     /// A process ended.
     Ended(ProcessEnded),
-    /// The agent left the bus: its containers are not to be counted on.
+    /// The agent left the bus; the next one may have its containers.
     AgentGone,
 }
 

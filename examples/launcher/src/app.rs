@@ -23,6 +23,9 @@ use crate::{
     state::{Entry, Note, State},
 };
 
+/// How long the next agent may take to come, and how often it is looked for.
+const RESTART: Duration = Duration::from_secs(20);
+const LOOK: Duration = Duration::from_millis(100);
 /// How long the app's last words may take to arrive once it has ended.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
@@ -153,11 +156,24 @@ async fn live(
         )
         .await?;
     clock.report(&app.name, &format!("started process {pid}"));
-    note.write(&app.name, made, Some(Process::new(pid)))?;
+    let process = Process::new(pid);
+    note.write(&app.name, made, Some(process))?;
     notify::ready();
     output.copying = relay.map(|relay| smol::spawn(relay.copy()));
 
-    let ended = async { wait_for_end(events, container, pid).await.map(Some) };
+    let ended = async {
+        loop {
+            match wait_for_end(events, container, pid).await {
+                // Where its descriptors are kept, the next agent goes on with the app.
+                Err(Error::AgentGone) if goes_on(agent, container, process).await => {
+                    let instance = agent.instance().await?;
+                    let made = Made::new(instance, container);
+                    note.write(&app.name, &made, Some(process))?;
+                }
+                ended => return ended.map(Some),
+            }
+        }
+    };
     let stopped = async { signals.wait().await.map(|()| None) };
     let status = smol::future::or(ended, stopped).await?;
     let Some(status) = status else {
@@ -193,6 +209,24 @@ pub fn ask_to_stop(entry: &Entry) -> Result<(), Error> {
         .map_err(|_| Error::NotRunning(entry.name.clone()))
         .map(Pid::from_raw)?;
     nix::sys::signal::kill(launcher, Signal::SIGTERM).map_err(|errno| Error::Signals(errno.into()))
+}
+
+/// Whether another agent has the container, and the process in it still runs.
+async fn goes_on(agent: &Agent, container: i32, process: Process) -> bool {
+    let listed = async {
+        loop {
+            match agent.list().await {
+                Ok(all) => break all.contains(&container),
+                Err(_) => drop(Timer::after(LOOK).await),
+            }
+        }
+    };
+    let late = async {
+        Timer::after(RESTART).await;
+        false
+    };
+    // In this order: what the agent destroys is ended when it lists what is left.
+    smol::future::or(listed, late).await && process.runs()
 }
 
 async fn wait_for_end(events: &mut Events, container: i32, pid: i32) -> Result<u32, Error> {

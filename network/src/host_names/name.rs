@@ -88,6 +88,15 @@ impl HostName {
         self.state().addresses.keys().copied().collect()
     }
 
+    /// What it was found to have by an earlier agent.
+    pub(super) fn had(&self, addresses: &BTreeSet<IpAddr>) {
+        let now = Instant::now();
+        let mut state = self.state();
+        for address in addresses {
+            state.addresses.entry(*address).or_insert((0, now));
+        }
+    }
+
     pub(super) fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -28,12 +28,17 @@ impl Template {
     ///
     /// # Errors
     /// [`MountError`] naming the path that could not be prepared.
-    pub fn prepare(directory: &Path, prefix: &Path, init: &Path) -> Result<Self, MountError> {
+    pub fn prepare(
+        directory: &Path,
+        prefix: &Path,
+        init: &Path,
+        in_use: bool,
+    ) -> Result<Self, MountError> {
         let at = |path: &Path| {
             let path = path.to_owned();
             move |e: io::Error| MountError::new("prepare", &path, e)
         };
-        match fs::remove_dir_all(directory) {
+        match make_room(directory, in_use) {
             Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(at(directory)(e)),
             _ => {}
         }
@@ -158,4 +163,20 @@ impl Template {
         }
         Ok(())
     }
+}
+
+/// How the names go on of templates that running containers have.
+const EARLIER: &str = "earlier-";
+
+/// Makes room for a template at `directory`; one that is `in_use` is only moved away.
+fn make_room(directory: &Path, in_use: bool) -> io::Result<()> {
+    let earlier = |number: u32| directory.with_extension(format!("{EARLIER}{number}"));
+    if in_use {
+        let free = (0..).map(earlier).find(|path| !path.exists());
+        return free.map_or(Ok(()), |path| fs::rename(directory, path));
+    }
+    for path in (0..).map(earlier).take_while(|path| path.exists()) {
+        fs::remove_dir_all(path)?;
+    }
+    fs::remove_dir_all(directory)
 }

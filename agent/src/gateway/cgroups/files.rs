@@ -5,16 +5,18 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use serde::{Deserialize, Serialize};
+
 use super::plan::{Value, Write};
 use crate::host::cgroup::{self, CgroupError, Cgroups};
 
 /// What was written, by file.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Files {
     written: BTreeMap<PathBuf, Written>,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Written {
     /// What the container had from LXC; `None` for a file that cannot be read.
     original: Option<String>,

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
 use softwarecontainer_capability::gateway::cgroups::{
     Bytes, CgroupValue, CgroupsSettings, NET_CLS_CLASSID,
 };
@@ -24,7 +25,7 @@ pub struct Write {
 }
 
 /// What to write.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Value {
     /// A text.
     Text(String),
