@@ -31,8 +31,10 @@ impl Network {
         link: &Link,
         rates: RateLimits,
     ) -> Result<(), NetworkError> {
+        // Those of the way round are as long: nothing is cut there.
+        let frame = link.longest_frame();
         match rates.ingress {
-            Some(rate) => need(netlink.set_rate(link, rate), TOKEN_BUCKETS)?,
+            Some(rate) => need(netlink.set_rate(link, rate, frame), TOKEN_BUCKETS)?,
             None => netlink.clear_rate(link)?,
         }
         let name = detour_name(id, self.device());
@@ -49,7 +51,7 @@ impl Network {
                     None => need(netlink.create_ifb(&name, &self.mark()), DETOURS)?,
                 };
                 netlink.set_up(&detour, true)?;
-                need(netlink.set_rate(&detour, rate), TOKEN_BUCKETS)?;
+                need(netlink.set_rate(&detour, rate, frame), TOKEN_BUCKETS)?;
                 need(netlink.redirect(link, &detour), REDIRECTION)?;
             }
         }

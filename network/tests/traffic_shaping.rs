@@ -212,6 +212,25 @@ fn a_container_is_as_fast_as_its_rates_say_in_either_direction() {
 }
 
 #[test]
+fn frames_that_are_longer_than_usual_pass_at_a_rate() {
+    let world = World::new();
+    let mut container = world.container(0);
+    for (namespace, device) in [
+        (&world.host, "scbr0"),
+        (&world.host, "sc0-scbr0"),
+        (&world.host, "wan0"),
+        (&world.outside, "eth0"),
+        (&container.inside, "eth0"),
+    ] {
+        namespace.ip(&format!("link set {device} mtu 9000"));
+    }
+    let rates = [("egress-rate", "64kbit"), ("ingress-rate", "64kbit")];
+    container.set(&rules(&rates)).unwrap();
+    let ping = format!("ping -c 1 -W 5 -M do -s 8900 {OUTSIDE}");
+    assert!(container.inside.try_run(&ping).status.success());
+}
+
+#[test]
 fn nothing_of_a_shaped_container_is_left_behind() {
     let world = World::new();
     let ifbs = || world.host.ip("-br link show type ifb");

@@ -33,15 +33,16 @@ const SHORTEST_QUEUE: u32 = 10;
 
 impl Netlink {
     /// Lets an interface send no more than `rate` bytes in a second, in place of whatever other
-    /// discipline is there; a bucket of ours is changed without a loss.
+    /// discipline is there; a bucket of ours is changed without a loss. Frames of `frame` bytes
+    /// pass whole.
     ///
     /// # Errors
     /// [`NetlinkError`], source RTM_NEWQDISC of rtnetlink(7); ENOENT without CONFIG_NET_SCH_TBF.
-    pub fn set_rate(&self, link: &Link, rate: u32) -> Result<(), NetlinkError> {
+    pub fn set_rate(&self, link: &Link, rate: u32, frame: u32) -> Result<(), NetlinkError> {
         let attempt = format!("limit what {} sends (tbf)", link.name);
         let kind = attribute(&attempt, Tca::Kind, &c_string(KIND))?;
         let mut options: Rtattr<Tca, Buffer> = attribute(&attempt, Tca::Options, &[])?;
-        for (kind, payload) in options_of(rate, link.longest_frame()) {
+        for (kind, payload) in options_of(rate, frame) {
             options = options
                 .nest(&attribute(&attempt, kind, &payload)?)
                 .map_err(|error| encoding(&attempt, &error))?;

@@ -59,7 +59,7 @@ pub(super) fn is_absent(error: &NetlinkError) -> bool {
 
 impl Link {
     /// Bytes of the longest frame, with its header and a VLAN's tag.
-    pub(super) fn longest_frame(&self) -> u32 {
+    pub(crate) fn longest_frame(&self) -> u32 {
         self.mtu.unwrap_or(1500).saturating_add(18)
     }
 }
