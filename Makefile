@@ -12,6 +12,8 @@ BINDIR = $(DESTDIR)$(PREFIX)/bin
 LIBEXECDIR = $(DESTDIR)$(PREFIX)/libexec/softwarecontainer
 DATADIR = $(DESTDIR)$(PREFIX)/share/softwarecontainer
 COMPLETIONDIR = $(DESTDIR)$(PREFIX)/share/bash-completion/completions
+ZSHDIR = $(DESTDIR)$(PREFIX)/share/zsh/site-functions
+FISHDIR = $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d
 MANDIR = $(DESTDIR)$(PREFIX)/share/man
 UNITDIR ?= $(PREFIX)/lib/systemd/system
 PRESETDIR ?= $(PREFIX)/lib/systemd/system-preset
@@ -82,7 +84,8 @@ install: install-programs install-configuration install-systemd install-apparmor
 
 install-programs:
 	$(INSTALL) -d $(BINDIR) $(LIBEXECDIR) $(DATADIR) $(DESTDIR)$(INTERFACEDIR)
-	$(INSTALL) -m 755 $(BINARIES)/softwarecontainer-agent $(BINARIES)/softwarecontainer-validate $(BINDIR)
+	$(INSTALL) -m 755 $(BINARIES)/softwarecontainer-agent $(BINARIES)/softwarecontainerctl \
+		$(BINARIES)/softwarecontainer-validate $(BINDIR)
 	$(INSTALL) -m 755 $(BINARIES)/softwarecontainer-init $(BINARIES)/softwarecontainer-dbus-proxy \
 		$(BINARIES)/softwarecontainer-security-context $(LIBEXECDIR)
 	$(INSTALL) -m 644 manifests/schema.json $(DATADIR)
@@ -134,7 +137,9 @@ install-manifests:
 install-completions:
 	$(INSTALL) -d $(COMPLETIONDIR)
 	$(INSTALL) -m 644 completions/softwarecontainer.bash $(COMPLETIONDIR)/softwarecontainer-agent
-	for program in validate launcher; do ln -sf softwarecontainer-agent $(COMPLETIONDIR)/softwarecontainer-$$program; done
+	for program in -validate -launcher ctl; do ln -sf softwarecontainer-agent $(COMPLETIONDIR)/softwarecontainer$$program; done
+	$(INSTALL) -D -m 644 completions/softwarecontainerctl.zsh $(ZSHDIR)/_softwarecontainerctl
+	$(INSTALL) -D -m 644 completions/softwarecontainerctl.fish $(FISHDIR)/softwarecontainerctl.fish
 
 # The example; it looks for its apps in /etc, whatever the prefix.
 install-launcher:

@@ -23,10 +23,17 @@ _softwarecontainer() {
             list | capabilities | -*) ;;
             *) words="run list stop suspend resume capabilities" ;;
             esac
+        elif [ "${program##*/}" = softwarecontainerctl ]; then
+            case $previous in
+            inspect | ps | exec | kill | suspend | resume | destroy) words=$("$program" list 2> /dev/null | cut -f 1) ;;
+            list | capabilities) ;;
+            -s | --signal) words="HUP INT QUIT KILL USR1 USR2 TERM CONT" ;;
+            "$program" | -b | --session-bus) words="list inspect ps exec kill suspend resume destroy capabilities" ;;
+            esac
         fi
         ;;
     esac
     mapfile -t COMPREPLY < <(compgen -W "$words" -- "$word")
 }
 
-complete -o default -F _softwarecontainer softwarecontainer-agent softwarecontainer-validate softwarecontainer-launcher
+complete -o default -F _softwarecontainer softwarecontainer-agent softwarecontainer-validate softwarecontainer-launcher softwarecontainerctl

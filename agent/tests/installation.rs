@@ -33,6 +33,7 @@ fn everything_is_below_destdir_with_the_prefix_in_what_names_it() {
     for path in [
         "usr/bin/softwarecontainer-agent",
         "usr/bin/softwarecontainer-validate",
+        "usr/bin/softwarecontainerctl",
         "usr/bin/softwarecontainer-launcher",
         "usr/libexec/softwarecontainer/softwarecontainer-init",
         "usr/libexec/softwarecontainer/softwarecontainer-dbus-proxy",
@@ -40,6 +41,9 @@ fn everything_is_below_destdir_with_the_prefix_in_what_names_it() {
         "usr/share/softwarecontainer/manifests/network.json",
         "usr/share/softwarecontainer/manifests/optional/wayland.json",
         "usr/share/bash-completion/completions/softwarecontainer-launcher",
+        "usr/share/bash-completion/completions/softwarecontainerctl",
+        "usr/share/zsh/site-functions/_softwarecontainerctl",
+        "usr/share/fish/vendor_completions.d/softwarecontainerctl.fish",
         "usr/share/dbus-1/system.d/com.pelagicore.SoftwareContainerAgent.conf",
         "usr/lib/systemd/system/softwarecontainer-app@.service",
         "usr/lib/systemd/system/softwarecontainer-apparmor.service",
@@ -88,6 +92,7 @@ softwarecontainer-agent 2> /run/agent-log &
 agent=$!
 gdbus wait --system --timeout 60 com.pelagicore.SoftwareContainerAgent
 softwarecontainer-launcher capabilities
+softwarecontainerctl capabilities
 echo '{"command": "sh -c \"id -u; echo $HOME\"", "user": 1000}' > /etc/softwarecontainer/apps/who.json
 mkdir /run/state /run/homes
 STATE_DIRECTORY=/run/homes softwarecontainer-launcher --state /run/state run who

@@ -21,6 +21,7 @@ CRATES = {
     "bench/dbus-proxy": {"dbus-proxy"},
     "capability": set(),
     "client": set(),
+    "ctl": {"client"},
     "dbus-proxy": set(),
     "examples/launcher": {"client"},
     "examples/temperature": set(),

@@ -22,6 +22,7 @@ RDEPENDS:${PN} = "\
 RDEPENDS:${PN}-tools = "\
     lxc \
     softwarecontainer-check-kernel \
+    softwarecontainer-ctl \
     softwarecontainer-examples \
     softwarecontainer-launcher \
     softwarecontainer-manifests-network \

@@ -1,0 +1,88 @@
+//! `softwarecontainerctl`: looks into containers of the agent, and works on them, from a shell. It
+//! needs no privileges but those of any launcher. See `softwarecontainerctl(1)`.
+
+mod cli;
+mod error;
+mod exec;
+mod json;
+mod output;
+mod show;
+mod signals;
+mod terminal;
+
+use std::process::ExitCode;
+
+use softwarecontainer_client::{Bus, Client};
+
+use cli::{Action, Options};
+use error::Error;
+
+/// Exit status when something failed.
+const FAILED: u8 = 1;
+/// Exit status when the command line is wrong.
+const USAGE: u8 = 2;
+/// Exit status of `exec` when the command was not run.
+const NOT_RUN: u8 = 125;
+
+fn main() -> ExitCode {
+    let options = match cli::parse(std::env::args_os().skip(1)) {
+        Ok(cli::Invocation::Do(options)) => options,
+        Ok(cli::Invocation::Print(text)) => {
+            return ExitCode::from(output::print(&text).map_or(FAILED, |()| 0));
+        }
+        Err(error) => {
+            eprintln!("softwarecontainerctl: {error} (--help lists the commands)");
+            return ExitCode::from(USAGE);
+        }
+    };
+    let failed = match options.action {
+        Action::Exec(_) => NOT_RUN,
+        _ => FAILED,
+    };
+    match smol::block_on(perform(options)) {
+        Ok(status) => ExitCode::from(status),
+        Err(error) => {
+            eprintln!("softwarecontainerctl: {}", error::chain(&error));
+            ExitCode::from(failed)
+        }
+    }
+}
+
+async fn perform(options: Options) -> Result<u8, Error> {
+    // Before the first thread, so that every thread has the signals blocked.
+    let signals = match &options.action {
+        Action::Exec(_) => Some(signals::Signals::block()?),
+        _ => None,
+    };
+    let bus = match options.session_bus {
+        true => Bus::Session,
+        false => Bus::System,
+    };
+    let client = Client::connect(bus).await?;
+    let agent = client.agent();
+    match options.action {
+        Action::List => output::print(&show::list(&client).await?)?,
+        Action::Inspect(id) => output::print(&show::inspect(&client, id).await?)?,
+        Action::Processes(id) => output::print(&show::processes(&client, id).await?)?,
+        Action::Capabilities => {
+            let mut names = agent.list_capabilities().await?;
+            names.sort_unstable();
+            output::print(&output::lines(&names))?;
+        }
+        Action::Kill {
+            id,
+            process,
+            signal,
+        } => client.manager().signal(id, process, signal).await?,
+        Action::Suspend(id) => agent.suspend(id).await?,
+        Action::Resume(id) => agent.resume(id).await?,
+        Action::Destroy(id) => agent.destroy(id).await?,
+        Action::Exec(exec) => {
+            return match signals {
+                Some(signals) => exec::exec(&client, &exec, &signals).await,
+                None => Ok(NOT_RUN),
+            };
+        }
+    }
+    Ok(0)
+}
