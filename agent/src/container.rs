@@ -143,6 +143,7 @@ impl Container {
         Ok(Target {
             id: self.id,
             name: &self.name,
+            app: &self.facts.label.app,
             init: self.init,
             launcher: self.launcher,
             namespaces: mounts.namespaces,

@@ -268,3 +268,38 @@ fn pulseaudio_gateway_works_with_pipewires_own_server() {
     }
     agent.client().destroy(id).unwrap();
 }
+
+/// What the host's session manager and its tools are told of the client of an app.
+#[test]
+fn pipewire_is_told_the_app_id_that_the_launcher_gives() {
+    let Some(pipewire) = PipeWire::started() else {
+        return;
+    };
+    let agent = agent(&pipewire);
+    let client = agent.client();
+    let config = r#"[{"writeBufferEnabled": false}]"#;
+    let none = std::collections::HashMap::<&str, zbus::zvariant::Value<'_>>::new();
+    let named = client.manage("CreateNamed", &(config, "org.example.Player", none));
+    let (named, _): (i32, zbus::zvariant::OwnedObjectPath) =
+        named.unwrap().body().deserialize().unwrap();
+    let plain = agent.create();
+    for (id, app) in [
+        (named, "org.example.Player".to_owned()),
+        (plain, format!("SC-{plain}")),
+    ] {
+        client.set_capabilities(id, &["test.playback"]).unwrap();
+        client.execute(id, "pw-mon", "", "", &[]).unwrap();
+        for (key, value) in [
+            ("engine", "com.pelagicore.SoftwareContainer"),
+            ("app-id", app.as_str()),
+            ("instance-id", &format!("SC-{id}")),
+        ] {
+            let line = format!("\"pipewire.sec.{key}\": \"{value}\"");
+            wait_until(&line, || {
+                let all = pipewire.host("pw-dump", &["Client"]).unwrap_or_default();
+                all.contains(&line)
+            });
+        }
+        client.destroy(id).unwrap();
+    }
+}

@@ -187,7 +187,11 @@ pub(super) fn register(
     let context = Context {
         server: registration.server,
         engine: ENGINE.to_owned(),
-        app: target.name.to_owned(),
+        app: if target.app.is_empty() {
+            target.name.to_owned()
+        } else {
+            target.app.to_owned()
+        },
         instance: target.name.to_owned(),
     };
     let program = install::program(PROGRAM, PROGRAM_VARIABLE);

@@ -20,6 +20,8 @@ pub struct Target<'a> {
     pub id: i32,
     /// Its LXC name.
     pub name: &'a str,
+    /// The app that it is for, as its launcher says; empty where that does not say.
+    pub app: &'a str,
     /// The process ID of its init on the host.
     pub init: u32,
     /// The process whose call this is for, if it is known. It waits for the answer.
