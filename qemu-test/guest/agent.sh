@@ -104,6 +104,7 @@ leftovers() {
 	lxc-ls -1 2>/dev/null | grep '^SC-[0-9]' | sed 's/^/LXC container /'
 	ip -o link show master "$bridge" 2>/dev/null | sed 's/^/on the bridge: /'
 	ip -o link show type veth | grep -v -e ': uplink@' -e ': world0@' | sed 's/^/veth /'
+	ip -o link show type ifb | grep ': sc[0-9]' | sed 's/^/way round /'
 	grep '/SC-[0-9]' /proc/self/mountinfo | sed 's/^/mount /'
 	find /sys/fs/cgroup -type d -name '*SC-[0-9]*' | sed 's/^/cgroup /'
 	find "$shared" /tmp/container -maxdepth 1 -name 'SC-[0-9]*' 2>/dev/null | sed 's/^/directory /'
