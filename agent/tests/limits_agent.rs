@@ -157,10 +157,10 @@ fn a_classified_container_sends_at_the_rate_of_its_class_and_another_one_does_no
     println!("classified: {limited:.0} bit/s, the other: {unlimited:.0} bit/s");
     assert!((850_000.0..=1_150_000.0).contains(&limited), "{limited}");
     assert!(unlimited > 20_000_000.0, "{unlimited}");
-    assert!(lab.host_state().contains("--set-class 0010:0001"));
+    assert!(lab.host_state().contains("meta priority set 10:1"));
     lab.agent.client().destroy(slow_id).unwrap();
     assert!(
-        !lab.host_state().contains("--set-class"),
+        !lab.host_state().contains("meta priority set"),
         "the class goes with the container"
     );
 }
