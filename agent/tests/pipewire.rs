@@ -278,10 +278,9 @@ fn pipewire_is_told_the_app_id_that_the_launcher_gives() {
     let agent = agent(&pipewire);
     let client = agent.client();
     let config = r#"[{"writeBufferEnabled": false}]"#;
-    let none = std::collections::HashMap::<&str, zbus::zvariant::Value<'_>>::new();
+    let none = std::collections::HashMap::<&str, zbus::Variant<'_>>::new();
     let named = client.manage("CreateNamed", &(config, "org.example.Player", none));
-    let (named, _): (i32, zbus::zvariant::OwnedObjectPath) =
-        named.unwrap().body().deserialize().unwrap();
+    let (named, _): (i32, zbus::OwnedObjectPath) = named.unwrap().body().deserialize().unwrap();
     let plain = agent.create();
     for (id, app) in [
         (named, "org.example.Player".to_owned()),
