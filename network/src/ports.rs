@@ -92,8 +92,13 @@ impl Network {
     pub fn set_port(&self, id: i32, port: Port) -> Result<(), NetworkError> {
         let netlink = Netlink::open()?;
         let link = netlink.link(&self.veth(id))?;
-        self.ports().insert(id, port);
-        self.change_port(&netlink, id, &link, port)?;
+        {
+            // The upkeep looks at ports with this, too, and would take one that is being changed
+            // for one that somebody else has changed.
+            let _bridge = self.bridge();
+            self.ports().insert(id, port);
+            self.change_port(&netlink, id, &link, port)?;
+        }
         if port != Port::Closed {
             for name in [&link.name, self.device()] {
                 if !netlink.wait_until_running(name, START_LIMIT)? {

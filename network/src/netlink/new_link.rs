@@ -29,17 +29,12 @@ impl Netlink {
     }
 
     /// Creates an interface that is up and brings back at its place what is redirected to it (ifb).
-    /// One that is there already is taken as it is.
     ///
     /// # Errors
-    /// [`NetlinkError`], source RTM_NEWLINK of rtnetlink(7); EOPNOTSUPP without CONFIG_IFB.
+    /// [`NetlinkError`], source RTM_NEWLINK of rtnetlink(7); EOPNOTSUPP without CONFIG_IFB, EEXIST
+    /// if the name is taken.
     pub fn create_ifb(&self, name: &str, alias: &str) -> Result<Link, NetlinkError> {
-        match self.create(name, IFB, None) {
-            // The upkeep makes one, too, if it sees that it is missing while the kernel still loads
-            // the module for this one.
-            Err(error) if error.errno() == Some(libc::EEXIST) => {}
-            created => created?,
-        }
+        self.create(name, IFB, None)?;
         let made = self.link(name)?;
         self.set_alias(&made, alias)?;
         self.set_up(&made, true)?;
