@@ -56,16 +56,19 @@ pub trait Gateway: Send {
     fn keep(&self) -> Option<Value>;
 
     /// Goes on where an earlier agent has left off with what `settings` say, and has [kept](
-    /// Self::keep) `kept`. Nothing is changed in the container.
+    /// Self::keep) `kept`. Nothing is changed in the container; there is nothing to do for a
+    /// gateway that holds nothing.
     ///
     /// # Errors
     /// [`GatewayError`]: what was kept does not agree with what is there.
     fn adopt(
         &mut self,
-        target: &Target<'_>,
-        settings: &Self::Settings,
-        kept: &Value,
-    ) -> Result<(), GatewayError>;
+        _target: &Target<'_>,
+        _settings: &Self::Settings,
+        _kept: &Value,
+    ) -> Result<(), GatewayError> {
+        Ok(())
+    }
 
     /// Follows what has changed on the host since; called before each process that is started, and
     /// when sockets are made anew.

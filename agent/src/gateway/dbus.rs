@@ -64,15 +64,6 @@ impl Gateway for Dbus {
         (self.proxy.is_none()).then_some(Value::Null)
     }
 
-    fn adopt(
-        &mut self,
-        _target: &Target<'_>,
-        _settings: &DbusSettings,
-        _kept: &Value,
-    ) -> Result<(), GatewayError> {
-        Ok(())
-    }
-
     fn grant(&self, target: &Target<'_>, settings: &DbusSettings, process: &mut ProcessGrants) {
         process
             .environment

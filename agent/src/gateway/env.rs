@@ -51,15 +51,6 @@ impl Gateway for Env {
         Some(Value::Null)
     }
 
-    fn adopt(
-        &mut self,
-        _target: &Target<'_>,
-        _settings: &EnvSettings,
-        _kept: &Value,
-    ) -> Result<(), GatewayError> {
-        Ok(())
-    }
-
     fn grant(&self, _target: &Target<'_>, settings: &EnvSettings, process: &mut ProcessGrants) {
         process.environment.extend(settings.vars.clone());
     }

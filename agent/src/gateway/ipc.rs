@@ -32,15 +32,6 @@ impl Gateway for Ipc {
         Some(Value::Null)
     }
 
-    fn adopt(
-        &mut self,
-        _target: &Target<'_>,
-        _settings: &IpcSettings,
-        _kept: &Value,
-    ) -> Result<(), GatewayError> {
-        Ok(())
-    }
-
     fn grant(&self, _target: &Target<'_>, settings: &IpcSettings, process: &mut ProcessGrants) {
         process.host_ipc = settings.host;
     }

@@ -61,15 +61,6 @@ impl Gateway for PipeWire {
         self.0.is_empty().then_some(Value::Null)
     }
 
-    fn adopt(
-        &mut self,
-        _target: &Target<'_>,
-        _settings: &PipeWireSettings,
-        _kept: &Value,
-    ) -> Result<(), GatewayError> {
-        Ok(())
-    }
-
     fn grant(&self, _: &Target<'_>, settings: &PipeWireSettings, process: &mut ProcessGrants) {
         if let Some((zone, _)) = settings.zones.first_key_value() {
             process.environment.extend([

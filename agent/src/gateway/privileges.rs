@@ -43,15 +43,6 @@ impl Gateway for PrivilegesGateway {
         Some(Value::Null)
     }
 
-    fn adopt(
-        &mut self,
-        _target: &Target<'_>,
-        _settings: &Privileges,
-        _kept: &Value,
-    ) -> Result<(), GatewayError> {
-        Ok(())
-    }
-
     fn grant(&self, _target: &Target<'_>, settings: &Privileges, process: &mut ProcessGrants) {
         process.privileges = settings.clone();
     }

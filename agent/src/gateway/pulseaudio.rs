@@ -54,15 +54,6 @@ impl Gateway for PulseAudio {
         self.0.is_empty().then_some(Value::Null)
     }
 
-    fn adopt(
-        &mut self,
-        _target: &Target<'_>,
-        _settings: &PulseAudioSettings,
-        _kept: &Value,
-    ) -> Result<(), GatewayError> {
-        Ok(())
-    }
-
     fn grant(&self, target: &Target<'_>, settings: &PulseAudioSettings, to: &mut ProcessGrants) {
         let first = settings.zones.first();
         if let Some(Ok((_, name))) = first.map(|zone| SoundServer::find(target.config, zone)) {

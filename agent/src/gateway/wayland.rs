@@ -67,15 +67,6 @@ impl Gateway for Wayland {
         self.0.is_empty().then_some(Value::Null)
     }
 
-    fn adopt(
-        &mut self,
-        _target: &Target<'_>,
-        _settings: &WaylandSettings,
-        _kept: &Value,
-    ) -> Result<(), GatewayError> {
-        Ok(())
-    }
-
     fn grant(&self, target: &Target<'_>, settings: &WaylandSettings, process: &mut ProcessGrants) {
         let first = settings.displays.first();
         if let Some(Ok((_, name))) = first.map(|display| Display::find(target.config, display)) {
