@@ -104,6 +104,19 @@ impl From<zbus::Error> for Error {
     }
 }
 
+/// An error and what led to it, on one line: those of this crate do not repeat their sources.
+#[must_use]
+pub fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text += ": ";
+        text += &error.to_string();
+        cause = error.source();
+    }
+    text
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -28,7 +28,7 @@ use std::collections::HashMap;
 use zbus::{OwnedVariant, Variant};
 
 pub use client::{Bus, Client, NAME, PATH};
-pub use error::Error;
+pub use error::{Error, chain};
 pub use proxies::*;
 pub use zbus;
 

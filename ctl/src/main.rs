@@ -42,7 +42,10 @@ fn main() -> ExitCode {
     match smol::block_on(perform(options)) {
         Ok(status) => ExitCode::from(status),
         Err(error) => {
-            eprintln!("softwarecontainerctl: {}", error::chain(&error));
+            eprintln!(
+                "softwarecontainerctl: {}",
+                softwarecontainer_client::chain(&error)
+            );
             ExitCode::from(failed)
         }
     }

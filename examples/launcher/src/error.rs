@@ -53,15 +53,3 @@ pub enum Error {
     #[error("cannot handle signals")]
     Signals(#[source] io::Error),
 }
-
-/// The error and what led to it, on one line.
-pub fn chain(error: &Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = std::error::Error::source(error);
-    while let Some(error) = cause {
-        text += ": ";
-        text += &error.to_string();
-        cause = error.source();
-    }
-    text
-}

@@ -36,7 +36,10 @@ fn main() -> ExitCode {
     match perform(&options) {
         Ok(status) => ExitCode::from(status),
         Err(error) => {
-            eprintln!("softwarecontainer-launcher: {}", error::chain(&error));
+            eprintln!(
+                "softwarecontainer-launcher: {}",
+                softwarecontainer_client::chain(&error)
+            );
             ExitCode::FAILURE
         }
     }

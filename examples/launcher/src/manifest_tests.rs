@@ -74,7 +74,7 @@ fn a_manifest_that_others_could_have_written_is_refused() {
     assert_eq!(App::load(&path).unwrap().name, "app");
     for mode in [0o664, 0o646] {
         std::fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();
-        let error = crate::error::chain(&App::load(&path).unwrap_err());
+        let error = softwarecontainer_client::chain(&App::load(&path).unwrap_err());
         assert!(error.contains("others"), "{error}");
     }
 }
