@@ -18,13 +18,15 @@ GATEWAY_OF = {"shared-memory": "file", "traffic-shaping": "cgroups"}
 
 
 def manifest_of(example, chapter):
-    """The example as a manifest; None if it is something else (the argument of Create)."""
-    if isinstance(example, dict):
+    """The example as a manifest: a whole one, a gateway with its ID, or a configuration alone; None if it is something else (the argument of Create)."""
+    if isinstance(example, dict) and "id" not in example:
         return example
-    gateway = chapter.stem if chapter.parent.name == "gateways" else GATEWAY_OF.get(chapter.stem)
-    if gateway is None:
-        return None
-    gateways = [{"id": gateway, "config": example}]
+    if isinstance(example, list):
+        gateway = chapter.stem if chapter.parent.name == "gateways" else GATEWAY_OF.get(chapter.stem)
+        if gateway is None:
+            return None
+        example = {"id": gateway, "config": example}
+    gateways = [example]
     return {"version": "1", "capabilities": [{"name": "org.example", "gateways": gateways}]}
 
 
