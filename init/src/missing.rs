@@ -32,6 +32,14 @@ pub(crate) fn interpreter(program: &Path) -> Option<(PathBuf, PathBuf)> {
     None
 }
 
+/// Whether a program file that the kernel does not know how to execute may be a script: one for
+/// another machine has bytes that no text has, as bash judges it, too.
+pub(crate) fn is_text(program: &Path) -> bool {
+    let mut head = Vec::new();
+    let read = open(program).and_then(|file| file.take(SCRIPT_LINE).read_to_end(&mut head));
+    read.is_ok() && !head.contains(&0)
+}
+
 /// Not waiting for a writer, should it be a FIFO.
 fn open(program: &Path) -> io::Result<File> {
     File::options()
@@ -143,6 +151,13 @@ mod tests {
         // This test's own program has a loader, and that is there.
         assert_eq!(own, None);
         assert!(loader.unwrap().to_string_lossy().contains("/ld"));
+    }
+
+    #[test]
+    fn a_program_is_no_text() {
+        assert!(!is_text(&std::env::current_exe().unwrap()));
+        assert!(is_text(Path::new("/etc/passwd")));
+        assert!(!is_text(Path::new("/no/such/file")));
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::{
     ffi::{CStr, CString, OsStr},
     io,
     os::{fd::OwnedFd, unix::ffi::OsStrExt as _},
-    path::{Path, PathBuf},
+    path::PathBuf,
 };
 
 use crate::{
@@ -54,6 +54,8 @@ pub(crate) fn given(
 const NOT_EXECUTABLE: i32 = 126;
 /// The exit status of a command that does not exist, as in POSIX shells.
 const NOT_FOUND: i32 = 127;
+/// What executes a script that does not say what does (execvp(3)).
+const SHELL: &CStr = c"/bin/sh";
 
 impl Child<'_> {
     /// Starts the process; its ID in the container.
@@ -179,13 +181,26 @@ impl Child<'_> {
         let (arguments, environment) = (&self.command.arguments, &self.command.environment);
         let error = sys::execute(program, arguments, environment);
         match error.raw_os_error() {
-            Some(libc::ENOENT) => {
-                let path = Path::new(OsStr::from_bytes(program.to_bytes()));
-                match missing::interpreter(path) {
-                    Some((missing, of)) => Failure::Interpreter { of, missing },
-                    None => Failure::NotFound,
-                }
-            }
+            Some(libc::ENOENT) => match missing::interpreter(&path_of(program)) {
+                Some((missing, of)) => Failure::Interpreter { of, missing },
+                None => Failure::NotFound,
+            },
+            Some(libc::ENOEXEC) if missing::is_text(&path_of(program)) => self.by_shell(program),
+            _ => Failure::System(error),
+        }
+    }
+
+    /// A script whose first line names no interpreter is the shell's, as with execvp(3).
+    fn by_shell(&self, program: &CStr) -> Failure {
+        let (arguments, environment) = (&self.command.arguments, &self.command.environment);
+        let mut by_shell = vec![SHELL.to_owned(), program.to_owned()];
+        by_shell.extend(arguments.iter().skip(1).cloned());
+        let error = sys::execute(SHELL, &by_shell, environment);
+        match error.raw_os_error() {
+            Some(libc::ENOENT) => Failure::Interpreter {
+                of: path_of(program),
+                missing: path_of(SHELL),
+            },
             _ => Failure::System(error),
         }
     }
@@ -200,6 +215,10 @@ enum Failure {
     Interpreter { of: PathBuf, missing: PathBuf },
     /// execve(2) failed for another reason.
     System(io::Error),
+}
+
+fn path_of(program: &CStr) -> PathBuf {
+    PathBuf::from(OsStr::from_bytes(program.to_bytes()))
 }
 
 fn no_such_file() -> io::Error {

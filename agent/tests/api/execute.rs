@@ -103,10 +103,36 @@ fn a_command_that_cannot_run_ends_like_in_a_shell_and_says_why() {
             "{text}"
         );
     }
-    agent.shell_ok(id, "printf garbage > /tmp/garbage; chmod 755 /tmp/garbage");
+    let program = "printf '\\177ELF\\0garbage' > /tmp/garbage; chmod 755 /tmp/garbage";
+    agent.shell_ok(id, program);
     let (status, text) = run(&agent, id, "/tmp/garbage", "");
     assert_eq!(status, 126 << 8);
     assert!(text.contains("/tmp/garbage: Exec format error"), "{text}");
+}
+
+#[test]
+fn a_script_whose_first_line_names_no_interpreter_is_the_shells() {
+    let agent = TestAgent::start();
+    let id = agent.create();
+    let script = "mkdir /tmp/bin; cd /tmp/bin; echo 'echo \"$0 $1 $V\"' > plain; : > empty; \
+                  chmod 755 *";
+    agent.shell_ok(id, script);
+    let (status, text) = run(&agent, id, "/tmp/bin/plain 'a b'", "");
+    assert_eq!((status, text.trim_end()), (0, "/tmp/bin/plain a b"));
+    // Looked up like any other program, and with the call's variables.
+    let output = agent.path("by-name");
+    let variables = [("PATH", "/tmp/bin"), ("V", "v")];
+    let started = agent
+        .client()
+        .execute(id, "plain x", "", output.to_str().unwrap(), &variables);
+    let ended = agent.client().wait_ended(id, started.unwrap());
+    let text = fs::read_to_string(output).unwrap();
+    assert_eq!(
+        (ended.exit_code, text.as_str()),
+        (0, "/tmp/bin/plain x v\n")
+    );
+    // Nothing is to be done in it.
+    assert_eq!(run(&agent, id, "/tmp/bin/empty", "").0, 0);
 }
 
 #[test]
