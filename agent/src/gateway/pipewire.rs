@@ -4,11 +4,9 @@
 //! What that means for a client is decided by the session manager, with a script of this project
 //! (`wireplumber/`).
 
-use std::{env, path::PathBuf, time::Duration};
+use std::{collections::BTreeMap, env, path::PathBuf, time::Duration};
 
-use serde_json::Value;
 use softwarecontainer_capability::{
-    Settings as _,
     gateway::pipewire::{Media, PipeWireSettings},
     place::Place,
 };
@@ -16,8 +14,7 @@ use softwarecontainer_security_context::message::Server;
 
 use super::{
     config::GatewaysConfig,
-    contract::{Gateway, ProcessGrants},
-    error::{Cause, GatewayError},
+    error::Cause,
     places::{Opening, Places, configured},
     security_context::{self, ContextError, ContextSocket, Registration},
     server_socket::{self, GATEWAYS},
@@ -30,63 +27,37 @@ const NAME_OF_ZONE: &str = "pipewire-";
 /// How long PipeWire may take, with its session manager: longer than the program that asks waits.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// The pipewire gateway of one container.
-#[derive(Debug, Default)]
-pub struct PipeWire(Places<Daemon>);
-
-impl Gateway for PipeWire {
-    type Settings = PipeWireSettings;
-
-    fn change(
-        &mut self,
-        target: &Target<'_>,
-        from: &PipeWireSettings,
-        to: &PipeWireSettings,
-    ) -> Result<(), GatewayError> {
-        let changed = self.0.change(target, &from.zones, &to.zones);
-        changed.map_err(|cause| GatewayError::new(PipeWireSettings::ID, cause))
-    }
-
-    fn refresh(
-        &mut self,
-        target: &Target<'_>,
-        settings: &PipeWireSettings,
-    ) -> Result<(), GatewayError> {
-        let refreshed = self.0.refresh(target, &settings.zones);
-        refreshed.map_err(|cause| GatewayError::new(PipeWireSettings::ID, cause))
-    }
-
-    fn keep(&self) -> Option<Value> {
-        // PipeWire forgets who a container is when its agent ends.
-        self.0.is_empty().then_some(Value::Null)
-    }
-
-    fn grant(&self, _: &Target<'_>, settings: &PipeWireSettings, process: &mut ProcessGrants) {
-        if let Some((zone, _)) = settings.zones.first_key_value() {
-            process.environment.extend([
-                ("PIPEWIRE_RUNTIME_DIR".to_owned(), GATEWAYS.to_owned()),
-                ("PIPEWIRE_REMOTE".to_owned(), name(zone)),
-            ]);
-        }
-    }
-}
-
 /// The socket's name in the container.
 fn name(zone: &Place) -> String {
     zone.name()
         .map_or_else(|| NAME.to_owned(), |zone| format!("{NAME_OF_ZONE}{zone}"))
 }
 
+/// The pipewire gateway of one container.
+pub(super) type PipeWire = Places<Daemon>;
+
 /// PipeWire in one zone.
 #[derive(Debug, Default)]
-struct Daemon {
+pub(super) struct Daemon {
     context: Option<ContextSocket>,
     /// What the socket is registered for.
     media: Option<Media>,
 }
 
 impl Opening for Daemon {
+    type Settings = PipeWireSettings;
     type Wanted = Media;
+
+    fn places(settings: &PipeWireSettings) -> BTreeMap<Place, Media> {
+        settings.zones.clone()
+    }
+
+    fn environment(name: String) -> Vec<(&'static str, String)> {
+        vec![
+            ("PIPEWIRE_RUNTIME_DIR", GATEWAYS.to_owned()),
+            ("PIPEWIRE_REMOTE", name),
+        ]
+    }
 
     fn find(config: &GatewaysConfig, zone: &Place) -> Result<(PathBuf, String), Cause> {
         let variable = |name: &str| {

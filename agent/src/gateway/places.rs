@@ -2,15 +2,29 @@
 
 use std::{collections::BTreeMap, path::PathBuf};
 
-use softwarecontainer_capability::place::Place;
+use serde_json::Value;
+use softwarecontainer_capability::{Settings, place::Place};
 
-use super::{config::GatewaysConfig, error::Cause, target::Target};
+use super::{
+    config::GatewaysConfig,
+    contract::{Gateway, ProcessGrants},
+    error::{Cause, GatewayError},
+    target::Target,
+};
 use crate::error_chain::Chain;
 
 /// A server's socket in a container.
-pub(super) trait Opening: Default {
-    /// What is asked of it.
+pub(super) trait Opening: Default + Send {
+    /// What all capabilities together ask of the gateway.
+    type Settings: Settings;
+    /// What is asked of one socket.
     type Wanted: PartialEq;
+
+    /// The places that the settings name.
+    fn places(settings: &Self::Settings) -> BTreeMap<Place, Self::Wanted>;
+
+    /// The variables by which clients find the socket of this name in `/gateways`.
+    fn environment(name: String) -> Vec<(&'static str, String)>;
 
     /// Where the socket of a place is on the host, and its name in `/gateways`.
     ///
@@ -36,7 +50,7 @@ pub(super) trait Opening: Default {
     fn hide(&mut self, target: &Target<'_>) -> Result<(), Cause>;
 }
 
-/// The openings of one container's gateway.
+/// The gateway of one container that opens these: wayland, pulseaudio, pipewire.
 #[derive(Debug)]
 pub(super) struct Places<O>(BTreeMap<Place, O>);
 
@@ -46,17 +60,47 @@ impl<O> Default for Places<O> {
     }
 }
 
-impl<O: Opening> Places<O> {
-    /// Whether nothing is open.
-    pub(super) fn is_empty(&self) -> bool {
-        self.0.is_empty()
+impl<O: Opening> Gateway for Places<O> {
+    type Settings = O::Settings;
+
+    fn change(
+        &mut self,
+        target: &Target<'_>,
+        from: &O::Settings,
+        to: &O::Settings,
+    ) -> Result<(), GatewayError> {
+        let changed = self.go_over(target, &O::places(from), &O::places(to));
+        changed.map_err(|cause| GatewayError::new(O::Settings::ID, cause))
     }
 
+    fn refresh(&mut self, target: &Target<'_>, settings: &O::Settings) -> Result<(), GatewayError> {
+        let followed = self.follow_all(target, &O::places(settings));
+        followed.map_err(|cause| GatewayError::new(O::Settings::ID, cause))
+    }
+
+    fn keep(&self) -> Option<Value> {
+        // A server forgets who a container is when its agent ends, and a right to a socket is taken
+        // back then.
+        self.0.is_empty().then_some(Value::Null)
+    }
+
+    fn grant(&self, target: &Target<'_>, settings: &O::Settings, process: &mut ProcessGrants) {
+        let places = O::places(settings);
+        let first = places.keys().next();
+        if let Some(Ok((_, name))) = first.map(|place| O::find(target.config, place)) {
+            let variables = O::environment(name).into_iter();
+            let variables = variables.map(|(name, value)| (name.to_owned(), value));
+            process.environment.extend(variables);
+        }
+    }
+}
+
+impl<O: Opening> Places<O> {
     /// Takes the container from one set of places to another, or leaves it as it was.
     ///
     /// # Errors
     /// [`Cause`] of the first place that failed.
-    pub(super) fn change(
+    fn go_over(
         &mut self,
         target: &Target<'_>,
         from: &BTreeMap<Place, O::Wanted>,
@@ -97,7 +141,7 @@ impl<O: Opening> Places<O> {
     ///
     /// # Errors
     /// [`Cause`] of the last one that failed; the others were followed.
-    pub(super) fn refresh(
+    fn follow_all(
         &mut self,
         target: &Target<'_>,
         wanted: &BTreeMap<Place, O::Wanted>,

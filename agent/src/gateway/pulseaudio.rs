@@ -5,15 +5,11 @@
 
 use std::{collections::BTreeMap, env, path::PathBuf};
 
-use serde_json::Value;
-use softwarecontainer_capability::{
-    Settings as _, gateway::pulseaudio::PulseAudioSettings, place::Place,
-};
+use softwarecontainer_capability::{gateway::pulseaudio::PulseAudioSettings, place::Place};
 
 use super::{
     config::GatewaysConfig,
-    contract::{Gateway, ProcessGrants},
-    error::{Cause, GatewayError},
+    error::Cause,
     host_socket::HostSocket,
     places::{Opening, Places, configured},
     server_socket::GATEWAYS,
@@ -24,56 +20,24 @@ use super::{
 const NAME: &str = "pulse_socket";
 
 /// The pulseaudio gateway of one container.
-#[derive(Debug, Default)]
-pub struct PulseAudio(Places<SoundServer>);
-
-impl Gateway for PulseAudio {
-    type Settings = PulseAudioSettings;
-
-    fn change(
-        &mut self,
-        target: &Target<'_>,
-        from: &PulseAudioSettings,
-        to: &PulseAudioSettings,
-    ) -> Result<(), GatewayError> {
-        let changed = self.0.change(target, &zones(from), &zones(to));
-        changed.map_err(|cause| GatewayError::new(PulseAudioSettings::ID, cause))
-    }
-
-    fn refresh(
-        &mut self,
-        target: &Target<'_>,
-        settings: &PulseAudioSettings,
-    ) -> Result<(), GatewayError> {
-        let refreshed = self.0.refresh(target, &zones(settings));
-        refreshed.map_err(|cause| GatewayError::new(PulseAudioSettings::ID, cause))
-    }
-
-    fn keep(&self) -> Option<Value> {
-        // A right to a socket is taken back when its agent ends.
-        self.0.is_empty().then_some(Value::Null)
-    }
-
-    fn grant(&self, target: &Target<'_>, settings: &PulseAudioSettings, to: &mut ProcessGrants) {
-        let first = settings.zones.first();
-        if let Some(Ok((_, name))) = first.map(|zone| SoundServer::find(target.config, zone)) {
-            let server = format!("unix:{GATEWAYS}/{name}");
-            to.environment.insert("PULSE_SERVER".to_owned(), server);
-        }
-    }
-}
-
-fn zones(settings: &PulseAudioSettings) -> BTreeMap<Place, ()> {
-    let zones = settings.zones.iter();
-    zones.map(|zone| (zone.clone(), ())).collect()
-}
+pub(super) type PulseAudio = Places<SoundServer>;
 
 /// The sound server of one zone.
 #[derive(Debug, Default)]
-struct SoundServer(HostSocket);
+pub(super) struct SoundServer(HostSocket);
 
 impl Opening for SoundServer {
+    type Settings = PulseAudioSettings;
     type Wanted = ();
+
+    fn places(settings: &PulseAudioSettings) -> BTreeMap<Place, ()> {
+        let zones = settings.zones.iter();
+        zones.map(|zone| (zone.clone(), ())).collect()
+    }
+
+    fn environment(name: String) -> Vec<(&'static str, String)> {
+        vec![("PULSE_SERVER", format!("unix:{GATEWAYS}/{name}"))]
+    }
 
     fn find(config: &GatewaysConfig, zone: &Place) -> Result<(PathBuf, String), Cause> {
         if let Some(found) = configured(&config.pulse_zones, zone, "pulse-zone") {

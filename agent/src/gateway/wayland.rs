@@ -11,16 +11,12 @@ use std::{
     time::Duration,
 };
 
-use serde_json::Value;
-use softwarecontainer_capability::{
-    Settings as _, gateway::wayland::WaylandSettings, place::Place,
-};
+use softwarecontainer_capability::{gateway::wayland::WaylandSettings, place::Place};
 use softwarecontainer_security_context::message;
 
 use super::{
     config::{GatewaysConfig, SecurityContext},
-    contract::{Gateway, ProcessGrants},
-    error::{Cause, GatewayError},
+    error::Cause,
     host_socket::HostSocket,
     places::{Opening, Places, configured},
     security_context::{self, ContextError, ContextSocket, Registration},
@@ -37,55 +33,11 @@ const PATIENCE: Duration = Duration::from_secs(5);
 const SHORT_PATIENCE: Duration = Duration::from_millis(300);
 
 /// The wayland gateway of one container.
-#[derive(Debug, Default)]
-pub struct Wayland(Places<Display>);
-
-impl Gateway for Wayland {
-    type Settings = WaylandSettings;
-
-    fn change(
-        &mut self,
-        target: &Target<'_>,
-        from: &WaylandSettings,
-        to: &WaylandSettings,
-    ) -> Result<(), GatewayError> {
-        let changed = self.0.change(target, &displays(from), &displays(to));
-        changed.map_err(|cause| GatewayError::new(WaylandSettings::ID, cause))
-    }
-
-    fn refresh(
-        &mut self,
-        target: &Target<'_>,
-        settings: &WaylandSettings,
-    ) -> Result<(), GatewayError> {
-        let refreshed = self.0.refresh(target, &displays(settings));
-        refreshed.map_err(|cause| GatewayError::new(WaylandSettings::ID, cause))
-    }
-
-    fn keep(&self) -> Option<Value> {
-        // A compositor forgets who a container is when its agent ends.
-        self.0.is_empty().then_some(Value::Null)
-    }
-
-    fn grant(&self, target: &Target<'_>, settings: &WaylandSettings, process: &mut ProcessGrants) {
-        let first = settings.displays.first();
-        if let Some(Ok((_, name))) = first.map(|display| Display::find(target.config, display)) {
-            process.environment.extend([
-                ("XDG_RUNTIME_DIR".to_owned(), GATEWAYS.to_owned()),
-                ("WAYLAND_DISPLAY".to_owned(), name),
-            ]);
-        }
-    }
-}
-
-fn displays(settings: &WaylandSettings) -> BTreeMap<Place, ()> {
-    let displays = settings.displays.iter();
-    displays.map(|display| (display.clone(), ())).collect()
-}
+pub(super) type Wayland = Places<Display>;
 
 /// The compositor of one display.
 #[derive(Debug, Default)]
-struct Display {
+pub(super) struct Display {
     plain: HostSocket,
     context: Option<ContextSocket>,
     /// The compositor that was asked last and has no security contexts, or has not answered.
@@ -93,7 +45,20 @@ struct Display {
 }
 
 impl Opening for Display {
+    type Settings = WaylandSettings;
     type Wanted = ();
+
+    fn places(settings: &WaylandSettings) -> BTreeMap<Place, ()> {
+        let displays = settings.displays.iter();
+        displays.map(|display| (display.clone(), ())).collect()
+    }
+
+    fn environment(name: String) -> Vec<(&'static str, String)> {
+        vec![
+            ("XDG_RUNTIME_DIR", GATEWAYS.to_owned()),
+            ("WAYLAND_DISPLAY", name),
+        ]
+    }
 
     fn find(config: &GatewaysConfig, display: &Place) -> Result<(PathBuf, String), Cause> {
         if let Some(found) = configured(&config.wayland_displays, display, "wayland-display") {
