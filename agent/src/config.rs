@@ -3,9 +3,11 @@
 mod bridge;
 mod error;
 mod limits;
+mod places;
 mod reader;
 
 pub use error::ConfigError;
+pub use places::Places;
 
 use std::{
     fs, io,
@@ -26,6 +28,11 @@ use crate::{
     keyfile,
 };
 use reader::Reader;
+
+/// The keys of files that must be there where somebody has named them.
+const LXC_CONFIG: &str = "deprecated-lxc-config-path";
+const SECCOMP_PROFILE: &str = "seccomp-profile";
+const SECCOMP_CALLS: &str = "seccomp-calls";
 
 /// Everything that can be configured.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,6 +63,8 @@ pub struct Config {
     pub agent: AgentConfig,
     /// How containers are made.
     pub container: ContainerConfig,
+    /// Which file has named what.
+    pub places: Places,
 }
 
 impl Default for Config {
@@ -78,6 +87,7 @@ impl Default for Config {
             launcher_write_paths: Vec::new(),
             agent: AgentConfig::default(),
             container: ContainerConfig::default(),
+            places: Places::default(),
         }
     }
 }
@@ -99,15 +109,18 @@ impl Config {
         if options.user.is_some() {
             notices.push("option --user is deprecated and has no effect".to_owned());
         }
+        let places = &config.places;
         config.container.extra_lxc_config = find(
             config.container.extra_lxc_config,
             sysconf_dir().join("softwarecontainer/softwarecontainer.conf"),
             "more LXC settings",
             &mut notices,
-        )?;
-        config.seccomp_profile =
-            find_seccomp_file(config.seccomp_profile, "profile", &mut notices)?;
-        config.seccomp_calls = find_seccomp_file(config.seccomp_calls, "calls", &mut notices)?;
+        )
+        .map_err(|error| places.name(LXC_CONFIG, error))?;
+        config.seccomp_profile = find_seccomp_file(config.seccomp_profile, "profile", &mut notices)
+            .map_err(|error| places.name(SECCOMP_PROFILE, error))?;
+        config.seccomp_calls = find_seccomp_file(config.seccomp_calls, "calls", &mut notices)
+            .map_err(|error| places.name(SECCOMP_CALLS, error))?;
         Ok((config, notices))
     }
 
@@ -136,18 +149,24 @@ impl Config {
             error,
         })?;
         let mut reader = Reader::new(file, &key_file)?;
+        let places = Places::new(file, &key_file);
         let mut config = Self::default();
         reader.bool("use-session-bus", &mut config.use_session_bus)?;
         let container = &mut config.container;
         reader.seconds("shutdown-timeout", &mut container.shutdown_timeout)?;
         reader.absolute_path("shared-mounts-dir", &mut container.shared_mounts_dir)?;
-        let extra_lxc_config = reader.string("deprecated-lxc-config-path")?;
+        let extra_lxc_config = reader.string(LXC_CONFIG)?;
         container.extra_lxc_config = extra_lxc_config.map(PathBuf::from);
-        if let Some(path) = reader.string("service-manifest-dir")? {
-            config.manifests = ManifestSource::named(path);
-        }
-        if let Some(path) = reader.string("default-service-manifest-dir")? {
-            config.default_manifests = ManifestSource::named(path);
+        for (key, target) in [
+            ("service-manifest-dir", &mut config.manifests),
+            (
+                "default-service-manifest-dir",
+                &mut config.default_manifests,
+            ),
+        ] {
+            if let Some(path) = reader.string(key)? {
+                *target = ManifestSource::named(path).named_by(places.of(key));
+            }
         }
         config.bridge = bridge::read(&mut reader)?;
         for (key, target) in [
@@ -196,8 +215,8 @@ impl Config {
             ],
         )?;
         for (key, file) in [
-            ("seccomp-profile", &mut config.seccomp_profile),
-            ("seccomp-calls", &mut config.seccomp_calls),
+            (SECCOMP_PROFILE, &mut config.seccomp_profile),
+            (SECCOMP_CALLS, &mut config.seccomp_calls),
         ] {
             *file = match reader.string(key)? {
                 None => SeccompFile::Default,
@@ -226,15 +245,17 @@ impl Config {
         limits::read(&mut reader, &mut config.agent, container)?;
         config.bridge.connections.containers = config.agent.containers;
         reader.finish()?;
+        config.places = places;
         Ok(config)
     }
 
     fn override_by(&mut self, options: &Options) {
         if let Some(path) = &options.manifest_dir {
-            self.manifests = ManifestSource::named(path);
+            self.manifests = ManifestSource::named(path).named_by("option --manifest-dir");
         }
         if let Some(path) = &options.default_manifest_dir {
-            self.default_manifests = ManifestSource::named(path);
+            let option = "option --default-manifest-dir";
+            self.default_manifests = ManifestSource::named(path).named_by(option);
         }
         if let Some(seconds) = options.timeout {
             self.container.shutdown_timeout = Duration::from_secs(seconds.into());

@@ -26,7 +26,6 @@ use crate::{
     agent::Agent,
     bus,
     config::Config,
-    container::ContainerConfig,
     error_chain::Chain,
     host::{
         descriptor_store::DescriptorStore,
@@ -120,7 +119,7 @@ async fn serve(
     // it. Calls that come before everything is prepared are answered, except that Create waits.
     let on_bus = bus::serve(session, agent.clone(), executor.clone(), pending_calls).await?;
     // Held until the end.
-    let own = Own::take(&config.container)?;
+    let own = Own::take(&config)?;
     let (lxc_path, own_paths) = (own.lxc_path.clone(), own.paths());
     let telling = executor.spawn(on_bus.tell_ends(ended.clone()));
     let told = executor.spawn(on_bus.tell(events));
@@ -175,19 +174,20 @@ struct Own {
 }
 
 impl Own {
-    fn take(config: &ContainerConfig) -> Result<Self, OwnDirectoryError> {
+    fn take(config: &Config) -> Result<Self, OwnDirectoryError> {
+        let (places, config) = (&config.places, &config.container);
         let lxc_path = config
             .lxc_path
             .clone()
             .or_else(lxc::default_path)
             .unwrap_or_else(|| FALLBACK_LXC_PATH.into());
         let directories = [
-            OwnDirectory::take("shared-mounts-dir", &config.shared_mounts_dir)?,
-            OwnDirectory::take("lxc-path", &lxc_path)?,
+            OwnDirectory::take(places.of("shared-mounts-dir"), &config.shared_mounts_dir)?,
+            OwnDirectory::take(places.of("lxc-path"), &lxc_path)?,
         ];
         let own_users = config.user_namespace != UserNamespace::Off;
         if own_users && user_namespace::obstacle().is_none() {
-            directories[0].check_passable("shared-mounts-dir")?;
+            directories[0].check_passable()?;
         }
         Ok(Self {
             directories,

@@ -56,6 +56,9 @@ pub enum Problem {
     /// brackets.
     #[error("is not a group such as [SoftwareContainer]")]
     BadGroup,
+    /// A line is a comment of another syntax.
+    #[error("is a comment of another syntax; here a comment is a line that begins with #")]
+    OtherComment,
     /// A line is neither a group, nor a comment, nor a key with a value.
     #[error("is neither \"key = value\", nor a [group], nor a # comment")]
     NoKeyValue,
@@ -69,6 +72,8 @@ pub enum Problem {
 /// # Errors
 /// The first line that is no key-file syntax.
 pub fn parse(source: &[u8]) -> Result<KeyFile, SyntaxError> {
+    // Editors of some systems put a byte order mark before UTF-8.
+    let source = source.strip_prefix(b"\xef\xbb\xbf").unwrap_or(source);
     let text = std::str::from_utf8(source).map_err(|e| SyntaxError {
         line: 1 + source
             .iter()
@@ -95,6 +100,9 @@ pub fn parse(source: &[u8]) -> Result<KeyFile, SyntaxError> {
                 line: number,
             });
             continue;
+        }
+        if line.starts_with(';') || line.starts_with("//") {
+            return Err(error(Problem::OtherComment));
         }
         let (key, value) = line
             .split_once('=')
@@ -190,6 +198,12 @@ mod tests {
     }
 
     #[test]
+    fn a_byte_order_mark_is_no_part_of_the_first_line() {
+        let file = parse(b"\xef\xbb\xbf[A]\nx = 1").unwrap();
+        assert_eq!(file.entries, [entry("A", "x", "1", 2)]);
+    }
+
+    #[test]
     fn tells_the_line_of_what_is_no_key_file() {
         for (source, line, problem) in [
             (&b"[A]\nx"[..], 2, Problem::NoKeyValue),
@@ -199,7 +213,8 @@ mod tests {
             (b"[A] x", 1, Problem::BadGroup),
             (b"[]", 1, Problem::BadGroup),
             (b"[A[B]", 1, Problem::BadGroup),
-            (b"; c", 1, Problem::NoKeyValue),
+            (b"; c", 1, Problem::OtherComment),
+            (b"[A]\n// x = 1", 2, Problem::OtherComment),
             (b"[A]\nx=1\ny=\xff\n", 3, Problem::NotUtf8),
         ] {
             assert_eq!(

@@ -72,7 +72,7 @@ pub fn parse(file: &Path, source: &[u8]) -> Result<Manifest, FormatError> {
             line: e.line(),
             column: e.column(),
         },
-        message: without_position(&e.to_string()),
+        message: syntax_message(source, &e),
     })?;
     let mut reader = Reader {
         file,
@@ -86,13 +86,19 @@ pub fn parse(file: &Path, source: &[u8]) -> Result<Manifest, FormatError> {
     })
 }
 
-/// serde_json's message without its " at line 1 column 2": the caller tells the position its own
-/// way.
-fn without_position(message: &str) -> String {
-    message
-        .rfind(" at line ")
-        .map_or(message, |end| &message[..end])
-        .to_owned()
+/// serde_json's message without its " at line 1 column 2", which the caller tells its own way, and
+/// with what people bring along from other languages called by its name.
+fn syntax_message(source: &[u8], error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    let message = text.rfind(" at line ").map_or(&*text, |end| &text[..end]);
+    let line = source.split(|&b| b == b'\n').nth(error.line() - 1);
+    let rest = line.and_then(|line| line.get(error.column().saturating_sub(1)..));
+    let advice = match rest {
+        Some([b'/', b'/' | b'*', ..] | [b'#', ..]) => "; JSON has no comments: remove it",
+        Some([b'\'', ..]) => "; JSON takes \"double quotes\" only",
+        _ => "",
+    };
+    format!("{message}{advice}")
 }
 
 struct Reader<'a> {

@@ -19,6 +19,7 @@ use std::{
 pub struct ManifestSource {
     path: PathBuf,
     may_be_absent: bool,
+    named_by: Option<String>,
 }
 
 impl ManifestSource {
@@ -28,6 +29,7 @@ impl ManifestSource {
         Self {
             path: path.into(),
             may_be_absent: false,
+            named_by: None,
         }
     }
 
@@ -37,6 +39,7 @@ impl ManifestSource {
         Self {
             path: path.into(),
             may_be_absent: true,
+            named_by: None,
         }
     }
 
@@ -44,6 +47,15 @@ impl ManifestSource {
     #[must_use]
     pub fn none() -> Self {
         Self::named("")
+    }
+
+    /// With what has named it, for errors: an option, or a place in a configuration.
+    #[must_use]
+    pub fn named_by(self, what: impl Into<String>) -> Self {
+        Self {
+            named_by: Some(what.into()),
+            ..self
+        }
     }
 
     /// The file or directory; empty for none.
@@ -57,6 +69,16 @@ impl ManifestSource {
     /// # Errors
     /// The path cannot be read, is `/`, or is a file that is not called `….json`.
     pub fn files(&self, warnings: &mut Vec<Warning>) -> Result<Vec<PathBuf>, ManifestError> {
+        self.look(warnings).map_err(|error| match &self.named_by {
+            None => error,
+            Some(by) => ManifestError::Named {
+                by: by.clone(),
+                source: Box::new(error),
+            },
+        })
+    }
+
+    fn look(&self, warnings: &mut Vec<Warning>) -> Result<Vec<PathBuf>, ManifestError> {
         let path = &self.path;
         if path.as_os_str().is_empty() {
             return Ok(Vec::new());

@@ -34,6 +34,7 @@ pub async fn tell_ends(
             pid,
             status,
         } = report.ended;
+        log::info!("container {container}: process {pid} {}", in_words(status));
         let status = status.cast_unsigned();
         let sent = Interface::process_state_changed(&emitter, container, pid, false, status).await;
         match sent {
@@ -54,5 +55,35 @@ pub async fn tell_ends(
     }
     for noted in noting {
         noted.await;
+    }
+}
+
+/// How a process has ended, by its wait status (waitpid(2)).
+fn in_words(status: i32) -> String {
+    match libc::WIFSIGNALED(status) {
+        true => {
+            let core = if libc::WCOREDUMP(status) {
+                ", with a core dump"
+            } else {
+                ""
+            };
+            format!("was ended by signal {}{core}", libc::WTERMSIG(status))
+        }
+        false => format!("ended with status {}", libc::WEXITSTATUS(status)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wait_status_is_told_in_words() {
+        assert_eq!(in_words(3 << 8), "ended with status 3");
+        assert_eq!(in_words(9), "was ended by signal 9");
+        assert_eq!(
+            in_words(11 | 0x80),
+            "was ended by signal 11, with a core dump"
+        );
     }
 }

@@ -15,6 +15,14 @@ pub enum ConfigError {
         /// Why.
         source: io::Error,
     },
+    /// A file that a key names cannot be used.
+    #[error("{place}")]
+    Named {
+        /// File, line, group and key.
+        place: String,
+        /// Why.
+        source: Box<ConfigError>,
+    },
     /// A line is no key-file syntax.
     #[error("{}:{}: the line {}", file.display(), error.line, error.problem)]
     Syntax {

@@ -108,14 +108,19 @@ impl<'a> Reader<'a> {
     }
 
     /// The error that `key` has `value`, which it has from the file or by default; `why` ends the
-    /// sentence.
+    /// sentence. What people bring along from other syntaxes is called by its name.
     pub fn error(
         &self,
         key: &'static str,
         value: impl ToString,
         why: impl Into<String>,
     ) -> ConfigError {
-        let (file, value, why) = (self.file.to_owned(), value.to_string(), why.into());
+        let (file, value, mut why) = (self.file.to_owned(), value.to_string(), why.into());
+        if value.contains(" #") {
+            why += "; a comment needs a line of its own";
+        } else if value.starts_with('"') {
+            why += "; quotes belong to the value here: leave them out";
+        }
         match self.entries.iter().rfind(|entry| entry.key == key) {
             Some(Entry { line, .. }) => ConfigError::Value {
                 file,

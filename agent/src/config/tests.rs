@@ -23,15 +23,22 @@ fn place(name: &str) -> softwarecontainer_capability::place::Place {
     softwarecontainer_capability::place::Place::named(name).unwrap()
 }
 
+fn without_places(config: Config) -> Config {
+    Config {
+        places: Places::default(),
+        ..config
+    }
+}
+
 fn error(keys: &str) -> String {
     parse(keys).unwrap_err().to_string()
 }
 
 #[test]
 fn no_key_is_mandatory() {
-    assert_eq!(parse("").unwrap(), Config::default());
+    assert_eq!(without_places(parse("").unwrap()), Config::default());
     assert_eq!(
-        Config::parse(Path::new("/c"), b"").unwrap(),
+        without_places(Config::parse(Path::new("/c"), b"").unwrap()),
         Config::default()
     );
 }
@@ -107,8 +114,10 @@ fn every_key_is_read() {
     let expected = Config {
         use_session_bus: true,
         pending_calls: 16,
-        manifests: ManifestSource::named("/m"),
-        default_manifests: ManifestSource::named("/d.json"),
+        manifests: ManifestSource::named("/m")
+            .named_by("/c:6: [SoftwareContainer] service-manifest-dir"),
+        default_manifests: ManifestSource::named("/d.json")
+            .named_by("/c:7: [SoftwareContainer] default-service-manifest-dir"),
         manifest_size: 65536,
         bridge: BridgeSettings {
             create: false,
@@ -182,7 +191,12 @@ fn every_key_is_read() {
                 bus_calls: 99,
             },
         },
+        places: config.places.clone(),
     };
+    assert_eq!(
+        config.places.of("lxc-path"),
+        "/c:21: [SoftwareContainer] lxc-path"
+    );
     assert_eq!(config, expected);
     assert_eq!(
         config.bridge.last_address(),
@@ -236,6 +250,16 @@ fn errors_name_file_line_group_and_key() {
         (
             "shutdown-timeout =",
             "/c:2: [SoftwareContainer] shutdown-timeout: \"\" is not a whole number of seconds",
+        ),
+        (
+            "shutdown-timeout = 3 # seconds",
+            "/c:2: [SoftwareContainer] shutdown-timeout: \"3 # seconds\" is not a whole number of \
+             seconds; a comment needs a line of its own",
+        ),
+        (
+            "shared-mounts-dir = \"/run/sc\"",
+            "/c:2: [SoftwareContainer] shared-mounts-dir: \"\\\"/run/sc\\\"\" is not an absolute \
+             path; quotes belong to the value here: leave them out",
         ),
         (
             "shared-mounts-dir = run",
@@ -372,8 +396,8 @@ fn displays_and_zones_have_names_and_absolute_paths() {
 #[test]
 fn an_empty_manifest_path_means_no_manifests() {
     assert_eq!(
-        parse("service-manifest-dir =").unwrap().manifests,
-        ManifestSource::none()
+        parse("service-manifest-dir =").unwrap().manifests.path(),
+        ManifestSource::none().path()
     );
 }
 
@@ -388,7 +412,7 @@ fn the_command_line_wins_over_the_file_and_the_file_over_the_default() {
     };
     let (config, _) = Config::load(&options).unwrap();
     assert_eq!(config.container.shutdown_timeout, Duration::from_secs(7));
-    assert_eq!(config.manifests, ManifestSource::named("/file"));
+    assert_eq!(config.manifests.path(), Path::new("/file"));
     assert_eq!(
         config.default_manifests,
         Config::default().default_manifests
@@ -400,7 +424,7 @@ fn the_command_line_wins_over_the_file_and_the_file_over_the_default() {
     options.session_bus = true;
     let (config, _) = Config::load(&options).unwrap();
     assert_eq!(config.container.shutdown_timeout, Duration::from_secs(9));
-    assert_eq!(config.manifests, ManifestSource::named("/line"));
+    assert_eq!(config.manifests.path(), Path::new("/line"));
     assert!(config.use_session_bus);
 }
 
@@ -428,10 +452,11 @@ fn a_file_that_was_named_must_exist() {
         config: Some(file),
         ..Options::default()
     })
-    .unwrap_err()
-    .to_string();
+    .unwrap_err();
+    let error = Chain(&error).to_string();
+    let place = "/config:2: [SoftwareContainer] deprecated-lxc-config-path: ";
     assert!(
-        error.starts_with("/nonexistent/lxc: cannot be read"),
+        error.contains(&format!("{place}/nonexistent/lxc: cannot be read: No such")),
         "{error}"
     );
 }

@@ -252,6 +252,7 @@ impl Facts {
                 false => Reason::ByItself,
                 true => Reason::OutOfMemory,
             };
+            log::warn!("container {} has ended ({})", self.id, reason.name());
             self.enter(Status::Ended, reason);
         }
     }

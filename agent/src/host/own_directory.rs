@@ -30,9 +30,9 @@ const OTHERS_PASS: u32 = 0o001;
 
 /// Why an agent cannot have a directory.
 #[derive(Debug, Error)]
-#[error("cannot use {key} {}", path.display())]
+#[error("cannot use {named} {}", path.display())]
 pub struct OwnDirectoryError {
-    key: &'static str,
+    named: String,
     path: PathBuf,
     #[source]
     reason: Reason,
@@ -66,19 +66,20 @@ enum Reason {
 /// A directory that no other agent uses for as long as this lives.
 #[derive(Debug)]
 pub struct OwnDirectory {
+    named: String,
     path: PathBuf,
     _lock: File,
 }
 
 impl OwnDirectory {
-    /// Makes the directory if it is not there, and takes it; `key` is its name in the
-    /// configuration.
+    /// Makes the directory if it is not there, and takes it; `named` says what the
+    /// configuration calls it, and where.
     ///
     /// # Errors
     /// [`OwnDirectoryError`].
-    pub fn take(key: &'static str, path: &Path) -> Result<Self, OwnDirectoryError> {
+    pub fn take(named: String, path: &Path) -> Result<Self, OwnDirectoryError> {
         let error = |reason| OwnDirectoryError {
-            key,
+            named: named.clone(),
             path: path.to_owned(),
             reason,
         };
@@ -109,6 +110,7 @@ impl OwnDirectory {
             }
         };
         Ok(Self {
+            named,
             path: real,
             _lock: lock,
         })
@@ -118,7 +120,7 @@ impl OwnDirectory {
     ///
     /// # Errors
     /// [`OwnDirectoryError`] naming the directory that is in their way.
-    pub fn check_passable(&self, key: &'static str) -> Result<(), OwnDirectoryError> {
+    pub fn check_passable(&self) -> Result<(), OwnDirectoryError> {
         for ancestor in self.path.ancestors() {
             let reason = match fs::metadata(ancestor) {
                 Ok(metadata) if metadata.mode() & OTHERS_PASS != 0 => continue,
@@ -126,7 +128,7 @@ impl OwnDirectory {
                 Err(source) => Reason::System("examine", source),
             };
             return Err(OwnDirectoryError {
-                key,
+                named: self.named.clone(),
                 path: self.path.clone(),
                 reason,
             });
@@ -226,7 +228,7 @@ mod tests {
     use std::os::unix::fs::{PermissionsExt as _, chown, symlink};
 
     fn text(path: &Path) -> String {
-        let error = OwnDirectory::take("shared-mounts-dir", path).unwrap_err();
+        let error = OwnDirectory::take("shared-mounts-dir".to_owned(), path).unwrap_err();
         Chain(&error).to_string()
     }
 
@@ -234,7 +236,7 @@ mod tests {
     fn a_directory_that_others_can_change_is_not_taken() {
         let dir = tempfile::TempDir::new().unwrap();
         let path = |name: &str| dir.path().join(name);
-        OwnDirectory::take("x", &path("new/deep")).unwrap();
+        OwnDirectory::take("x".to_owned(), &path("new/deep")).unwrap();
         for (name, mode) in [("open", 0o1777), ("group", 0o770)] {
             fs::create_dir(path(name)).unwrap();
             chown(path(name), None, Some(9)).unwrap();
@@ -243,7 +245,7 @@ mod tests {
             assert!(error.contains("others than root can write"), "{error}");
         }
         // A directory in one with the sticky bit is safe if it is root's.
-        OwnDirectory::take("x", &path("open/mine")).unwrap();
+        OwnDirectory::take("x".to_owned(), &path("open/mine")).unwrap();
         fs::set_permissions(path("open"), fs::Permissions::from_mode(0o777)).unwrap();
         assert!(text(&path("open/mine")).contains("others than root can write"));
         fs::create_dir(path("theirs")).unwrap();

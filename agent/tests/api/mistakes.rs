@@ -1,6 +1,7 @@
-//! Mistakes of first-time users: each message names the place, the key, and what to do.
+//! Mistakes of first-time users: each message names the place, the key, and what to do; what is
+//! wrong with a manifest, the validator says in the same words.
 
-use std::{fs, os::unix::fs::PermissionsExt as _, sync::Arc};
+use std::{fs, os::unix::fs::PermissionsExt as _, path::Path, process::Command, sync::Arc};
 
 use rustix::thread::{CapabilitySet, remove_capability_from_bounding_set};
 use serde_json::{Value, json};
@@ -20,6 +21,22 @@ fn refusal(setup: &Setup, prepare: impl FnOnce(&TestAgent)) -> String {
     String::from_utf8(output.stderr).unwrap()
 }
 
+/// What the validator says of the agent's manifests, which have mistakes.
+fn validated(agent: &TestAgent) -> String {
+    let program = Path::new(env!("CARGO_BIN_EXE_softwarecontainer-agent"));
+    let output = Command::new(program.with_file_name("softwarecontainer-validate"))
+        .args([
+            "--default-manifest-dir".into(),
+            agent.path("default-manifests"),
+        ])
+        .arg(agent.path("manifests"))
+        .output()
+        .unwrap();
+    let text = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{text}");
+    text
+}
+
 #[test]
 fn mistakes_that_stop_the_start() {
     let manifests = |text: &str| Setup::manifest(text);
@@ -27,7 +44,6 @@ fn mistakes_that_stop_the_start() {
         config: text.to_owned(),
         ..Setup::default()
     };
-    let nothing = |_: &TestAgent| {};
     for (setup, parts) in [
         (
             manifests("{\"version\": \"1\"\n \"capabilities\": []}"),
@@ -67,8 +83,38 @@ fn mistakes_that_stop_the_start() {
             ],
         ),
         (
+            manifests("{\"version\": \"1\", // of the radio\n \"capabilities\": []}"),
+            &["manifests/test.json:1:18: ", "JSON has no comments"],
+        ),
+        (
             config("deprecated-lxc-config-path = /usr"),
-            &["/usr: cannot be read: ", "is a directory"],
+            &[
+                "config:",
+                "[SoftwareContainer] deprecated-lxc-config-path: /usr: cannot be read: ",
+                "is a directory",
+            ],
+        ),
+        (
+            config("seccomp-profile = /etc/no-such-profile"),
+            &[
+                "config:",
+                "[SoftwareContainer] seccomp-profile: /etc/no-such-profile: cannot be read: No such",
+            ],
+        ),
+        (
+            config("shared-mounts-dir = /proc/no-such-directory"),
+            &[
+                "config:",
+                "[SoftwareContainer] shared-mounts-dir /proc/no-such-directory: cannot make it",
+            ],
+        ),
+        (
+            config("shutdown-timeout = 3 # seconds"),
+            &["config:", "a comment needs a line of its own"],
+        ),
+        (
+            config("; seconds"),
+            &["config:", "a comment is a line that begins with #"],
         ),
         (
             config("administrators = nobody-of-that-name"),
@@ -78,10 +124,51 @@ fn mistakes_that_stop_the_start() {
             ],
         ),
     ] {
-        let text = refusal(&setup, nothing);
-        for part in parts {
+        let is_manifest = !setup.manifests.is_empty();
+        let mut said = Vec::new();
+        let refused = refusal(&setup, |agent| {
+            if is_manifest {
+                said.push(validated(agent));
+            }
+        });
+        said.push(refused);
+        for (text, part) in said
+            .iter()
+            .flat_map(|text| parts.iter().map(move |it| (text, it)))
+        {
             assert!(text.contains(part), "{part:?} is missing from {text:?}");
         }
+    }
+}
+
+#[test]
+fn a_directory_of_manifests_that_is_not_there_is_told_with_what_names_it() {
+    let agent = TestAgent::prepared(&Setup::default());
+    let file = agent.path("a config");
+    fs::write(
+        &file,
+        "[SoftwareContainer]\n\nservice-manifest-dir = /etc/no-such-directory\n",
+    )
+    .unwrap();
+    for (arguments, place) in [
+        (
+            vec!["--config", file.to_str().unwrap()],
+            format!(
+                "{}:3: [SoftwareContainer] service-manifest-dir",
+                file.display()
+            ),
+        ),
+        (
+            vec!["--manifest-dir", "/etc/no-such-directory"],
+            "option --manifest-dir".to_owned(),
+        ),
+    ] {
+        let program = env!("CARGO_BIN_EXE_softwarecontainer-agent");
+        let output = Command::new(program).args(arguments).output().unwrap();
+        assert_eq!(output.status.code(), Some(1));
+        let text = String::from_utf8(output.stderr).unwrap();
+        let expected = format!("{place}: /etc/no-such-directory: cannot be read: No such file");
+        assert!(text.contains(&expected), "{text}");
     }
 }
 
@@ -243,6 +330,16 @@ fn mistakes_that_fail_their_capability_and_are_warned_of_at_start() {
             set("pids.max", "few"),
             &["config[0].value", "is not a whole number"],
         ),
+        (
+            "processors",
+            set("cpuset.cpus", "all"),
+            &["config[0].value", "is not a list of numbers such as 0-3,6"],
+        ),
+        (
+            "quota",
+            set("cpu.max", "50%"),
+            &["config[0].value", "\"50000 100000\""],
+        ),
     ];
     let capabilities: Vec<(&str, Value)> = mistakes
         .iter()
@@ -250,20 +347,23 @@ fn mistakes_that_fail_their_capability_and_are_warned_of_at_start() {
         .collect();
     let agent = TestAgent::with(&Setup::manifest(&manifest(&capabilities)));
     let log = agent.log();
+    let validated = validated(&agent);
     let id = agent.create();
     let place = format!("{}:1:", agent.path("manifests/test.json").display());
     for (name, _, parts) in mistakes {
         fails_with(agent.client().set_capabilities(id, &[name]), parts);
         let start = format!("capability {name}: ");
-        let warning = log
-            .lines()
-            .find(|line| line.contains(&start))
-            .unwrap_or_default();
-        for part in parts.iter().chain([&place.as_str()]) {
-            assert!(
-                warning.contains(part),
-                "{part:?} is missing from {warning:?}: {log}"
-            );
+        for said in [&log, &validated] {
+            let mistake = said
+                .lines()
+                .find(|line| line.contains(&start))
+                .unwrap_or_default();
+            for part in parts.iter().chain([&place.as_str()]) {
+                assert!(
+                    mistake.contains(part),
+                    "{part:?} is missing from {mistake:?}: {said}"
+                );
+            }
         }
     }
 }

@@ -32,6 +32,14 @@ pub enum ManifestError {
         /// The most bytes.
         limit: u32,
     },
+    /// A place of manifests that somebody has named cannot be used.
+    #[error("{by}")]
+    Named {
+        /// Where it is named: an option, or file, line and key of the configuration.
+        by: String,
+        /// Why.
+        source: Box<ManifestError>,
+    },
     /// The file is no manifest.
     #[error(transparent)]
     Format(#[from] FormatError),

@@ -147,6 +147,32 @@ fn a_mistyped_setting_of_the_cgroups_gateway_is_a_warning() {
 }
 
 #[test]
+fn comments_and_single_quotes_are_called_by_their_names() {
+    for (text, place, advice) in [
+        ("// apps\n{}", "/m/a.json:1:1: ", "JSON has no comments"),
+        ("# apps\n{}", "/m/a.json:1:1: ", "JSON has no comments"),
+        ("{/* a */}", "/m/a.json:1:2: ", "JSON has no comments"),
+        (
+            "{\"version\": \"1\", // one\n\"capabilities\": []}",
+            "/m/a.json:1:18: ",
+            "JSON has no comments",
+        ),
+        (
+            "{\"version\": \"1\" # one\n}",
+            "/m/a.json:1:17: ",
+            "JSON has no comments",
+        ),
+        ("{'version': 1}", "/m/a.json:1:2: ", "\"double quotes\""),
+    ] {
+        let error = read(text).unwrap_err().to_string();
+        assert!(error.starts_with(place), "{text}: {error}");
+        assert!(error.contains(advice), "{text}: {error}");
+    }
+    let error = read("{\"version\": 1,}").unwrap_err().to_string();
+    assert!(error.ends_with("trailing comma"), "{error}");
+}
+
+#[test]
 fn a_missing_version_is_accepted_with_a_warning() {
     let manifest = read("{\"capabilities\": []}").unwrap();
     assert_eq!(manifest.warnings.len(), 1);
