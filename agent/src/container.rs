@@ -155,6 +155,7 @@ impl Container {
             network: &self.network,
             watch: &self.shared.watch,
             own_cgroups: &self.shared.own_cgroups,
+            helpers: self.shared.helpers(&self.name),
             filters: &self.shared.filters,
             config: &self.shared.config.gateways,
         })

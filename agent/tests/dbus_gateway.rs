@@ -7,9 +7,11 @@ use std::{
     fs,
     io::{BufRead as _, BufReader},
     os::unix::{fs::PermissionsExt as _, process::CommandExt as _},
+    path::PathBuf,
     process::{Child, Command, Stdio},
 };
 
+use softwarecontainer_agent::host::cgroup::Cgroups;
 use support::{Setup, TestAgent, is_alive, signal, wait_until};
 use tempfile::TempDir;
 
@@ -332,14 +334,15 @@ fn a_proxy_ends_with_its_container() {
     assert!(agent.mounts().is_empty(), "{:?}", agent.mounts());
 }
 
-/// liblxc moves the agent to the cgroup of each container's monitor for a while. A proxy that
-/// stayed there would keep it.
+/// What an app has its proxy do is bounded with all apps, and tells whose it is. Suspend does not
+/// freeze it: others depend on it, too. liblxc moves the agent to the cgroup of each container's
+/// monitor for a while; a proxy that stayed there would keep it.
 #[test]
-fn a_proxy_is_in_the_agents_own_cgroups_also_while_containers_are_made() {
+fn a_proxy_is_beside_its_container_below_the_bounds_of_all_apps() {
     let bus = SystemBus::start();
     let agent = agent_on(&bus, &[("one", system(&[]))]);
-    let cgroups = |pid: u32| fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap();
-    let own = cgroups(agent.pid());
+    let cgroups = |pid: u32| Cgroups::of_process(pid).unwrap();
+    let own = cgroups(agent.pid()).directories();
     let client = agent.client();
     let ids = [agent.create(), agent.create(), agent.create()];
     std::thread::scope(|scope| {
@@ -356,13 +359,42 @@ fn a_proxy_is_in_the_agents_own_cgroups_also_while_containers_are_made() {
         signal(proxies(&agent)[0], "KILL");
         others.join().unwrap();
     });
-    wait_until("there are three proxies again", || {
-        proxies(&agent).len() == ids.len()
+    let bounded = |id: i32, controller: &str| {
+        let container = cgroups(agent.init_pid(id)).directory(controller).unwrap();
+        container.with_file_name(format!("SC-{id}.helpers"))
+    };
+    let is_bounded = |proxy: &u32, id: i32| {
+        let proxy = cgroups(*proxy);
+        ["memory", "cpu", "pids"]
+            .iter()
+            .all(|it| proxy.directory(it).unwrap() == bounded(id, it))
+    };
+    wait_until("there is one proxy again beside each container", || {
+        let all = proxies(&agent);
+        ids.iter()
+            .all(|id| all.iter().filter(|it| is_bounded(it, *id)).count() == 1)
     });
     for proxy in proxies(&agent) {
-        assert_eq!(cgroups(proxy), own);
+        let beside = |path: &PathBuf| path.to_str().unwrap().ends_with(".helpers");
+        for path in cgroups(proxy).directories() {
+            assert!(beside(&path) || own.contains(&path), "{path:?}");
+        }
     }
-    wait_until("the agent is back", || cgroups(agent.pid()) == own);
+    wait_until("the agent is back", || {
+        cgroups(agent.pid()).directories() == own
+    });
+    let frozen = cgroups(agent.init_pid(ids[0]))
+        .directory("freezer")
+        .unwrap();
+    for proxy in proxies(&agent) {
+        let freezer = cgroups(proxy).directory("freezer").unwrap();
+        assert!(!freezer.starts_with(&frozen), "{freezer:?}");
+    }
+    for id in ids {
+        let left = ["memory", "cpu", "pids"].map(|it| bounded(id, it));
+        client.destroy(id).unwrap();
+        assert!(!left.iter().any(|it| it.exists()), "{left:?}");
+    }
 }
 
 #[test]

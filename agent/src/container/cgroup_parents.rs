@@ -115,6 +115,17 @@ impl Parents {
         self.path.clone()
     }
 
+    /// The directories of the cgroup that holds those of containers, in the hierarchies that bound
+    /// what is in it, and in the one by which services of the host tell processes apart.
+    pub(super) fn bounded(&self) -> BTreeSet<PathBuf> {
+        let containers = self.top.below(Path::new(&self.path));
+        let bounded = totals::CONTROLLERS.iter();
+        bounded
+            .filter_map(|controller| containers.directory(controller).ok())
+            .chain(containers.unified())
+            .collect()
+    }
+
     /// The path of the cgroup that holds those of LXC's monitors.
     pub(super) fn of_monitors(&self) -> String {
         format!("{}.monitor", self.path)

@@ -1,4 +1,5 @@
-//! The cgroups that liblxc makes for a container: one for its monitor, one for its processes.
+//! The cgroups of a container: liblxc makes one for its monitor and one for its processes; the
+//! agent makes one for those that help it from outside.
 //!
 //! They are found by their names below the cgroups of all containers ([`Parents`]), where only root
 //! can make any. What runs in a container that an earlier agent left is known by them: liblxc would
@@ -16,15 +17,29 @@ use crate::host::cgroup::members;
 /// The keys of LXC's configuration that give them their names (lxc.container.conf(5)).
 const KEYS: [&str; 2] = ["lxc.cgroup.dir.container", "lxc.cgroup.dir.monitor"];
 
-/// The names of a container's cgroups: first that of its processes, then that of its monitor.
+/// How the cgroup of a container's helper processes is called, after its own.
+const HELPERS: &str = ".helpers";
+
+/// The names of a container's cgroups: first that of its processes, then that of its monitor, then
+/// that of its helpers.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct LxcCgroups([String; 2]);
+pub(super) struct LxcCgroups([String; 3]);
+
+/// The name of the cgroup of the helper processes of container `name`, beside its own.
+pub(super) fn of_helpers(name: &str) -> String {
+    format!("{name}{HELPERS}")
+}
 
 impl LxcCgroups {
     /// Those of container `name` below `parents`.
     pub(super) fn of(parents: &Parents, name: &str) -> Self {
-        let above = [parents.of_containers(), parents.of_monitors()];
-        Self(above.map(|parent| format!("{parent}/{name}")))
+        let (containers, monitors) = (parents.of_containers(), parents.of_monitors());
+        let helpers = of_helpers(name);
+        Self([
+            format!("{containers}/{name}"),
+            format!("{monitors}/{name}"),
+            format!("{containers}/{helpers}"),
+        ])
     }
 
     /// Those of the container `name` whose LXC configuration is in `directory`, as an agent saved
@@ -141,14 +156,14 @@ mod tests {
         let read = || LxcCgroups::of_saved(directory.path(), &parents, "SC-1");
         assert_eq!(
             read(),
-            LxcCgroups(["lxc/SC-1", "lxc.monitor/SC-1"].map(str::to_owned))
+            LxcCgroups(["lxc/SC-1", "lxc.monitor/SC-1", "lxc/SC-1.helpers"].map(str::to_owned))
         );
         let config = "lxc.uts.name = x\nlxc.cgroup.dir.monitor = lxc.monitor.SC-1.9\n\
                       lxc.cgroup.dir.container = lxc/SC-1.9\n";
         fs::write(directory.path().join("config"), config).unwrap();
         assert_eq!(
             read(),
-            LxcCgroups(["lxc/SC-1.9", "lxc.monitor.SC-1.9"].map(str::to_owned))
+            LxcCgroups(["lxc/SC-1.9", "lxc.monitor.SC-1.9", "lxc/SC-1.helpers"].map(str::to_owned))
         );
     }
 

@@ -7,11 +7,11 @@ use softwarecontainer_network::LateNetwork;
 
 use super::{
     cgroup_parents::Parents, config::ContainerConfig, error::ContainerError, facts::Event,
-    host_files::HostFiles, lxc_start::LxcPaths, processes::Report, rootfs::Template,
+    host_files::HostFiles, lxc_cgroups, lxc_start::LxcPaths, processes::Report, rootfs::Template,
 };
 use crate::{
     host::{
-        cgroup::OwnCgroups,
+        cgroup::{HelperCgroups, OwnCgroups},
         descriptor_store::DescriptorStore,
         kernel,
         process_limits::AppLimit,
@@ -73,6 +73,16 @@ pub fn lxc_name(id: i32) -> String {
 }
 
 impl Shared {
+    /// The cgroups of the helper processes of the container with LXC name `name`.
+    pub(super) fn helpers(&self, name: &str) -> HelperCgroups {
+        let parents = self.cgroup_parents.bounded();
+        HelperCgroups::new(
+            self.own_cgroups.clone(),
+            parents,
+            lxc_cgroups::of_helpers(name),
+        )
+    }
+
     /// The first host ID of container `id`, `None` if it is to have no user namespace.
     pub(super) fn id_base(&self, id: i32) -> Result<Option<u32>, ContainerError> {
         let obstacle = self.no_user_namespaces.as_deref();

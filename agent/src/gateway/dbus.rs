@@ -86,7 +86,7 @@ impl Dbus {
             Cause::Other(softwarecontainer_dbus_proxy::error_chain(&error))
         };
         if self.proxy.is_none() {
-            let options = host::options(target.name, target.own_cgroups.clone(), target.config)?;
+            let options = host::options(target.name, target.helpers.clone(), target.config)?;
             self.proxy = Some(Proxy::start(options).map_err(failed)?);
         }
         match &self.proxy {

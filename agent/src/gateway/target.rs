@@ -7,8 +7,12 @@ use softwarecontainer_network::Network;
 use super::config::GatewaysConfig;
 use crate::{
     host::{
-        app_user::AppUser, cgroup::OwnCgroups, lxc_calls::LxcCalls, namespace::Namespaces,
-        seccomp::Filters, watch::HostWatch,
+        app_user::AppUser,
+        cgroup::{HelperCgroups, OwnCgroups},
+        lxc_calls::LxcCalls,
+        namespace::Namespaces,
+        seccomp::Filters,
+        watch::HostWatch,
     },
     mounts::Mounts,
 };
@@ -44,6 +48,8 @@ pub struct Target<'a> {
     pub watch: &'a HostWatch,
     /// The cgroups in which processes start that stay outside the container.
     pub own_cgroups: &'a Arc<OwnCgroups>,
+    /// The cgroups of processes that do for the container's apps what these ask for.
+    pub helpers: HelperCgroups,
     /// The filters on system calls of processes.
     pub filters: &'a Filters,
     /// What the agent's configuration says to gateways.

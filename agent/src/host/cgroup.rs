@@ -4,6 +4,7 @@
 mod cpu_list;
 mod cpu_quota;
 mod freezer;
+mod helpers;
 mod layout;
 mod make;
 pub mod members;
@@ -23,6 +24,7 @@ use thiserror::Error;
 pub use cpu_list::{CpuList, NoCpuList};
 pub use cpu_quota::CpuQuota;
 pub use freezer::Freezer;
+pub use helpers::HelperCgroups;
 pub use layout::Version;
 use layout::{Membership, Mounts};
 pub use make::{make, vacate};

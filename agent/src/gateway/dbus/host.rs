@@ -4,7 +4,6 @@ use std::{
     env, fs,
     os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
-    sync::Arc,
 };
 
 use softwarecontainer_dbus_proxy::{
@@ -13,7 +12,7 @@ use softwarecontainer_dbus_proxy::{
 };
 
 use super::super::{GatewaysConfig, error::Cause};
-use crate::{host::cgroup::OwnCgroups, install};
+use crate::{host::cgroup::HelperCgroups, install};
 
 /// The variable that names the proxy's program file, for an agent that is run from a build tree.
 const PROGRAM_VARIABLE: &str = "SOFTWARECONTAINER_DBUS_PROXY";
@@ -26,14 +25,14 @@ const PASSWD: &str = "/etc/passwd";
 /// dbus-daemon turns others away.
 const USERS: [&str; 2] = ["softwarecontainer-dbus", "nobody"];
 
-/// How to start the proxy of the container with LXC name `name`, in the agent's own cgroups, with
-/// the bounds that `config` sets.
+/// How to start the proxy of the container with LXC name `name`, in cgroups of its
+/// `helpers`, with the bounds that `config` sets.
 ///
 /// # Errors
 /// [`Cause`] when no user can be found, or the system bus's address cannot be used.
 pub(super) fn options(
     name: &str,
-    own_cgroups: Arc<OwnCgroups>,
+    helpers: HelperCgroups,
     config: &GatewaysConfig,
 ) -> Result<Options, Cause> {
     let passwd = fs::read_to_string(PASSWD).map_err(|source| Cause::File {
@@ -61,7 +60,7 @@ pub(super) fn options(
         gid,
         connections: config.bus_connections,
         pending_calls: config.bus_calls,
-        spawn: Spawn::with(move |command| own_cgroups.start_here(|| command.spawn())),
+        spawn: Spawn::with(move |command| helpers.spawn(command)),
     })
 }
 

@@ -54,6 +54,9 @@ const PERIOD: u64 = 100_000;
 /// The weight that a cgroup has by itself, at processors and disks.
 const WEIGHT: u32 = 100;
 
+/// The controllers that bound what all containers use together.
+pub const CONTROLLERS: [&str; 5] = ["blkio", "cpu", "cpuset", "memory", "pids"];
+
 /// One bound: the key that asks for it, whose files it is in, and these with their values; those
 /// that this kernel has are written.
 struct Bound {
