@@ -18,7 +18,8 @@ step_python() {
     find "$layer" "$here" -name '*.py' -print0 |
         xargs -0 -r python3 -c 'import sys
 for path in sys.argv[1:]:
-    compile(open(path, encoding="utf-8").read(), path, "exec")'
+    compile(open(path, encoding="utf-8").read(), path, "exec")' &&
+        "$here/oeqa-cases"
 }
 
 # The script finds what is missing, and accepts what has everything.
