@@ -3,7 +3,8 @@
 -- manifests of its container allow.
 --
 -- An app sees the core, what it needs to make streams, and the devices of its media: no other client, no stream of others,
--- no metadata. It has streams only, of its media only, and they are linked with devices of these media only.
+-- no metadata. It has streams only, of its media only, and they are linked with devices of these media only. It calls no
+-- methods of devices, unless the setting softwarecontainer.device-formats says so.
 
 log = Log.open_topic ("s-softwarecontainer")
 
@@ -25,7 +26,11 @@ STREAMS = {
 }
 -- What a stream is made of.
 FACTORY = "client-node"
-SEE = "rx"
+-- To see an object, and to call its methods as well. Who may do both may also remove it, for everybody: all but the core.
+SEE = "r"
+USE = "rx"
+-- Whether devices tell apps their formats, which takes a method.
+SETTING = "softwarecontainer.device-formats"
 
 apps = ObjectManager {
   Interest {
@@ -40,6 +45,10 @@ factories = ObjectManager {
     Constraint { "factory.name", "=", FACTORY },
   }
 }
+
+function right_to_devices ()
+  return Settings.get_boolean (SETTING) and USE or SEE
+end
 
 function media_of (app)
   local media = {}
@@ -82,13 +91,13 @@ end
 
 function admit (app)
   local media = media_of (app)
-  local permissions = { ["any"] = "-", [0] = SEE }
+  local permissions = { ["any"] = "-", [0] = USE }
   for factory in factories:iterate () do
     permissions [factory ["bound-id"]] = SEE
   end
   for node in nodes:iterate () do
     if is_device_of (media, node.properties ["media.class"]) and owner_of (node.properties) == nil then
-      permissions [node ["bound-id"]] = SEE
+      permissions [node ["bound-id"]] = right_to_devices ()
     end
   end
   log:info (app, "admitting " .. tostring (app.properties ["pipewire.sec.instance-id"]) .. " for " ..
@@ -109,7 +118,7 @@ function on_node (node)
   end
   for app in apps:iterate () do
     if is_device_of (media_of (app), class) then
-      app:update_permissions { [node ["bound-id"]] = SEE }
+      app:update_permissions { [node ["bound-id"]] = right_to_devices () }
     end
   end
 end

@@ -7,6 +7,7 @@
 
 #[path = "attacks/calls.rs"]
 mod calls;
+mod compositor;
 #[path = "attacks/devices.rs"]
 mod devices;
 #[path = "attacks/escapes.rs"]

