@@ -2,18 +2,23 @@
 //!
 //! A thread per proxy reads what it says and starts it again when it dies: with the same listening
 //! sockets, so that clients who connect meanwhile only wait. The proxy ends when the control socket
-//! closes, which it also does when the agent is killed.
+//! closes, which it also does when the agent is killed; unless somebody keeps a duplicate, with
+//! which another agent goes on ([`Proxy::adopt`]).
 
 mod error;
+mod left;
 mod options;
 mod process;
 mod shared;
 mod supervisor;
 
 pub use error::ClientError;
-pub use options::{BusAccess, Options, Service, Services, Spawn};
+pub use left::{Left, Present};
+pub use options::{BusAccess, Hook, Options, Service, Services, Spawn};
+pub use process::SocketIdentity;
 
 use std::{
+    io,
     sync::{Arc, PoisonError},
     thread::JoinHandle,
     time::{Duration, Instant},
@@ -38,6 +43,20 @@ impl Proxy {
     /// [`ClientError::Start`]
     pub fn start(options: Options) -> Result<Self, ClientError> {
         let (shared, supervisor) = supervisor::start(options)?;
+        Ok(Self {
+            shared,
+            supervisor: Some(supervisor),
+        })
+    }
+
+    /// Goes on with the proxy process that an agent has left which has been killed, and makes it
+    /// serve exactly `services`. Connections stay open. One that has ended, or does not speak this
+    /// version of the protocol, is replaced.
+    ///
+    /// # Errors
+    /// [`ClientError::Start`]
+    pub fn adopt(options: Options, left: Left, services: Services) -> Result<Self, ClientError> {
+        let (shared, supervisor) = supervisor::adopt(options, left, services)?;
         Ok(Self {
             shared,
             supervisor: Some(supervisor),
@@ -72,7 +91,15 @@ impl Proxy {
     /// The process ID at present; none while it is being started again.
     #[must_use]
     pub fn pid(&self) -> Option<u32> {
-        self.shared.lock().pid
+        self.shared.lock().process().map(|(pid, _)| pid)
+    }
+
+    /// The process at present; none while it is being started again.
+    ///
+    /// # Errors
+    /// dup(2)
+    pub fn present(&self) -> io::Result<Option<Present>> {
+        self.shared.lock().present()
     }
 }
 

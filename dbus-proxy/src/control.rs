@@ -2,9 +2,14 @@
 //!
 //! Lines of text. From the agent: `bus NAME COUNT`, followed by COUNT lines of rules that replace
 //! those of the bus, and with a listening socket attached if the proxy shall listen; `off NAME`;
-//! `sync NUMBER`. From the proxy: `done NUMBER`, when everything before that `sync` has taken
-//! effect; `log TEXT`; `lost NAME`, when that bus could not be reached; `error TEXT` before it
+//! `sync NUMBER`, with which all that has come before takes effect. From the proxy: `done NUMBER`,
+//! when it has; `log TEXT`; `lost NAME`, when that bus could not be reached; `error TEXT` before it
 //! ends.
+//!
+//! An agent that is killed may leave the beginning of a line, or lines without their `sync`, and
+//! half of an answer that it has read. The next one begins with a line break and `anew NUMBER`. The
+//! proxy forgets then what it has not done and the listening sockets, but not rules and
+//! connections, and says `anew NUMBER`, too.
 
 mod lines;
 
@@ -13,6 +18,9 @@ pub use lines::{LineError, Lines};
 use std::fmt;
 
 use crate::rule::{BusDirection, BusRule, Pattern};
+
+/// The version of what is said. A proxy that says something else is no use to an agent.
+pub const VERSION: u32 = 1;
 
 /// One of the two buses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -57,8 +65,10 @@ pub enum ControlLine {
     Bus(Bus, usize),
     /// Serve it no longer.
     Off(Bus),
-    /// Say when this point is reached.
+    /// Do what has come before, and say when that is done.
     Sync(u64),
+    /// Forget what came without a [`Self::Sync`], and say so: another agent goes on.
+    Anew(u64),
 }
 
 /// A line from the proxy.
@@ -66,6 +76,8 @@ pub enum ControlLine {
 pub enum Event {
     /// Everything up to that [`ControlLine::Sync`] is in force.
     Done(u64),
+    /// Nothing is left of what came before that [`ControlLine::Anew`].
+    Anew(u64),
     /// Something for the agent's log.
     Log(String),
     /// A bus could not be reached.
@@ -80,6 +92,7 @@ impl fmt::Display for ControlLine {
             Self::Bus(bus, rules) => writeln!(f, "bus {bus} {rules}"),
             Self::Off(bus) => writeln!(f, "off {bus}"),
             Self::Sync(number) => writeln!(f, "sync {number}"),
+            Self::Anew(number) => writeln!(f, "anew {number}"),
         }
     }
 }
@@ -88,6 +101,7 @@ impl fmt::Display for Event {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Done(number) => writeln!(f, "done {number}"),
+            Self::Anew(number) => writeln!(f, "anew {number}"),
             Self::Log(text) => writeln!(f, "log {}", escape(text)),
             Self::Lost(bus) => writeln!(f, "lost {bus}"),
             Self::Error(text) => writeln!(f, "error {}", escape(text)),
@@ -104,6 +118,7 @@ impl ControlLine {
             ("bus", name) => Self::Bus(Bus::from_name(name)?, words.next()?.parse().ok()?),
             ("off", name) => Self::Off(Bus::from_name(name)?),
             ("sync", number) => Self::Sync(number.parse().ok()?),
+            ("anew", number) => Self::Anew(number.parse().ok()?),
             _ => return None,
         };
         words.next().is_none().then_some(command)
@@ -117,6 +132,7 @@ impl Event {
         let (word, rest) = line.split_once(' ')?;
         match word {
             "done" => Some(Self::Done(rest.parse().ok()?)),
+            "anew" => Some(Self::Anew(rest.parse().ok()?)),
             "log" => Some(Self::Log(unescape(rest)?)),
             "lost" => Some(Self::Lost(Bus::from_name(rest)?)),
             "error" => Some(Self::Error(unescape(rest)?)),
@@ -194,12 +210,14 @@ mod tests {
             ControlLine::Bus(Bus::Session, 3),
             ControlLine::Off(Bus::System),
             ControlLine::Sync(7),
+            ControlLine::Anew(u64::MAX),
         ] {
             let line = command.to_string();
             assert_eq!(ControlLine::parse(line.trim_end()), Some(command));
         }
         for event in [
             Event::Done(1),
+            Event::Anew(2),
             Event::Log("a\nb \\ c".into()),
             Event::Lost(Bus::Session),
             Event::Error("x".into()),

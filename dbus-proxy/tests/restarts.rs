@@ -3,11 +3,21 @@
 
 mod support;
 
-use std::{path::PathBuf, time::Duration};
+use std::{
+    io::{IoSlice, Read as _, Write as _},
+    os::{
+        fd::{AsFd as _, OwnedFd},
+        unix::net::UnixStream,
+    },
+    path::PathBuf,
+    sync::atomic::{AtomicU32, Ordering},
+    time::Duration,
+};
 
+use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags};
 use softwarecontainer_dbus_proxy::{
     address::SocketAddress,
-    client::{BusAccess, Options, Proxy, Spawn},
+    client::{BusAccess, Hook, Left, Options, Proxy, SocketIdentity, Spawn},
     limits,
     wire::Kind,
 };
@@ -130,6 +140,105 @@ fn a_proxy_ends_when_its_agent_is_killed() {
     assert!(child.wait().unwrap().success());
 }
 
+/// A proxy process whose agent has been killed: it serves `endpoint` with rules that allow
+/// everything, and the agent was about to say something and had half read an answer.
+struct Orphan {
+    child: std::process::Child,
+    control: UnixStream,
+}
+
+impl Orphan {
+    fn new(bus: &Bus, endpoint: &Endpoint) -> Self {
+        let (mut control, theirs) = UnixStream::pair().unwrap();
+        let program = env!("CARGO_BIN_EXE_softwarecontainer-dbus-proxy");
+        let id = NOBODY.to_string();
+        let child = std::process::Command::new(program)
+            .args(["--uid", &id, "--gid", &id, "--system-bus", &bus.address])
+            .stdin(OwnedFd::from(theirs))
+            .spawn()
+            .unwrap();
+        let mut space = [std::mem::MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+        let mut listener = SendAncillaryBuffer::new(&mut space);
+        let service = endpoint.service(rules(ALL));
+        let descriptors = [service.listener.as_fd()];
+        assert!(listener.push(SendAncillaryMessage::ScmRights(&descriptors)));
+        let text = IoSlice::new(b"bus system 1\n*\t*\t*\t*\nsync 1\n");
+        rustix::net::sendmsg(&control, &[text], &mut listener, SendFlags::empty()).unwrap();
+        control.read_exact(&mut [0; 3]).unwrap();
+        control.write_all(b"bus system 1\n*\t*").unwrap();
+        Self { child, control }
+    }
+
+    fn left(&self) -> Left {
+        let pid = rustix::process::Pid::from_child(&self.child);
+        let flags = rustix::process::PidfdFlags::empty();
+        Left {
+            pid: self.child.id(),
+            process: rustix::process::pidfd_open(pid, flags).unwrap(),
+            control: self.control.try_clone().unwrap().into(),
+            sockets: [SocketIdentity::default(); 2],
+        }
+    }
+}
+
+#[test]
+fn another_agent_goes_on_with_a_proxy_whose_connections_stay_open() {
+    let bus = Bus::open();
+    let directory = tempfile::tempdir().unwrap();
+    let endpoint = Endpoint::new(directory.path().join("app"));
+    let mut orphan = Orphan::new(&bus, &endpoint);
+    let mut service = Raw::hello(&bus.path());
+    let mut client = Raw::hello(&endpoint.path);
+    service.settle(900);
+    assert!(may_call(&mut client, &mut service, 10));
+    let options = system_only(
+        env!("CARGO_BIN_EXE_softwarecontainer-dbus-proxy"),
+        bus.path(),
+    );
+    let services = |allowed: &[_]| [None, Some(endpoint.service(rules(allowed)))];
+    let proxy = Proxy::adopt(options, orphan.left(), services(&[])).unwrap();
+    eventually("its rules are in force", || {
+        static SERIAL: AtomicU32 = AtomicU32::new(11);
+        let serial = SERIAL.fetch_add(1, Ordering::Relaxed);
+        !may_call(&mut client, &mut service, serial)
+    });
+    proxy.serve(services(ALL)).unwrap();
+    assert!(may_call(&mut client, &mut service, 500));
+    let mut second = Raw::hello(&endpoint.path);
+    assert!(may_call(&mut second, &mut service, 600));
+    assert_eq!(proxy.pid(), Some(orphan.child.id()));
+    // As any other, it is started again when it dies, and ends with its handle.
+    kill(orphan.child.id());
+    orphan.child.wait().unwrap();
+    assert!(client.is_closed());
+    let mut third = Raw::hello(&endpoint.path);
+    assert!(may_call(&mut third, &mut service, 700));
+    drop(proxy);
+    assert!(third.is_closed());
+}
+
+#[test]
+fn one_that_has_ended_without_an_agent_is_replaced_on_the_same_socket() {
+    let bus = Bus::open();
+    let directory = tempfile::tempdir().unwrap();
+    let endpoint = Endpoint::new(directory.path().join("app"));
+    let mut orphan = Orphan::new(&bus, &endpoint);
+    let left = orphan.left();
+    orphan.child.kill().unwrap();
+    orphan.child.wait().unwrap();
+    let options = system_only(
+        env!("CARGO_BIN_EXE_softwarecontainer-dbus-proxy"),
+        bus.path(),
+    );
+    let services = [None, Some(endpoint.service(rules(ALL)))];
+    let proxy = Proxy::adopt(options, left, services).unwrap();
+    let mut service = Raw::hello(&bus.path());
+    let mut client = Raw::hello(&endpoint.path);
+    service.settle(900);
+    assert!(may_call(&mut client, &mut service, 10));
+    assert_ne!(proxy.pid(), Some(orphan.child.id()));
+}
+
 /// A proxy of the bus at `address` alone.
 fn system_only(program: &str, address: impl Into<PathBuf>) -> Options {
     Options {
@@ -144,6 +253,7 @@ fn system_only(program: &str, address: impl Into<PathBuf>) -> Options {
         connections: limits::CONNECTIONS,
         pending_calls: limits::PENDING_CALLS,
         spawn: Spawn::default(),
+        restarted: Hook::default(),
     }
 }
 

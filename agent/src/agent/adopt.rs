@@ -1,6 +1,6 @@
 //! The containers of an agent that has ended without destroying them.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use smol::lock::Mutex as AsyncMutex;
 
@@ -49,6 +49,7 @@ fn adopt_all(shared: &Arc<Shared>, left: Vec<Left>) -> Vec<Container> {
         }
     }
     if remains.is_empty() {
+        shared.store.forget_left(&BTreeSet::new());
         return adopted;
     }
     let mut kept = Kept::default();
@@ -79,5 +80,6 @@ fn adopt_all(shared: &Arc<Shared>, left: Vec<Left>) -> Vec<Container> {
             let _ = shared.reports.try_send(report);
         }
     }
+    shared.store.forget_left(&BTreeSet::new());
     adopted
 }

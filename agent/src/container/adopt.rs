@@ -30,7 +30,7 @@ use crate::{
     host::{
         cgroup::{CgroupError, Cgroups, CpuQuota, Freezer, members::pidfd},
         container_path::Owner,
-        descriptor_store::DescriptorStore,
+        descriptor_store::{DescriptorStore, Shelf},
         lxc_calls::LxcCalls,
         mount::MountError,
         namespace::{NamespaceError, Namespaces},
@@ -135,7 +135,7 @@ pub struct Remains {
 impl Remains {
     /// Nobody needs the connection any more.
     pub fn give_up(&self, store: &DescriptorStore) {
-        store.forget(self.state_file.name());
+        store.forget_all_of(self.state_file.name());
     }
 
     /// The ends of its processes that were not told; to be called when none runs any more.
@@ -187,7 +187,8 @@ pub fn find(shared_mounts_dir: &Path, store: &DescriptorStore) -> (Vec<Left>, Ve
         }
         remains.push(one);
     }
-    store.forget_left();
+    let awaited = left.iter().map(|it| it.state_file.name().to_owned());
+    store.forget_left(&awaited.collect());
     (left, remains)
 }
 
@@ -345,7 +346,13 @@ impl Container {
         };
         container.mounts()?.follow_left()?;
         let mut gateways = Gateways::default();
-        gateways.adopt(&container.target()?, &container.settings, &record.gateways)?;
+        let shelf = Shelf::new(&shared.store, container.state_file.name());
+        gateways.adopt(
+            &container.target()?,
+            &container.settings,
+            &record.gateways,
+            &shelf,
+        )?;
         container.gateways = gateways;
         let told = container.link.take_over(unknown, super::INIT_LIMIT);
         told.map_err(system("init"))?;

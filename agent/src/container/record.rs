@@ -25,30 +25,12 @@ use super::{
 };
 use crate::{
     error_chain::Chain,
-    host::{app_user::AppUser, process},
+    host::{app_user::AppUser, descriptor_store::Shelf, process::SameProcess},
     mounts::Submounts,
 };
 
 /// The version of what is written; also of what the init is told and says.
 const VERSION: u32 = 1;
-
-/// A process that must be the same one still.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct SameProcess {
-    pub(super) pid: u32,
-    started: u64,
-}
-
-impl SameProcess {
-    fn now(pid: u32) -> Option<Self> {
-        let started = process::start_time(pid)?;
-        Some(Self { pid, started })
-    }
-
-    pub(super) fn runs(self) -> bool {
-        process::runs(self.pid, self.started)
-    }
-}
 
 /// What the next agent needs to go on with a container.
 #[derive(Debug, Serialize, Deserialize)]
@@ -235,7 +217,7 @@ impl Container {
     pub(super) fn give_up(&mut self) {
         self.state_file.set_record(None);
         if std::mem::take(&mut self.is_kept) {
-            self.shared.store.forget(self.state_file.name());
+            self.shared.store.forget_all_of(self.state_file.name());
         }
     }
 
@@ -252,7 +234,7 @@ impl Container {
     }
 
     /// Writes down what the next agent needs.
-    pub(super) fn save(&self) {
+    pub(super) fn save(&mut self) {
         if !self.is_kept {
             return;
         }
@@ -265,10 +247,12 @@ impl Container {
     }
 
     /// `None`: the next agent cannot go on with it.
-    fn record(&self) -> Option<Record> {
+    fn record(&mut self) -> Option<Record> {
         if self.state == State::Invalid || self.host_ipc.is_some() {
             return None;
         }
+        let shelf = Shelf::new(&self.shared.store, self.state_file.name());
+        let gateways = self.gateways.keep(&shelf)?;
         let facts = &self.facts;
         let processes = facts.processes().into_iter();
         let mounts = facts.mounts().into_iter();
@@ -286,7 +270,7 @@ impl Container {
             bridge: self.network.veth(self.id),
             addresses: facts.place()?.addresses.clone(),
             configs: self.configs.iter().map(KeptConfig::of).collect(),
-            gateways: self.gateways.keep()?,
+            gateways,
             submounts: self.submounts.copy(),
             told: Told {
                 creator: facts.creator,

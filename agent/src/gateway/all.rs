@@ -30,7 +30,7 @@ use super::pulseaudio;
 #[cfg(feature = "gateway-wayland")]
 use super::wayland;
 use super::{contract::ProcessGrants, error::GatewayError, target::Target};
-use crate::error_chain::Chain;
+use crate::{error_chain::Chain, host::descriptor_store::Shelf};
 
 macro_rules! gateways {
     ($($feature:literal $field:ident: $gateway:ty,)*) => {
@@ -59,12 +59,12 @@ macro_rules! gateways {
             /// What each gateway keeps, by its ID.
             const KEEPS: &[(&str, Keep)] = &[
                 $(#[cfg(feature = $feature)]
-                (id_of::<$gateway>(), |all| all.$field.keep()),)*
+                (id_of::<$gateway>(), |all, shelf| all.$field.keep(shelf)),)*
             ];
             const ADOPTS: &[(&str, Adopt)] = &[
                 $(#[cfg(feature = $feature)]
-                (id_of::<$gateway>(), |all, target, settings, kept| {
-                    all.$field.adopt(target, &settings.$field, kept)
+                (id_of::<$gateway>(), |all, target, settings, kept, shelf| {
+                    all.$field.adopt(target, &settings.$field, kept, shelf)
                 }),)*
             ];
             const GRANTS: &[Grant] = &[
@@ -94,8 +94,14 @@ gateways! {
 type Change =
     fn(&mut Gateways, &Target<'_>, &GatewaySettings, &GatewaySettings) -> Result<(), GatewayError>;
 type Refresh = fn(&mut Gateways, &Target<'_>, &GatewaySettings) -> Result<(), GatewayError>;
-type Keep = fn(&Gateways) -> Option<Value>;
-type Adopt = fn(&mut Gateways, &Target<'_>, &GatewaySettings, &Value) -> Result<(), GatewayError>;
+type Keep = fn(&mut Gateways, &Shelf<'_>) -> Option<Value>;
+type Adopt = fn(
+    &mut Gateways,
+    &Target<'_>,
+    &GatewaySettings,
+    &Value,
+    &Shelf<'_>,
+) -> Result<(), GatewayError>;
 type Grant = fn(&Gateways, &Target<'_>, &GatewaySettings, &mut ProcessGrants);
 
 #[allow(dead_code, reason = "in a build without any gateway")]
@@ -109,9 +115,9 @@ where
 impl Gateways {
     /// What the next agent has to know of each, by its ID; `None` when it cannot go on with one.
     #[must_use]
-    pub fn keep(&self) -> Option<BTreeMap<String, Value>> {
+    pub fn keep(&mut self, shelf: &Shelf<'_>) -> Option<BTreeMap<String, Value>> {
         let kept = Self::KEEPS.iter();
-        kept.map(|(id, keep)| Some(((*id).to_owned(), keep(self)?)))
+        kept.map(|(id, keep)| Some(((*id).to_owned(), keep(self, shelf)?)))
             .collect()
     }
 
@@ -124,11 +130,12 @@ impl Gateways {
         target: &Target<'_>,
         settings: &GatewaySettings,
         kept: &BTreeMap<String, Value>,
+        shelf: &Shelf<'_>,
     ) -> Result<(), GatewayError> {
         for (id, adopt) in Self::ADOPTS {
             // One that the earlier agent was built without has done nothing.
             if let Some(kept) = kept.get(*id) {
-                adopt(self, target, settings, kept)?;
+                adopt(self, target, settings, kept, shelf)?;
             }
         }
         Ok(())

@@ -17,7 +17,10 @@ use super::{
     error::GatewayError,
     target::Target,
 };
-use crate::{error_chain::Chain, host::cgroup::Cgroups};
+use crate::{
+    error_chain::Chain,
+    host::{cgroup::Cgroups, descriptor_store::Shelf},
+};
 pub use error::{CgroupsGatewayError, PlanError};
 use files::Files;
 
@@ -98,7 +101,7 @@ fn device_rule<'a>(settings: &'a CgroupsSettings, rule: &str) -> Option<&'a str>
 impl Gateway for ContainerCgroup {
     type Settings = CgroupsSettings;
 
-    fn keep(&self) -> Option<Value> {
+    fn keep(&mut self, _: &Shelf<'_>) -> Option<Value> {
         serde_json::to_value(&self.files).ok()
     }
 
@@ -107,6 +110,7 @@ impl Gateway for ContainerCgroup {
         target: &Target<'_>,
         settings: &CgroupsSettings,
         kept: &Value,
+        _: &Shelf<'_>,
     ) -> Result<(), GatewayError> {
         let failed = |cause| GatewayError::new(CgroupsSettings::ID, cause);
         self.files = contract::read(kept).map_err(failed)?;

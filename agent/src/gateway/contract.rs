@@ -10,6 +10,7 @@ use super::{
     error::{Cause, GatewayError},
     target::Target,
 };
+use crate::host::descriptor_store::Shelf;
 
 /// What the gateways of a container give to a process when it is started.
 #[derive(Debug, Default)]
@@ -52,12 +53,12 @@ pub trait Gateway: Send {
     ) -> Result<(), GatewayError>;
 
     /// What the next agent has to know to go on with it, see [`Self::adopt`]; `None` when it
-    /// cannot.
-    fn keep(&self) -> Option<Value>;
+    /// cannot. What it needs of descriptors is kept on the `shelf`.
+    fn keep(&mut self, shelf: &Shelf<'_>) -> Option<Value>;
 
-    /// Goes on where an earlier agent has left off with what `settings` say, and has [kept](
-    /// Self::keep) `kept`. Nothing is changed in the container; there is nothing to do for a
-    /// gateway that holds nothing.
+    /// Goes on where an earlier agent has left off with what `settings` say, what it has
+    /// [kept](Self::keep), and what is on the `shelf`. Nothing is changed in the container; there
+    /// is nothing to do for a gateway that holds nothing.
     ///
     /// # Errors
     /// [`GatewayError`]: what was kept does not agree with what is there.
@@ -66,6 +67,7 @@ pub trait Gateway: Send {
         _target: &Target<'_>,
         _settings: &Self::Settings,
         _kept: &Value,
+        _shelf: &Shelf<'_>,
     ) -> Result<(), GatewayError> {
         Ok(())
     }

@@ -2,9 +2,10 @@
 //! pass.
 //!
 //! The proxy is a process of its own for each container, see the crate `dbus-proxy`. The listening
-//! sockets are ours, so they outlive it.
+//! sockets are ours, so they outlive it. Both outlive an agent that is killed ([`kept`]).
 
 mod host;
+mod kept;
 
 use std::{io, os::fd::OwnedFd, path::Path, sync::Arc};
 
@@ -14,7 +15,7 @@ use softwarecontainer_capability::{
     gateway::dbus::{self, DbusSettings},
 };
 use softwarecontainer_dbus_proxy::{
-    client::{Proxy, Service, Services},
+    client::{ClientError, Proxy, Service, Services},
     control::Bus,
     rule::{BusDirection, BusRule, Pattern, RuleSet},
 };
@@ -24,13 +25,15 @@ use super::{
     error::{Cause, GatewayError},
     target::Target,
 };
-use crate::host::app_directory;
+use crate::host::{app_directory, descriptor_store::Shelf};
+use kept::Shelved;
 
 /// The dbus gateway of one container.
 #[derive(Debug, Default)]
 pub struct Dbus {
     proxy: Option<Proxy>,
     listeners: [Option<Arc<OwnedFd>>; 2],
+    shelved: Shelved,
 }
 
 impl Gateway for Dbus {
@@ -59,9 +62,20 @@ impl Gateway for Dbus {
         result.map_err(|cause| GatewayError::new(DbusSettings::ID, cause))
     }
 
-    fn keep(&self) -> Option<Value> {
-        // The proxy ends with its agent.
-        (self.proxy.is_none()).then_some(Value::Null)
+    fn keep(&mut self, shelf: &Shelf<'_>) -> Option<Value> {
+        self.shelved
+            .keep(shelf, &self.listeners, self.proxy.as_ref())
+    }
+
+    fn adopt(
+        &mut self,
+        target: &Target<'_>,
+        settings: &DbusSettings,
+        kept: &Value,
+        shelf: &Shelf<'_>,
+    ) -> Result<(), GatewayError> {
+        let adopted = self.take_over(target, settings, kept, shelf);
+        adopted.map_err(|cause| GatewayError::new(DbusSettings::ID, cause))
     }
 
     fn grant(&self, target: &Target<'_>, settings: &DbusSettings, process: &mut ProcessGrants) {
@@ -73,6 +87,18 @@ impl Gateway for Dbus {
 
 impl Dbus {
     fn apply(&mut self, target: &Target<'_>, to: &DbusSettings) -> Result<(), Cause> {
+        let services = self.services(target, to)?;
+        if self.proxy.is_none() {
+            self.proxy = Some(Proxy::start(host::options(target)?).map_err(failed)?);
+        }
+        match &self.proxy {
+            Some(proxy) => proxy.serve(services).map_err(failed),
+            None => Ok(()),
+        }
+    }
+
+    /// What is to be served, with listening sockets.
+    fn services(&mut self, target: &Target<'_>, to: &DbusSettings) -> Result<Services, Cause> {
         let mut services: Services = [None, None];
         for (bus, service) in Bus::ALL.into_iter().zip(&mut services) {
             if let Some(rules) = rules(to, bus) {
@@ -82,17 +108,31 @@ impl Dbus {
                 });
             }
         }
-        let failed = |error: softwarecontainer_dbus_proxy::client::ClientError| {
-            Cause::Other(softwarecontainer_dbus_proxy::error_chain(&error))
+        Ok(services)
+    }
+
+    /// Goes on with what an earlier agent has left. What of it is not there any more is made anew.
+    fn take_over(
+        &mut self,
+        target: &Target<'_>,
+        settings: &DbusSettings,
+        kept: &Value,
+        shelf: &Shelf<'_>,
+    ) -> Result<(), Cause> {
+        for (bus, listener) in Bus::ALL.into_iter().zip(&mut self.listeners) {
+            *listener = self.shelved.take_listener(shelf, bus);
+        }
+        let left = self.shelved.take_proxy(shelf, kept)?;
+        if *settings == DbusSettings::default() {
+            return Ok(());
+        }
+        let Some(left) = left else {
+            return self.apply(target, settings);
         };
-        if self.proxy.is_none() {
-            let options = host::options(target.name, target.helpers.clone(), target.config)?;
-            self.proxy = Some(Proxy::start(options).map_err(failed)?);
-        }
-        match &self.proxy {
-            Some(proxy) => proxy.serve(services).map_err(failed),
-            None => Ok(()),
-        }
+        let services = self.services(target, settings)?;
+        let adopted = Proxy::adopt(host::options(target)?, left, services);
+        self.proxy = Some(adopted.map_err(failed)?);
+        Ok(())
     }
 
     /// The listening socket for `bus`, made if it is not there.
@@ -125,6 +165,10 @@ impl Dbus {
             }
         }
     }
+}
+
+fn failed(error: ClientError) -> Cause {
+    Cause::Other(softwarecontainer_dbus_proxy::error_chain(&error))
 }
 
 /// The variables that lead an app's D-Bus library to the sockets of the container with LXC name

@@ -35,7 +35,7 @@ use super::{
 };
 use crate::{
     error_chain::Chain,
-    host::{container_path::Attached, mount::DetachedMount},
+    host::{container_path::Attached, descriptor_store::Shelf, mount::DetachedMount},
 };
 
 /// What LXC puts in every container's `/dev` (lxc.container.conf(5), `lxc.autodev`).
@@ -126,7 +126,7 @@ impl Gateway for DeviceNode {
         })
     }
 
-    fn keep(&self) -> Option<Value> {
+    fn keep(&mut self, _: &Shelf<'_>) -> Option<Value> {
         let kept = Kept {
             nodes: self
                 .nodes
@@ -143,6 +143,7 @@ impl Gateway for DeviceNode {
         target: &Target<'_>,
         settings: &DeviceNodeSettings,
         kept: &Value,
+        _: &Shelf<'_>,
     ) -> Result<(), GatewayError> {
         let failed = |cause| GatewayError::new(DeviceNodeSettings::ID, cause);
         let kept: Kept = contract::read(kept).map_err(failed)?;

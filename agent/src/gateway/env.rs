@@ -11,7 +11,7 @@ use super::{
     target::Target,
 };
 
-use crate::host::app_directory;
+use crate::host::{app_directory, descriptor_store::Shelf};
 
 /// The file in the container's gateway directory that holds the variables as shell `export` lines.
 const FILE: &str = "env";
@@ -47,7 +47,7 @@ impl Gateway for Env {
         })
     }
 
-    fn keep(&self) -> Option<Value> {
+    fn keep(&mut self, _: &Shelf<'_>) -> Option<Value> {
         Some(Value::Null)
     }
 

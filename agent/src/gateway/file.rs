@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     error_chain::Chain,
-    host::container_path::Attached,
+    host::{container_path::Attached, descriptor_store::Shelf},
     mounts::{BindError, HostSource, host_source::Identity},
 };
 
@@ -164,7 +164,7 @@ impl Gateway for File {
         Ok(())
     }
 
-    fn keep(&self) -> Option<Value> {
+    fn keep(&mut self, _: &Shelf<'_>) -> Option<Value> {
         serde_json::to_value(&self.mounted).ok()
     }
 
@@ -173,6 +173,7 @@ impl Gateway for File {
         target: &Target<'_>,
         settings: &FileSettings,
         kept: &Value,
+        _: &Shelf<'_>,
     ) -> Result<(), GatewayError> {
         let failed = |cause| GatewayError::new(FileSettings::ID, cause);
         let mounted: BTreeMap<PathBuf, Mounted> = contract::read(kept).map_err(failed)?;

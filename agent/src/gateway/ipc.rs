@@ -11,6 +11,7 @@ use super::{
     error::GatewayError,
     target::Target,
 };
+use crate::host::descriptor_store::Shelf;
 
 /// The ipc gateway of one container.
 #[derive(Debug, Default)]
@@ -28,7 +29,7 @@ impl Gateway for Ipc {
         Ok(())
     }
 
-    fn keep(&self) -> Option<Value> {
+    fn keep(&mut self, _: &Shelf<'_>) -> Option<Value> {
         Some(Value::Null)
     }
 

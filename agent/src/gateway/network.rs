@@ -19,6 +19,7 @@ use super::{
     error::GatewayError,
     target::Target,
 };
+use crate::host::descriptor_store::Shelf;
 use names::{Held, Names};
 
 /// What the gateway has done to one container.
@@ -99,7 +100,7 @@ impl Gateway for NetworkGateway {
             .map_err(|error| GatewayError::new(NetworkSettings::ID, Box::new(error)))
     }
 
-    fn keep(&self) -> Option<Value> {
+    fn keep(&mut self, _: &Shelf<'_>) -> Option<Value> {
         serde_json::to_value(names::addresses(&self.names)).ok()
     }
 
@@ -108,6 +109,7 @@ impl Gateway for NetworkGateway {
         target: &Target<'_>,
         settings: &NetworkSettings,
         kept: &Value,
+        _: &Shelf<'_>,
     ) -> Result<(), GatewayError> {
         let failed = |cause| GatewayError::new(NetworkSettings::ID, cause);
         let known: Names = contract::read(kept).map_err(failed)?;

@@ -11,7 +11,7 @@ use super::{
     error::{Cause, GatewayError},
     target::Target,
 };
-use crate::error_chain::Chain;
+use crate::{error_chain::Chain, host::descriptor_store::Shelf};
 
 /// A server's socket in a container.
 pub(super) trait Opening: Default + Send {
@@ -78,7 +78,7 @@ impl<O: Opening> Gateway for Places<O> {
         followed.map_err(|cause| GatewayError::new(O::Settings::ID, cause))
     }
 
-    fn keep(&self) -> Option<Value> {
+    fn keep(&mut self, _: &Shelf<'_>) -> Option<Value> {
         // A server forgets who a container is when its agent ends, and a right to a socket is taken
         // back then.
         self.0.is_empty().then_some(Value::Null)

@@ -17,7 +17,7 @@ use super::{
     error::GatewayError,
     target::Target,
 };
-use crate::host::seccomp::Allowed;
+use crate::host::{descriptor_store::Shelf, seccomp::Allowed};
 pub use error::PrivilegesError;
 
 /// The privileges gateway of one container.
@@ -39,7 +39,7 @@ impl Gateway for PrivilegesGateway {
         check(target, to).map_err(|error| GatewayError::new(Privileges::ID, Box::new(error)))
     }
 
-    fn keep(&self) -> Option<Value> {
+    fn keep(&mut self, _: &Shelf<'_>) -> Option<Value> {
         Some(Value::Null)
     }
 

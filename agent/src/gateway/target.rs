@@ -45,7 +45,7 @@ pub struct Target<'a> {
     /// The network of all containers.
     pub network: &'a Network,
     /// Tells when something on the host was made anew or removed.
-    pub watch: &'a HostWatch,
+    pub watch: &'a Arc<HostWatch>,
     /// The cgroups in which processes start that stay outside the container.
     pub own_cgroups: &'a Arc<OwnCgroups>,
     /// The cgroups of processes that do for the container's apps what these ask for.

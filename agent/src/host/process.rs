@@ -2,6 +2,31 @@
 
 use std::{fs, sync::LazyLock};
 
+use serde::{Deserialize, Serialize};
+
+/// A process, written down in a way that means no other one of the same number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SameProcess {
+    /// Its number.
+    pub pid: u32,
+    started: u64,
+}
+
+impl SameProcess {
+    /// The one that has the number now; `None` if there is none.
+    #[must_use]
+    pub fn now(pid: u32) -> Option<Self> {
+        let started = start_time(pid)?;
+        Some(Self { pid, started })
+    }
+
+    /// Whether it has not ended.
+    #[must_use]
+    pub fn runs(self) -> bool {
+        runs(self.pid, self.started)
+    }
+}
+
 /// When a process was started, in clock ticks since the boot (proc_pid_stat(5), `starttime`): no
 /// other process of that number was. `None` if there is none.
 #[must_use]

@@ -162,6 +162,12 @@ impl HostWatch {
         self.peers.add(socket)
     }
 
+    /// Something that the agent itself knows of has changed.
+    pub fn tell(&self) {
+        // Full: it is told already.
+        let _ = self.told.0.try_send(());
+    }
+
     /// Returns when something may have been made anew or removed.
     ///
     /// # Errors

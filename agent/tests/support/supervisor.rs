@@ -61,6 +61,14 @@ impl Supervisor {
         self.kept.lock().unwrap().clear();
     }
 
+    /// Closes those whose names end so.
+    pub fn lose(&self, end: &str) {
+        let mut kept = self.kept.lock().unwrap();
+        let before = kept.len();
+        kept.retain(|name, _| !name.ends_with(end));
+        assert_ne!(kept.len(), before, "{end}");
+    }
+
     /// As `command`, with all that is kept.
     pub fn handing_over(&self, command: &Command) -> Command {
         // What was sent before an agent's end is there by now.

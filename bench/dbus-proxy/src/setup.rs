@@ -10,7 +10,7 @@ use std::{
 
 use softwarecontainer_dbus_proxy::{
     address::SocketAddress,
-    client::{BusAccess, Options, Proxy, Service, Spawn},
+    client::{BusAccess, Hook, Options, Proxy, Service, Spawn},
     limits,
     rule::{BusDirection, BusRule, Pattern},
 };
@@ -75,6 +75,7 @@ impl Setup {
             connections: limits::CONNECTIONS,
             pending_calls: limits::PENDING_CALLS,
             spawn: Spawn::default(),
+            restarted: Hook::default(),
         })
         .unwrap();
         let listener = Arc::new(UnixListener::bind(path("ours")).unwrap().into());

@@ -38,6 +38,35 @@ pub struct Options {
     pub pending_calls: u32,
     /// Starts the process.
     pub spawn: Spawn,
+    /// Called when the process was started again.
+    pub restarted: Hook,
+}
+
+/// Something to be called.
+#[derive(Clone)]
+pub struct Hook(Arc<dyn Fn() + Send + Sync>);
+
+impl Hook {
+    /// Calls `call`.
+    pub fn new(call: impl Fn() + Send + Sync + 'static) -> Self {
+        Self(Arc::new(call))
+    }
+
+    pub(super) fn call(&self) {
+        (self.0)();
+    }
+}
+
+impl Default for Hook {
+    fn default() -> Self {
+        Self::new(|| {})
+    }
+}
+
+impl fmt::Debug for Hook {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Hook").finish_non_exhaustive()
+    }
 }
 
 /// How the process is started, each time: by [`Command::spawn`] itself, or by somebody who first

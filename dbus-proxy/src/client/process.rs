@@ -9,8 +9,45 @@ use std::{
     process::{Child, Command, Stdio},
 };
 
+use rustix::{
+    event::{PollFd, PollFlags, poll},
+    io::Errno,
+    process::Signal,
+};
+
 use super::{error::ClientError, options::Options};
 use crate::{address::SocketAddress, control::Bus};
+
+/// A proxy process.
+#[derive(Debug)]
+pub(super) enum Process {
+    /// Our child.
+    Child(Child),
+    /// A child of an agent that has ended (pidfd_open(2)).
+    Left(OwnedFd),
+}
+
+impl Process {
+    /// Ends it, if it has not ended; tells how it ended.
+    pub(super) fn end(&mut self) -> String {
+        match self {
+            Self::Child(child) => {
+                // Either fails only if the process has been reaped, and only we reap it.
+                let _ = child.kill();
+                child
+                    .wait()
+                    .map_or_else(|error| error.to_string(), |status| status.to_string())
+            }
+            Self::Left(process) => {
+                // Fails if it has ended.
+                let _ = rustix::process::pidfd_send_signal(&*process, Signal::KILL);
+                let mut ended = [PollFd::new(&*process, PollFlags::IN)];
+                while poll(&mut ended, None) == Err(Errno::INTR) {}
+                "the agent before has started it".to_owned()
+            }
+        }
+    }
+}
 
 /// Starts the process and returns it with our end of its control socket.
 pub(super) fn spawn(options: &Options) -> Result<(Child, UnixStream), ClientError> {
@@ -49,9 +86,10 @@ pub(super) fn spawn(options: &Options) -> Result<(Child, UnixStream), ClientErro
     Ok((child, ours))
 }
 
-/// Which socket is at the address of a bus. A proxy sees the one that was there when it started.
+/// Which socket is at the address of a bus: its device, inode number and time of change. A proxy
+/// sees the one that was there when it started.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct SocketIdentity(Option<(u64, u64, i64, i64)>);
+pub struct SocketIdentity(pub Option<(u64, u64, i64, i64)>);
 
 impl SocketIdentity {
     pub(super) fn now(options: &Options, bus: Bus) -> Self {

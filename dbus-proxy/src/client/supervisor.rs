@@ -3,7 +3,6 @@
 use std::{
     io::{self, Read},
     os::unix::net::UnixStream,
-    process::Child,
     sync::{Arc, PoisonError},
     thread::JoinHandle,
     time::{Duration, Instant},
@@ -11,8 +10,9 @@ use std::{
 
 use super::{
     error::ClientError,
-    options::Options,
-    process::{SocketIdentity, spawn},
+    left::Left,
+    options::{Options, Services},
+    process::{Process, SocketIdentity, spawn},
     shared::Shared,
 };
 use crate::{
@@ -33,9 +33,31 @@ const LOG_LENGTH: usize = 600;
 const STACK: usize = 64 * 1024;
 
 /// Starts the first process and the thread.
-pub(super) fn start(options: Options) -> Result<(Arc<Shared>, JoinHandle<()>), ClientError> {
-    let shared = Arc::new(Shared::new());
+pub(super) fn start(options: Options) -> Result<Started, ClientError> {
+    let shared = Arc::new(Shared::new([None, None]));
     let running = Running::start(&options, &shared)?;
+    supervise(options, shared, running)
+}
+
+/// Goes on with a process, and starts the thread.
+pub(super) fn adopt(
+    options: Options,
+    left: Left,
+    services: Services,
+) -> Result<Started, ClientError> {
+    let shared = Arc::new(Shared::new(services));
+    let running = Running::adopt(left, &shared).map_err(|source| ClientError::Start {
+        program: options.program.clone(),
+        source,
+    })?;
+    supervise(options, shared, running)
+}
+
+fn supervise(
+    options: Options,
+    shared: Arc<Shared>,
+    running: Running,
+) -> Result<Started, ClientError> {
     let supervisor = Supervisor {
         options,
         shared: Arc::clone(&shared),
@@ -50,41 +72,49 @@ pub(super) fn start(options: Options) -> Result<(Arc<Shared>, JoinHandle<()>), C
     Ok((shared, thread))
 }
 
+/// What is shared with the thread, and it itself.
+type Started = (Arc<Shared>, JoinHandle<()>);
+
 struct Supervisor {
     options: Options,
     shared: Arc<Shared>,
 }
 
-/// A process, our end of its control socket, and which buses it can see.
+/// A process, and our end of its control socket.
 struct Running {
-    child: Child,
+    process: Process,
     control: UnixStream,
     since: Instant,
-    sockets: [SocketIdentity; 2],
 }
 
 impl Running {
     fn start(options: &Options, shared: &Shared) -> Result<Self, ClientError> {
         let sockets = Bus::ALL.map(|bus| SocketIdentity::now(options, bus));
-        let (mut child, control) = spawn(options)?;
-        if let Err(source) = shared.lock().attach(&control, child.id()) {
-            end(&mut child);
+        let (child, control) = spawn(options)?;
+        let pid = child.id();
+        let mut process = Process::Child(child);
+        if let Err(source) = shared.lock().attach(pid, &control, sockets) {
+            process.end();
             let program = options.program.clone();
             return Err(ClientError::Start { program, source });
         }
         Ok(Self {
-            child,
+            process,
             control,
             since: Instant::now(),
-            sockets,
         })
     }
-}
 
-fn end(child: &mut Child) {
-    // Either fails only if the process has been reaped, and only we reap it.
-    let _ = child.kill();
-    let _ = child.wait();
+    fn adopt(left: Left, shared: &Shared) -> io::Result<Self> {
+        let control = UnixStream::from(left.control);
+        let mut state = shared.lock();
+        state.attach_left(left.pid, &control, left.sockets)?;
+        Ok(Self {
+            process: Process::Left(left.process),
+            control,
+            since: Instant::now(),
+        })
+    }
 }
 
 impl Supervisor {
@@ -94,10 +124,8 @@ impl Supervisor {
         loop {
             let planned = self.listen(&mut running);
             // It has closed its socket, so it is ending anyway, or ought to.
-            let _ = running.child.kill();
-            let status = running.child.wait();
+            let status = running.process.end();
             let mut state = self.shared.lock();
-            state.pid = None;
             state.restart();
             if state.stopping {
                 return;
@@ -107,8 +135,6 @@ impl Supervisor {
             if planned {
                 log::info!("D-Bus proxy of {name}: started again for a new bus socket");
             } else {
-                let status =
-                    status.map_or_else(|error| error.to_string(), |status| status.to_string());
                 log::warn!("D-Bus proxy of {name} ended ({status}) and is started again");
             }
             pause = if running.since.elapsed() > LONG_RUN {
@@ -124,6 +150,7 @@ impl Supervisor {
                 match Running::start(&self.options, &self.shared) {
                     Ok(next) => {
                         running = next;
+                        self.options.restarted.call();
                         break;
                     }
                     Err(error) => {
@@ -163,7 +190,7 @@ impl Supervisor {
                 match lines.next_line() {
                     Ok(None) => break,
                     Ok(Some(line)) => match Event::parse(line) {
-                        Some(Event::Lost(bus)) if self.has_moved(bus, running) => return true,
+                        Some(Event::Lost(bus)) if self.has_moved(bus) => return true,
                         event => self.handle(event, &mut rate),
                     },
                     Err(_) => return false,
@@ -172,13 +199,10 @@ impl Supervisor {
         }
     }
 
-    fn has_moved(&self, bus: Bus, running: &Running) -> bool {
-        let before = running
-            .sockets
-            .get(bus.index())
-            .copied()
-            .unwrap_or_default();
-        SocketIdentity::now(&self.options, bus) != before
+    fn has_moved(&self, bus: Bus) -> bool {
+        let seen = self.shared.lock().process().map(|(_, sockets)| sockets);
+        let before = seen.and_then(|sockets| sockets.get(bus.index()).copied());
+        SocketIdentity::now(&self.options, bus) != before.unwrap_or_default()
     }
 
     /// Acts on what the process says; `None` is what nobody understands. It may have been taken
@@ -186,9 +210,12 @@ impl Supervisor {
     fn handle(&self, event: Option<Event>, rate: &mut LogRate) {
         let name = &self.options.name;
         if let Some(Event::Done(number)) = event {
-            let mut state = self.shared.lock();
-            state.acknowledged = number.min(state.sent);
+            self.shared.lock().done(number);
             self.shared.changed.notify_all();
+            return;
+        }
+        if let Some(Event::Anew(number)) = event {
+            self.shared.lock().begun_anew(number);
             return;
         }
         if let Some(Event::Error(text)) = &event {
@@ -204,7 +231,7 @@ impl Supervisor {
             return log::warn!("D-Bus proxy of {name}: nonsense");
         };
         match event {
-            Event::Done(_) => {}
+            Event::Done(_) | Event::Anew(_) => {}
             Event::Log(text) => log::info!("D-Bus proxy of {name}: {}", printable(&text)),
             Event::Lost(bus) => {
                 log::warn!("D-Bus proxy of {name}: the {bus} bus cannot be reached")

@@ -8,10 +8,16 @@ pub struct Lines {
     limit: usize,
 }
 
-/// A line that is too long or not UTF-8.
+/// A line that cannot be one of the protocol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a line of the control protocol is too long or not text")]
-pub struct LineError;
+pub enum LineError {
+    /// It is too long; the stream is useless then.
+    #[error("a line of the control protocol is too long")]
+    Long,
+    /// It is not UTF-8; the next one may be.
+    #[error("a line of the control protocol is not text")]
+    NoText,
+}
 
 impl Lines {
     /// `limit`: bytes that may wait for the end of their line.
@@ -34,13 +40,13 @@ impl Lines {
     /// The next line without its end.
     ///
     /// # Errors
-    /// [`LineError`]; the stream is then useless.
+    /// [`LineError`].
     pub fn next_line(&mut self) -> Result<Option<&str>, LineError> {
         let start = self.used;
         let rest = self.bytes.get(start..).unwrap_or_default();
         let Some(length) = rest.iter().position(|&byte| byte == b'\n') else {
             if rest.len() > self.limit {
-                return Err(LineError);
+                return Err(LineError::Long);
             }
             if rest.is_empty() {
                 // Rules come seldom; what they have taken is given back.
@@ -51,7 +57,8 @@ impl Lines {
         };
         self.used += length + 1;
         let line = self.bytes.get(start..start + length).unwrap_or_default();
-        std::str::from_utf8(line).map(Some).map_err(|_| LineError)
+        let text = std::str::from_utf8(line).map(Some);
+        text.map_err(|_| LineError::NoText)
     }
 }
 
@@ -68,7 +75,10 @@ mod tests {
         assert_eq!(lines.next_line(), Ok(Some("one")));
         assert_eq!(lines.next_line(), Ok(Some("two")));
         assert_eq!(lines.next_line(), Ok(None));
+        lines.feed(b"\xc3\nthree\n");
+        assert_eq!(lines.next_line(), Err(LineError::NoText));
+        assert_eq!(lines.next_line(), Ok(Some("three")));
         lines.feed(b"12345678901");
-        assert_eq!(lines.next_line(), Err(LineError));
+        assert_eq!(lines.next_line(), Err(LineError::Long));
     }
 }

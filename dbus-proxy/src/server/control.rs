@@ -5,7 +5,10 @@ use rustix::{
     io::Errno,
 };
 
-use super::{Server, ServerError, Watched, control_socket::Order};
+use super::{
+    Server, ServerError, Watched,
+    control_socket::{Order, Work},
+};
 use crate::{
     control::{Bus, Event},
     link::Interest,
@@ -44,14 +47,33 @@ impl Server {
             Err(Errno::AGAIN | Errno::INTR) => return Ok(true),
             Err(error) => return Err(ServerError::Control(error)),
         }
-        while let Some(order) = self.control.next()? {
-            match order {
-                Order::Rules(bus, rules) => self.set_rules(bus, rules)?,
-                Order::Off(bus) => self.stop_bus(bus),
-                Order::Sync(number) => self.send_event(&Event::Done(number))?,
+        while let Some(work) = self.control.next()? {
+            match work {
+                Work::Orders(orders, number) => {
+                    for order in orders {
+                        self.follow(order)?;
+                    }
+                    self.send_event(&Event::Done(number))?;
+                }
+                Work::Anew(number) => {
+                    for bus in Bus::ALL {
+                        self.stop_listening(bus);
+                    }
+                    self.send_event(&Event::Anew(number))?;
+                }
             }
         }
         Ok(true)
+    }
+
+    fn follow(&mut self, order: Order) -> Result<(), ServerError> {
+        match order {
+            Order::Rules(bus, rules) => self.set_rules(bus, rules),
+            Order::Off(bus) => {
+                self.stop_bus(bus);
+                Ok(())
+            }
+        }
     }
 
     fn set_rules(&mut self, bus: Bus, rules: RuleSet) -> Result<(), ServerError> {
@@ -74,11 +96,15 @@ impl Server {
         Ok(())
     }
 
-    fn stop_bus(&mut self, bus: Bus) {
+    fn stop_listening(&mut self, bus: Bus) {
         if let Some(listener) = self.listeners.get_mut(bus.index()).and_then(Option::take) {
             // The agent holds the socket, too, so closing it here does not take it out of the set.
             let _ = epoll::delete(&self.epoll, &listener);
         }
+    }
+
+    fn stop_bus(&mut self, bus: Bus) {
+        self.stop_listening(bus);
         if let Some(rules) = self.buses.rules.get_mut(bus.index()) {
             *rules = RuleSet::default();
         }

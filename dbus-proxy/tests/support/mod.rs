@@ -15,7 +15,7 @@ use std::{
 
 use softwarecontainer_dbus_proxy::{
     address::SocketAddress,
-    client::{BusAccess, Options, Proxy, Service, Spawn},
+    client::{BusAccess, Hook, Options, Proxy, Service, Spawn},
     limits,
     rule::{BusDirection, BusRule, Pattern, RuleSet},
 };
@@ -125,6 +125,7 @@ impl Setup {
             connections: limits::CONNECTIONS,
             pending_calls: limits::PENDING_CALLS,
             spawn: Spawn::default(),
+            restarted: Hook::default(),
         };
         Self {
             proxy: Proxy::start(options).unwrap(),

@@ -8,11 +8,11 @@ use std::{
 
 use softwarecontainer_dbus_proxy::{
     address::SocketAddress,
-    client::{BusAccess, Options, Spawn},
+    client::{BusAccess, Hook, Options, Spawn},
 };
 
-use super::super::{GatewaysConfig, error::Cause};
-use crate::{host::cgroup::HelperCgroups, install};
+use super::super::{error::Cause, target::Target};
+use crate::install;
 
 /// The variable that names the proxy's program file, for an agent that is run from a build tree.
 const PROGRAM_VARIABLE: &str = "SOFTWARECONTAINER_DBUS_PROXY";
@@ -25,16 +25,11 @@ const PASSWD: &str = "/etc/passwd";
 /// dbus-daemon turns others away.
 const USERS: [&str; 2] = ["softwarecontainer-dbus", "nobody"];
 
-/// How to start the proxy of the container with LXC name `name`, in cgroups of its
-/// `helpers`, with the bounds that `config` sets.
+/// How to start the proxy of a container, in cgroups of its helpers.
 ///
 /// # Errors
 /// [`Cause`] when no user can be found, or the system bus's address cannot be used.
-pub(super) fn options(
-    name: &str,
-    helpers: HelperCgroups,
-    config: &GatewaysConfig,
-) -> Result<Options, Cause> {
+pub(super) fn options(target: &Target<'_>) -> Result<Options, Cause> {
     let passwd = fs::read_to_string(PASSWD).map_err(|source| Cause::File {
         action: "read",
         path: PASSWD.into(),
@@ -49,18 +44,21 @@ pub(super) fn options(
         Ok(text) => SocketAddress::parse(&text).map_err(|e| Cause::Other(e.to_string()))?,
         Err(_) => SocketAddress::Path(SYSTEM_BUS.into()),
     };
+    let (helpers, watch) = (target.helpers.clone(), target.watch.clone());
     Ok(Options {
         program: install::program(PROGRAM, PROGRAM_VARIABLE),
-        name: name.to_owned(),
+        name: target.name.to_owned(),
         session: session_bus(),
         system: BusAccess {
             address: system,
             uid,
         },
         gid,
-        connections: config.bus_connections,
-        pending_calls: config.bus_calls,
+        connections: target.config.bus_connections,
+        pending_calls: target.config.bus_calls,
         spawn: Spawn::with(move |command| helpers.spawn(command)),
+        // What is kept for the next agent is of the process that has ended.
+        restarted: Hook::new(move || watch.tell()),
     })
 }
 
