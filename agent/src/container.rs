@@ -84,7 +84,7 @@ pub struct Container {
     cpu_quota: Option<CpuQuota>,
     link: InitLink,
     host_ipc: Option<HostIpc>,
-    namespaces: Option<Namespaces>,
+    namespaces: Namespaces,
     rootfs: Rootfs,
     buffers: Option<Buffers>,
     submounts: Submounts,
@@ -122,25 +122,22 @@ impl Container {
         &self.facts
     }
 
-    fn mounts(&self) -> Result<Mounts<'_>, ContainerError> {
-        let Some(namespaces) = &self.namespaces else {
-            return Err(ContainerError::Gone { id: self.id });
-        };
-        Ok(Mounts {
+    fn mounts(&self) -> Mounts<'_> {
+        Mounts {
             id: self.id,
-            namespaces,
+            namespaces: &self.namespaces,
             owner: self.owner,
             user: self.user,
             buffers: self.buffers.as_ref(),
             paths: &self.shared.paths,
             submounts: &self.submounts,
             watch: &self.shared.watch,
-        })
+        }
     }
 
-    fn target(&self) -> Result<Target<'_>, ContainerError> {
-        let mounts = self.mounts()?;
-        Ok(Target {
+    fn target(&self) -> Target<'_> {
+        let mounts = self.mounts();
+        Target {
             id: self.id,
             name: &self.name,
             app: &self.facts.label.app,
@@ -158,7 +155,7 @@ impl Container {
             helpers: self.shared.helpers(&self.name),
             filters: &self.shared.filters,
             config: &self.shared.config.gateways,
-        })
+        }
     }
 
     /// Whether apps ran in it, and none does any more.

@@ -86,26 +86,26 @@ impl LateNetwork {
     {
         let mut watch = Watch::new(&self.settings.device)?;
         let mut due = None;
+        // Whatever was there before it was watched.
+        let mut missed = Changes::ALL_OF_OURS;
         loop {
             let again = async {
                 match due {
                     Some(due) => drop(Timer::at(due).await),
                     None => std::future::pending().await,
                 }
-                Ok(Changes {
-                    ours: true,
-                    host: false,
-                })
+                Ok(Changes::ALL_OF_OURS)
             };
             let mut changes = smol::future::or(watch.changed(), again).await?;
             Timer::after(SETTLE).await;
             changes |= watch.drain()?;
+            changes |= std::mem::take(&mut missed);
             if changes.host {
                 self.host_names.network_changed();
             }
             let network = self.lock().clone();
             if let Some(network) = network {
-                due = unblock(Box::new(move || network.keep_up(changes.host))).await;
+                due = unblock(Box::new(move || network.keep_up(&changes))).await;
             }
         }
     }

@@ -54,4 +54,4 @@ pub use refusals::log_refused_packets;
 pub use settings::BridgeSettings;
 pub use subnet::Subnet;
 pub use sysctl::SysctlError;
-pub use watch::WatchError;
+pub use watch::{Changes, WatchError};

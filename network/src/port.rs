@@ -54,6 +54,12 @@ pub(crate) fn is_detour_of(detour: &str, veth: &str) -> bool {
     is_veth_name(veth) && id(detour, "r-").is_some_and(|of| id(veth, "-") == Some(of))
 }
 
+/// Whether an interface could be a container's way round.
+pub(crate) fn is_detour_name(name: &str) -> bool {
+    let begin = name.split_once('-').map(|(begin, _)| begin);
+    is_veth_name(name) && begin.is_some_and(|begin| begin.ends_with('r'))
+}
+
 fn cut(mut name: String) -> String {
     let mut end = name.len().min(LONGEST_NAME);
     while !name.is_char_boundary(end) {

@@ -95,6 +95,9 @@ pub(crate) fn found(
     ports: &BTreeMap<i32, Link>,
     links: &[Link],
 ) -> Result<BTreeMap<i32, Control>, NetlinkError> {
+    if ports.is_empty() {
+        return Ok(BTreeMap::new());
+    }
     let disciplines = netlink.disciplines()?;
     let rate = |link: &Link| {
         let mut all = disciplines.iter();

@@ -14,25 +14,26 @@ use crate::{
     bridge::{self, Bridge},
     error::NetworkError,
     firewall::Family,
-    netlink::{Link, Netlink},
+    netlink::{Link, Netlink, NetlinkError},
     network::Network,
     overlap,
     permission::{Peer, Permission},
     port::Port,
     shaping,
     subnet::Subnet,
+    watch::{Changes, Controls},
 };
 use plan::{Found, Loss, Wanted};
 use round::{Haste, Round};
 
 impl Network {
     /// After a change of the host's network: repairs what is missing and ours to repair, and tells
-    /// of the rest in the log. `addresses`: the host's own may be among what has changed.
+    /// of the rest in the log.
     ///
     /// Returns when this has to be done again although nothing tells of a change: when somebody
     /// takes the same thing again and again, its repairs have pauses between them.
-    pub fn keep_up(&self, addresses: bool) -> Option<Instant> {
-        if addresses {
+    pub fn keep_up(&self, changes: &Changes) -> Option<Instant> {
+        if changes.host {
             let mut bridge = self.bridge();
             if self.is_stopped() {
                 return None;
@@ -44,7 +45,7 @@ impl Network {
             self.warn_of_conflicts();
         }
         // What could not be repaired is told in the log.
-        self.repair(Haste::Paced).0
+        self.repair(Haste::Paced, Extent::All(&changes.controls)).0
     }
 
     /// Tells whether the containers' networks are in use elsewhere on the host.
@@ -64,7 +65,9 @@ impl Network {
     /// # Errors
     /// [`NetworkError`]: there is no bridge.
     pub fn require_bridge(&self) -> Result<(), NetworkError> {
-        self.require(|loss| matches!(loss, Loss::Bridge | Loss::Address(_)))
+        self.require(Extent::Host, |loss| {
+            matches!(loss, Loss::Bridge | Loss::Address(_))
+        })
     }
 
     /// Before the network of container `id` is opened or changed: repairs what is missing.
@@ -72,7 +75,7 @@ impl Network {
     /// # Errors
     /// [`NetworkError`]: it could not be repaired, or that is left to somebody else.
     pub(crate) fn require_path(&self, id: i32) -> Result<(), NetworkError> {
-        self.require(|loss| match loss {
+        self.require(Extent::Container(id), |loss| match loss {
             Loss::Port(other) | Loss::Control(other) | Loss::Interface(other) => other == id,
             _ => true,
         })
@@ -107,8 +110,12 @@ impl Network {
         Ok(())
     }
 
-    fn require(&self, matters: impl Fn(Loss) -> bool) -> Result<(), NetworkError> {
-        let (_, failures) = self.repair(Haste::AtOnce);
+    fn require(
+        &self,
+        extent: Extent<'_>,
+        matters: impl Fn(Loss) -> bool,
+    ) -> Result<(), NetworkError> {
+        let (_, failures) = self.repair(Haste::AtOnce, extent);
         let mut failures = failures.into_iter();
         match failures.find(|(loss, _)| matters(*loss)) {
             Some((_, error)) => Err(error),
@@ -116,7 +123,11 @@ impl Network {
         }
     }
 
-    fn repair(&self, haste: Haste) -> (Option<Instant>, Vec<(Loss, NetworkError)>) {
+    fn repair(
+        &self,
+        haste: Haste,
+        extent: Extent<'_>,
+    ) -> (Option<Instant>, Vec<(Loss, NetworkError)>) {
         let mut repairs = self.repairs();
         let mut bridge = self.bridge();
         if self.is_stopped() {
@@ -125,7 +136,13 @@ impl Network {
         }
         let ports = self.ports().clone();
         let mut round = Round::new(self, haste, repairs.paces());
-        match look(self, &bridge, &ports, haste) {
+        let mut looked = look(self, &bridge, &ports, extent);
+        let is_all = matches!(extent, Extent::All(_));
+        if !is_all && looked.as_ref().is_ok_and(|(losses, _)| !losses.is_empty()) {
+            // Whoever took this may have taken more.
+            looked = look(self, &bridge, &ports, Extent::All(&Controls::NONE));
+        }
+        match looked {
             Ok((losses, found)) => {
                 round.host(&mut bridge, &losses, &found);
                 round.rules(&mut bridge);
@@ -148,15 +165,50 @@ impl Network {
     }
 }
 
+/// What is looked at. With many containers a call would wait for the lists of all of them, and the
+/// kernel tells of each change.
+#[derive(Clone, Copy, Debug)]
+enum Extent<'a> {
+    /// The bridge and the host's settings.
+    Host,
+    /// These and the port of a container.
+    Container(i32),
+    /// These and all ports, and traffic control at some of them.
+    All(&'a Controls),
+}
+
+impl Extent<'_> {
+    fn links(self, network: &Network, netlink: &Netlink) -> Result<Vec<Link>, NetlinkError> {
+        let mut names = vec![network.device().to_owned()];
+        match self {
+            Self::All(_) => return netlink.links(),
+            Self::Container(id) => names.push(network.veth(id)),
+            Self::Host => {}
+        }
+        let found = names.iter().map(|name| netlink.find_link(name));
+        found.filter_map(Result::transpose).collect()
+    }
+
+    fn includes(self, container: i32) -> bool {
+        match self {
+            Self::Host => false,
+            Self::Container(id) => id == container,
+            Self::All(_) => true,
+        }
+    }
+}
+
 /// What of the network is missing.
 fn look(
     network: &Network,
     bridge: &Bridge,
     ports: &BTreeMap<i32, Port>,
-    haste: Haste,
+    extent: Extent<'_>,
 ) -> Result<(Vec<Loss>, Found), NetworkError> {
     let netlink = Netlink::open()?;
-    let links = netlink.links()?;
+    let links = extent.links(network, &netlink)?;
+    let mut ports = ports.clone();
+    ports.retain(|id, _| extent.includes(*id));
     let device = links.iter().find(|link| link.name == network.device());
     let device = device.filter(|link| link.is_bridge());
     let addresses = match device {
@@ -169,11 +221,14 @@ fn look(
         Some((*id, link.clone()))
     };
     let connected: BTreeMap<i32, Link> = ports.keys().filter_map(of_container).collect();
-    network.remove_orphans(&netlink, &links);
-    // The kernel tells of each change; with many containers a call would wait for their lists.
-    let controls = match haste {
-        Haste::Paced => shaping::found(network, &netlink, &connected, &links)?,
-        Haste::AtOnce => BTreeMap::new(),
+    let controls = match extent {
+        Extent::All(controls) => {
+            network.remove_orphans(&netlink, &links);
+            let mut suspects = connected.clone();
+            suspects.retain(|_, link| controls.include(&link.name));
+            shaping::found(network, &netlink, &suspects, &links)?
+        }
+        _ => BTreeMap::new(),
     };
     let found = Found {
         bridge: device.cloned(),
@@ -191,7 +246,7 @@ fn look(
     let wanted = Wanted {
         addresses: &settings.addresses(),
         forwarding: &forwarding,
-        containers: ports,
+        containers: &ports,
     };
     Ok((plan::losses(&wanted, &found), found))
 }

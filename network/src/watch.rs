@@ -19,7 +19,8 @@ use nix::{
 use smol::Async;
 
 use crate::netlink::{Netlink, NetlinkError};
-pub(crate) use changes::Changes;
+pub use changes::Changes;
+pub(crate) use changes::Controls;
 use interest::Interest;
 
 /// Groups of rtnetlink(7) by their numbers: RTNLGRP_LINK, RTNLGRP_TC, RTNLGRP_IPV4_IFADDR,

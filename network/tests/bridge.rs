@@ -8,7 +8,9 @@ use std::net::Ipv4Addr;
 
 use netns::Namespace;
 use softwarecontainer_capability::class_id::ClassId;
-use softwarecontainer_network::{Bridge, BridgeError, BridgeSettings, Classified, Network};
+use softwarecontainer_network::{
+    Bridge, BridgeError, BridgeSettings, Changes, Classified, Network,
+};
 
 fn config() -> BridgeSettings {
     BridgeSettings {
@@ -69,7 +71,7 @@ fn what_a_stop_has_undone_is_not_repaired() {
         let network = Network::start(config()).unwrap();
         network.stop().unwrap();
         // The bridge's end is told as a change of the host's network.
-        assert_eq!(network.keep_up(true), None);
+        assert_eq!(network.keep_up(&Changes::ANYTHING), None);
     });
     assert_eq!(state(&host), before);
 }

@@ -16,6 +16,7 @@ use std::{
 use netns::{Namespace, probe::Sink};
 use serde_json::json;
 use softwarecontainer_capability::class_id::ClassId;
+use softwarecontainer_network::Changes;
 use world::{OUTSIDE, World};
 
 /// Sends as much as possible over TCP and returns what arrives, in bits per second.
@@ -248,7 +249,7 @@ fn nothing_of_a_shaped_container_is_left_behind() {
     set_alias.args(["link", "set", "sc7r-scbr0", "alias", mark]);
     assert!(set_alias.status().unwrap().success());
     world.host.ip("link add sc8r-scbr0 type ifb");
-    world.host.run(|| world.network.require_bridge()).unwrap();
+    world.host.run(|| world.network.keep_up(&Changes::ANYTHING));
     assert!(!ifbs().contains("sc7r"), "{}", ifbs());
     assert!(ifbs().contains("sc8r"), "{}", ifbs());
 }

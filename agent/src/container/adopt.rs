@@ -267,7 +267,7 @@ impl Container {
         let cgroups = Cgroups::of_process(init)?;
         let freezer = Freezer::of(&cgroups)?;
         let cpu_quota = CpuQuota::of(&cgroups);
-        let namespaces = Namespaces::of_process(init, record.id_base.is_some())?;
+        let namespaces = Namespaces::of_init(init, init_pidfd.clone(), record.id_base.is_some());
         // Everything that went by its number was the same process.
         if !record.init.runs() {
             return Err(AdoptError::Ended("init"));
@@ -320,7 +320,7 @@ impl Container {
             cpu_quota,
             link,
             host_ipc: None,
-            namespaces: Some(namespaces),
+            namespaces,
             rootfs,
             buffers,
             submounts: record.submounts,
@@ -344,11 +344,11 @@ impl Container {
             facts,
             shared: shared.clone(),
         };
-        container.mounts()?.follow_left()?;
+        container.mounts().follow_left()?;
         let mut gateways = Gateways::default();
         let shelf = Shelf::new(&shared.store, container.state_file.name());
         gateways.adopt(
-            &container.target()?,
+            &container.target(),
             &container.settings,
             &record.gateways,
             &shelf,

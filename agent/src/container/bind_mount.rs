@@ -31,7 +31,7 @@ impl Container {
         read_only: bool,
         caller: Option<&Credentials>,
     ) -> Result<(), ContainerError> {
-        let mounts = self.mounts()?;
+        let mounts = self.mounts();
         let read_only = HostSource::open_for(host, !read_only, caller, mounts.paths)
             .map_err(BindError::from)
             .map(|source| source.owned_by(self.file_owner))

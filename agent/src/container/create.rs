@@ -1,6 +1,9 @@
 //! Create: a container's root tree, network and processes come to be.
 
-use std::{collections::BTreeMap, fs, io, net::IpAddr, path::Path, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap, fs, io, net::IpAddr, os::fd::AsFd as _, path::Path, sync::Arc,
+    time::Duration,
+};
 
 use softwarecontainer_capability::GatewaySettings;
 use softwarecontainer_network::{ContainerAddresses, Network, NetworkError};
@@ -201,7 +204,7 @@ impl Container {
         memory::prefer_for_killing(init, shared.config.limits.oom_score_adjust)?;
         let freezer = Freezer::of(&cgroups)?;
         let cpu_quota = CpuQuota::of(&cgroups);
-        let namespaces = Namespaces::of_process(init, id_base.is_some())?;
+        let namespaces = Namespaces::of_init(init, init_pidfd.clone(), id_base.is_some());
         // liblxc limits its size only; what is in it outlives every process that the kernel could
         // kill for memory.
         let limited =
@@ -210,7 +213,7 @@ impl Container {
             // The integrator's own LXC settings may have made it something else.
             log::warn!("container {id}: {}", Chain(&error));
         }
-        network.attach(id, namespaces.network())?;
+        network.attach(id, namespaces.network()?.as_fd())?;
         let state_file = StateFile::new(&shared.config.shared_mounts_dir, id, init);
         let state_file = Arc::new(state_file);
         let reports = shared.reports.clone();
@@ -243,7 +246,7 @@ impl Container {
             cpu_quota,
             link,
             host_ipc: None,
-            namespaces: Some(namespaces),
+            namespaces,
             rootfs,
             buffers,
             submounts: Submounts::default(),

@@ -61,9 +61,8 @@ impl Container {
         } else {
             self.monitor.resume();
         }
-        // Its descriptors would keep the container's mounts busy.
-        self.namespaces = None;
-        // So would sockets of gateways; and their helper processes end with them.
+        // Sockets of gateways would keep the container's mounts busy; helper processes end with
+        // them.
         self.gateways = Gateways::default();
         if all_ended
             && let Err((path, source)) = self.monitor.finish(&self.init_pidfd, KERNEL_LIMIT)

@@ -62,7 +62,7 @@ impl Container {
         if !self.user.is_root() {
             environment.insert("HOME".to_owned(), HOME.to_owned());
         }
-        let grants = self.gateways.grants(&self.target()?, &self.settings);
+        let grants = self.gateways.grants(&self.target(), &self.settings);
         environment.extend(grants.environment.clone());
         environment.extend(self.environment.clone());
         environment.extend(execution.environment.clone());
@@ -115,14 +115,14 @@ impl Container {
 
     /// Makes the terminal that is asked for, and has the process use its far end; the near end.
     fn terminal(&self, execution: &mut Execution) -> Result<Option<OwnedFd>, ContainerError> {
-        let (Some(size), Some(namespaces)) = (execution.terminal, &self.namespaces) else {
+        let Some(size) = execution.terminal else {
             return Ok(None);
         };
         let user = match execution.user {
             Some(user) if user != self.user.inside => AppUser::new(self.owner.0, user),
             _ => self.user,
         };
-        let made = Terminal::open(namespaces, user, size);
+        let made = Terminal::open(&self.namespaces, user, size);
         let made = made.map_err(|source| ContainerError::Terminal {
             id: self.id,
             source,

@@ -27,17 +27,13 @@ impl Container {
         settings.add(configs)?;
         // Taken out, so that a gateway may look at the container that it changes.
         let mut gateways = std::mem::take(&mut self.gateways);
-        let changed = self.target().and_then(|target| {
-            gateways
-                .change(&target, &self.settings, &settings)
-                .map_err(|source| ContainerError::Gateway {
-                    id: self.id,
-                    asked: asked(&source, configs),
-                    source: Box::new(source),
-                })
-        });
+        let changed = gateways.change(&self.target(), &self.settings, &settings);
         self.gateways = gateways;
-        changed?;
+        changed.map_err(|source| ContainerError::Gateway {
+            id: self.id,
+            asked: asked(&source, configs),
+            source: Box::new(source),
+        })?;
         let is_new = |config: &&GatewayConfig| !self.settings.has(std::slice::from_ref(*config));
         let new: Vec<_> = configs.iter().filter(is_new).cloned().collect();
         self.configs.extend(new);
@@ -65,10 +61,8 @@ impl Container {
     /// Lets the gateways follow what has changed on the host, in a container that is ready.
     pub fn refresh_gateways(&mut self) {
         // Also while it is suspended: what is unmounted on the host must not stay in use.
-        if self.state != State::Invalid
-            && let Ok(mounts) = self.mounts()
-        {
-            mounts.follow();
+        if self.state != State::Invalid {
+            self.mounts().follow();
         }
         self.follow_host();
         self.save();
@@ -79,9 +73,7 @@ impl Container {
             return;
         }
         let mut gateways = std::mem::take(&mut self.gateways);
-        if let Ok(target) = self.target() {
-            gateways.refresh(&target, &self.settings);
-        }
+        gateways.refresh(&self.target(), &self.settings);
         self.gateways = gateways;
     }
 }

@@ -2,7 +2,7 @@
 
 mod names;
 
-use std::net::IpAddr;
+use std::{net::IpAddr, os::fd::AsFd as _};
 
 use serde_json::Value;
 use softwarecontainer_capability::{
@@ -10,13 +10,11 @@ use softwarecontainer_capability::{
     gateway::network::{Host, NetworkSettings},
     traffic::{Direction, Traffic},
 };
-use softwarecontainer_network::{
-    Connection, Network, NetworkError, Peer, Permission, RateLimits, Subnet,
-};
+use softwarecontainer_network::{Connection, Network, Peer, Permission, RateLimits, Subnet};
 
 use super::{
     contract::{self, Gateway, ProcessGrants},
-    error::GatewayError,
+    error::{Cause, GatewayError},
     target::Target,
 };
 use crate::host::descriptor_store::Shelf;
@@ -31,8 +29,8 @@ pub struct NetworkGateway {
 }
 
 impl NetworkGateway {
-    fn set(&mut self, target: &Target<'_>, settings: &NetworkSettings) -> Result<(), NetworkError> {
-        let (network, namespace) = (target.network, target.namespaces.network());
+    fn set(&mut self, target: &Target<'_>, settings: &NetworkSettings) -> Result<(), Cause> {
+        let (network, namespace) = (target.network, target.namespaces.network()?);
         let (wanted, names) = if settings.active {
             let names = names::hold(&settings.rules, network.host_names());
             let known = names::addresses(&names);
@@ -42,7 +40,8 @@ impl NetworkGateway {
             Default::default()
         };
         self.connection
-            .change(network, target.id, namespace, wanted)?;
+            .change(network, target.id, namespace.as_fd(), wanted)
+            .map_err(Box::new)?;
         self.names = names;
         Ok(())
     }
@@ -97,7 +96,7 @@ impl Gateway for NetworkGateway {
         to: &NetworkSettings,
     ) -> Result<(), GatewayError> {
         self.set(target, to)
-            .map_err(|error| GatewayError::new(NetworkSettings::ID, Box::new(error)))
+            .map_err(|cause| GatewayError::new(NetworkSettings::ID, cause))
     }
 
     fn keep(&mut self, _: &Shelf<'_>) -> Option<Value> {

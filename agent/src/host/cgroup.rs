@@ -17,6 +17,7 @@ use std::{
     collections::BTreeSet,
     fs, io,
     path::{Path, PathBuf},
+    sync::OnceLock,
 };
 
 use thiserror::Error;
@@ -30,6 +31,8 @@ use layout::{Membership, Mounts};
 pub use make::{make, vacate};
 pub use own::{InMonitors, OwnCgroups};
 pub use totals::Totals;
+
+use super::mountinfo;
 
 /// A cgroup that cannot be found, or a file of it that cannot be read or written.
 #[derive(Debug, Error)]
@@ -97,7 +100,7 @@ impl Cgroups {
     /// [`CgroupError::Read`].
     pub fn of_process(pid: u32) -> Result<Self, CgroupError> {
         Ok(Self {
-            mounts: Mounts::parse(&read(Path::new("/proc/self/mountinfo"))?),
+            mounts: mounts()?.clone(),
             membership: Membership::parse(&read(Path::new(&format!("/proc/{pid}/cgroup")))?),
         })
     }
@@ -153,6 +156,17 @@ impl Cgroups {
             .directory(controller, &self.membership)
             .ok_or_else(|| CgroupError::NoHierarchy(controller.to_owned()))
     }
+}
+
+/// The mounted hierarchies. They are looked up once: the list of mounts is long where there are
+/// many containers, and hosts mount their hierarchies before they start services.
+fn mounts() -> Result<&'static Mounts, CgroupError> {
+    static MOUNTS: OnceLock<Mounts> = OnceLock::new();
+    if let Some(mounts) = MOUNTS.get() {
+        return Ok(mounts);
+    }
+    let read = Mounts::parse(&read(Path::new(mountinfo::LIST))?);
+    Ok(MOUNTS.get_or_init(|| read))
 }
 
 /// Reads a file of a cgroup, without the line end.

@@ -3,8 +3,10 @@
 use std::{
     fs::File,
     io::{self, Read as _},
-    os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd},
+    os::fd::{AsRawFd as _, BorrowedFd, OwnedFd},
     path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
 };
 
 use nix::sched::{CloneFlags, setns, unshare};
@@ -14,6 +16,8 @@ use rustix::{
 };
 use softwarecontainer_network::thread::{self, ThreadError};
 use thiserror::Error;
+
+use super::wait;
 
 /// Why a container's namespace could not be used.
 #[derive(Debug, Error)]
@@ -27,6 +31,9 @@ pub enum NamespaceError {
         /// Why.
         source: io::Error,
     },
+    /// The container's init has ended, and its namespaces with it.
+    #[error("the container has ended")]
+    Ended,
     /// The work was not done.
     #[error("cannot work in the container's mount namespace")]
     Thread(#[from] ThreadError),
@@ -35,45 +42,53 @@ pub enum NamespaceError {
     Enter(#[source] io::Error),
 }
 
-/// Descriptors of a container's namespaces (namespaces(7)). They keep the namespaces alive: drop
-/// them before the container's mounts go.
+/// A container's namespaces (namespaces(7)), by its init. They are opened only while they are used:
+/// nothing keeps them, and the mounts in them, after the container's end, and they cost no
+/// descriptors.
 #[derive(Debug)]
 pub struct Namespaces {
-    mount: OwnedFd,
-    network: OwnedFd,
-    user: Option<OwnedFd>,
+    init: u32,
+    init_pidfd: Arc<OwnedFd>,
+    own_user: bool,
 }
 
 impl Namespaces {
-    /// Opens the namespaces of process `pid`, which must not have been reaped before this returns.
+    /// Those of process `init`, of which `init_pidfd` is a descriptor (pidfd_open(2)).
     ///
     /// `own_user` tells whether the process has a user namespace of its own.
-    ///
-    /// # Errors
-    /// [`NamespaceError::Open`].
-    pub fn of_process(pid: u32, own_user: bool) -> Result<Self, NamespaceError> {
-        let open = |name: &str| {
-            let path = PathBuf::from(format!("/proc/{pid}/ns/{name}"));
-            match File::open(&path) {
-                Ok(file) => Ok(OwnedFd::from(file)),
-                Err(source) => Err(NamespaceError::Open { path, source }),
-            }
-        };
-        Ok(Self {
-            mount: open("mnt")?,
-            network: open("net")?,
-            user: own_user.then(|| open("user")).transpose()?,
-        })
+    pub fn of_init(init: u32, init_pidfd: Arc<OwnedFd>, own_user: bool) -> Self {
+        Self {
+            init,
+            init_pidfd,
+            own_user,
+        }
+    }
+
+    fn open(&self, name: &str) -> Result<OwnedFd, NamespaceError> {
+        let path = PathBuf::from(format!("/proc/{}/ns/{name}", self.init));
+        let opened = File::open(&path);
+        // While the init runs, no other process has its number.
+        if wait::ended(&self.init_pidfd, Duration::ZERO) {
+            return Err(NamespaceError::Ended);
+        }
+        let file = opened.map_err(|source| NamespaceError::Open { path, source })?;
+        Ok(file.into())
     }
 
     /// The network namespace.
-    pub fn network(&self) -> BorrowedFd<'_> {
-        self.network.as_fd()
+    ///
+    /// # Errors
+    /// [`NamespaceError`].
+    pub fn network(&self) -> Result<OwnedFd, NamespaceError> {
+        self.open("net")
     }
 
     /// The user namespace, unless it is the agent's own.
-    pub fn user(&self) -> Option<BorrowedFd<'_>> {
-        self.user.as_ref().map(|user| user.as_fd())
+    ///
+    /// # Errors
+    /// [`NamespaceError`].
+    pub fn user(&self) -> Result<Option<OwnedFd>, NamespaceError> {
+        self.own_user.then(|| self.open("user")).transpose()
     }
 
     /// Runs `work` in a thread of its own that is in the container's mount namespace, and waits for
@@ -94,6 +109,7 @@ impl Namespaces {
             path: TASKS.into(),
             source,
         })?;
+        let namespace = self.open("mnt")?;
         thread::in_own("mounts", || {
             let enter = |errno: nix::Error| NamespaceError::Enter(errno.into());
             let task = rustix::thread::gettid().as_raw_nonzero().to_string();
@@ -101,7 +117,7 @@ impl Namespaces {
             let task = rustix::fs::openat(&tasks, task, flags, Mode::empty())
                 .map_err(|errno| NamespaceError::Enter(errno.into()))?;
             unshare(CloneFlags::CLONE_FS).map_err(enter)?;
-            setns(&self.mount, CloneFlags::CLONE_NEWNS).map_err(enter)?;
+            setns(&namespace, CloneFlags::CLONE_NEWNS).map_err(enter)?;
             Ok(work(&Inside { task }))
         })
     }

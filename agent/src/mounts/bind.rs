@@ -1,6 +1,6 @@
 //! Mounts files and directories of the host in a running container.
 
-use std::{os::fd::AsFd as _, path::Path};
+use std::{io, os::fd::AsFd as _, path::Path};
 
 use rustix::fs::FileType;
 
@@ -143,11 +143,16 @@ impl Mounts<'_> {
         mount: &DetachedMount,
         source: &HostSource,
     ) -> Result<(), MountError> {
-        let Some(namespace) = self.namespaces.user() else {
-            return Ok(());
+        let namespace = match self.namespaces.user() {
+            Ok(Some(namespace)) => namespace,
+            Ok(None) => return Ok(()),
+            Err(error) => {
+                let error = io::Error::other(error);
+                return Err(MountError::new("map the owners of", source.name(), error));
+            }
         };
         let mapped = match self.single_owner(source) {
-            None => mount.map_owners(namespace),
+            None => mount.map_owners(namespace.as_fd()),
             // Whoever mounts what is theirs gives no rights to what is not, though they can see it.
             Some((user, group)) => user_namespace::of_one((user, group), self.user.ids_on_host())
                 .map_err(|e| MountError::new("map the owners of", source.name(), e))

@@ -2,12 +2,13 @@
 //! bare spawn, all in one run, so that ratios mean something on any machine. Prints JSON; times are
 //! in milliseconds.
 //!
-//! Usage: `softwarecontainer-bench [protections] AGENT INIT [ROUNDS]` with the two program files of
-//! a release build, as root. With `protections` it measures what the protections of a container
-//! cost.
+//! Usage: `softwarecontainer-bench [protections|growth] AGENT INIT [ROUNDS]` with the two program
+//! files of a release build, as root. With `protections` it measures what the protections of a
+//! container cost, with `growth` what each container costs those that come after it.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod client;
+mod growth;
 mod protections;
 mod reference;
 mod statistics;
@@ -28,12 +29,14 @@ const MANY: usize = 50;
 
 fn main() {
     let arguments: Vec<String> = std::env::args().collect();
-    let (protections, files) = match &arguments[1..] {
-        [first, files @ ..] if first == "protections" => (true, files),
-        files => (false, files),
+    let (mode, files) = match &arguments[1..] {
+        [mode, files @ ..] if ["protections", "growth"].contains(&mode.as_str()) => {
+            (mode.as_str(), files)
+        }
+        files => ("", files),
     };
     let [agent, init, rest @ ..] = files else {
-        eprintln!("usage: softwarecontainer-bench [protections] AGENT INIT [ROUNDS]");
+        eprintln!("usage: softwarecontainer-bench [protections|growth] AGENT INIT [ROUNDS]");
         return;
     };
     let rounds = rest
@@ -43,10 +46,10 @@ fn main() {
     let (agent, init) = (path(agent), path(init));
     let executor = Arc::new(Executor::new());
     let result = smol::block_on(executor.run(async {
-        if protections {
-            protections::run((&agent, &init), rounds, &executor).await
-        } else {
-            run(&agent, &init, rounds, &executor).await
+        match mode {
+            "protections" => protections::run((&agent, &init), rounds, &executor).await,
+            "growth" => growth::run((&agent, &init), rounds, &executor).await,
+            _ => run(&agent, &init, rounds, &executor).await,
         }
     }));
     println!("{result:#}");

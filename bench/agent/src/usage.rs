@@ -40,6 +40,16 @@ impl Usage {
         ]))
     }
 
+    /// What each of `count` containers that were made since `before` has added.
+    pub fn added_by_each_of(&self, count: usize, before: &Self) -> Value {
+        let added = self.0.iter().map(|(name, now)| {
+            let added = now.saturating_sub(before.0[name]);
+            let hundredths = u32::try_from(added * 100 / count.max(1)).unwrap();
+            (*name, f64::from(hundredths) / 100.0)
+        });
+        json!(added.collect::<BTreeMap<_, _>>())
+    }
+
     /// By name.
     pub fn json(&self) -> Value {
         json!(self.0)

@@ -1,12 +1,15 @@
 //! Which messages of rtnetlink(7) are about something of ours, or about the host's way out.
 
-use std::{collections::BTreeSet, net::IpAddr};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
+};
 
 use super::{
-    changes::Changes,
+    changes::{Changes, Controls},
     message::{attribute, messages, number},
 };
-use crate::port::is_veth_name;
+use crate::port::{is_detour_name, is_veth_name};
 
 // linux/rtnetlink.h
 const NEW_LINK: u16 = 16;
@@ -35,8 +38,8 @@ const NETCONFA_IFINDEX_ALL: i32 = -1;
 #[derive(Debug)]
 pub(super) struct Interest {
     device: String,
-    /// Indexes of the bridge and of containers' interfaces.
-    own: BTreeSet<i32>,
+    /// The bridge and containers' interfaces: their names by their indexes.
+    own: BTreeMap<i32, String>,
     /// Addresses of all interfaces: router advertisements repeat them again and again.
     addresses: BTreeSet<(i32, IpAddr)>,
 }
@@ -45,18 +48,15 @@ impl Interest {
     pub(super) fn new(device: &str) -> Self {
         Self {
             device: device.to_owned(),
-            own: BTreeSet::new(),
+            own: BTreeMap::new(),
             addresses: BTreeSet::new(),
         }
     }
 
-    /// Whether an interface of that name is ours.
+    /// Whether an interface of that name is ours and was not known.
     pub(super) fn knows_link(&mut self, index: i32, name: &str) -> bool {
         let ours = name == self.device || is_veth_name(name);
-        if ours {
-            self.own.insert(index);
-        }
-        ours
+        ours && self.own.insert(index, name.to_owned()).is_none()
     }
 
     pub(super) fn knows_address(&mut self, index: u32, address: IpAddr) {
@@ -81,14 +81,21 @@ impl Interest {
             NEW_ROUTE | DELETE_ROUTE => self.of_route(body),
             NEW_DISCIPLINE | DELETE_DISCIPLINE | NEW_FILTER | DELETE_FILTER => {
                 // struct tcmsg: family, padding, index.
-                let ours = self.own.contains(&number(body.get(4..)?)?);
-                Some(Changes { ours, host: false })
+                let index = number(body.get(4..)?)?;
+                Some(
+                    self.own
+                        .get(&index)
+                        .map_or_else(Changes::default, |it| at(it)),
+                )
             }
             NEW_NETCONF => {
                 // struct netconfmsg: one byte.
                 let index = number(attribute(body, 1, NETCONFA_IFINDEX)?)?;
-                let ours = index == NETCONFA_IFINDEX_ALL || self.own.contains(&index);
-                Some(Changes { ours, host: false })
+                let ours = index == NETCONFA_IFINDEX_ALL || self.own.contains_key(&index);
+                Some(Changes {
+                    ours,
+                    ..Changes::default()
+                })
             }
             _ => None,
         }
@@ -99,15 +106,25 @@ impl Interest {
         let index = number(body.get(4..)?)?;
         let name = attribute(body, 16, IFLA_IFNAME).unwrap_or_default();
         let name = name.split(|byte| *byte == 0).next().unwrap_or_default();
-        let named = self.knows_link(index, &String::from_utf8_lossy(name));
+        let is_new = self.knows_link(index, &String::from_utf8_lossy(name));
         // Also one that was ours under another name.
-        let ours = self.own.contains(&index) || named;
+        let Some(own) = self.own.get(&index).cloned() else {
+            return Some(Changes::default());
+        };
         let is_bridge_message = body.first() != Some(&0);
         if kind == DELETE_LINK && !is_bridge_message {
             self.own.remove(&index);
             self.addresses.retain(|(at, _)| *at != index);
         }
-        Some(Changes { ours, host: false })
+        // Another one may have had its name, and what was done to that. A way round is nothing but
+        // traffic control.
+        if is_new || is_detour_name(&own) {
+            return Some(at(&own));
+        }
+        Some(Changes {
+            ours: true,
+            ..Changes::default()
+        })
     }
 
     fn of_address(&mut self, kind: u16, body: &[u8]) -> Option<Changes> {
@@ -119,10 +136,11 @@ impl Interest {
             NEW_ADDRESS => self.addresses.insert((index, address)),
             _ => self.addresses.remove(&(index, address)),
         };
-        let ours = self.own.contains(&index);
+        let ours = self.own.contains_key(&index);
         Some(Changes {
             ours: ours && is_news,
             host: !ours && is_news,
+            controls: Controls::NONE,
         })
     }
 
@@ -134,11 +152,20 @@ impl Interest {
         let leads_away =
             head[4] != RT_TABLE_LOCAL && head[7] == RTN_UNICAST && flags & RTM_F_CLONED == 0;
         let by = attribute(body, 12, RTA_OIF).and_then(number);
-        let ours = by.is_some_and(|index| self.own.contains(&index));
+        let ours = by.is_some_and(|index| self.own.contains_key(&index));
         Some(Changes {
-            ours: false,
             host: leads_away && !ours,
+            ..Changes::default()
         })
+    }
+}
+
+/// Something at an interface of ours, traffic control included.
+fn at(name: &str) -> Changes {
+    Changes {
+        ours: true,
+        host: false,
+        controls: Controls::Of([name.to_owned()].into()),
     }
 }
 
@@ -152,17 +179,20 @@ fn address(bytes: &[u8]) -> Option<IpAddr> {
 mod tests {
     use super::{super::message::tests::message, *};
 
+    const NOTHING: Changes = Changes {
+        ours: false,
+        host: false,
+        controls: Controls::NONE,
+    };
     const OURS: Changes = Changes {
         ours: true,
         host: false,
+        controls: Controls::NONE,
     };
     const HOST: Changes = Changes {
         ours: false,
         host: true,
-    };
-    const NOTHING: Changes = Changes {
-        ours: false,
-        host: false,
+        controls: Controls::NONE,
     };
 
     fn link(kind: u16, index: i32, name: &str) -> Vec<u8> {
@@ -191,9 +221,16 @@ mod tests {
     #[test]
     fn the_bridge_and_containers_interfaces_are_ours_and_others_are_not() {
         let mut interest = Interest::new("lxcbr0");
-        for (name, found) in [("lxcbr0", OURS), ("sc3-lxcbr0", OURS), ("wlan0", NOTHING)] {
-            assert_eq!(interest.of(&link(NEW_LINK, 9, name)), found, "{name}");
-            assert_eq!(interest.of(&link(DELETE_LINK, 9, name)), found, "{name}");
+        for name in ["lxcbr0", "sc3-lxcbr0"] {
+            assert_eq!(interest.of(&link(NEW_LINK, 9, name)), at(name), "{name}");
+            let again = interest.of(&link(NEW_LINK, 9, name));
+            assert_eq!(again, OURS, "traffic control of {name} is not news");
+            assert_eq!(interest.of(&link(DELETE_LINK, 9, name)), OURS, "{name}");
+        }
+        for kind in [NEW_LINK, NEW_LINK, DELETE_LINK] {
+            assert_eq!(interest.of(&link(kind, 9, "wlan0")), NOTHING);
+            let detour = "sc3r-lxcbr0";
+            assert_eq!(interest.of(&link(kind, 8, detour)), at(detour));
         }
     }
 
@@ -227,7 +264,7 @@ mod tests {
     #[test]
     fn traffic_control_of_our_interfaces_counts() {
         for kind in [NEW_DISCIPLINE, DELETE_DISCIPLINE, NEW_FILTER, DELETE_FILTER] {
-            for (index, found) in [(7, OURS), (2, NOTHING)] {
+            for (index, found) in [(7, at("lxcbr0")), (2, NOTHING)] {
                 let mut header = [0; 20];
                 header[4..8].copy_from_slice(&i32::to_ne_bytes(index));
                 assert_eq!(interest().of(&message(kind, &header, &[])), found);
