@@ -164,7 +164,9 @@ boot_packages() {
         echo "needs root, to assemble an image"
         return 77
     fi
-    make -s -C "$top" setup && PACKAGES=$dir/builds/build/tmp/deploy/deb "$top/qemu-test/boot" "$@"
+    local quick=
+    [ "${YOCTO_CHECK_FAST-}" != 1 ] || quick=1
+    make -s -C "$top" setup && PACKAGES=$dir/builds/build/tmp/deploy/deb QUICK_BUILD=$quick "$top/qemu-test/boot" "$@"
 }
 
 # The boot test of the repository, on an image with the packages that bitbake built
