@@ -4,7 +4,7 @@
 
 advice() {
     case $1 in
-    crates | crates-inc) echo "meta-softwarecontainer/scripts/update-crates writes the file anew; commit it" ;;
+    crates | crates-inc) echo "meta-softwarecontainer/scripts/update-crates writes the file anew; a licence: mend LICENSE in softwarecontainer-rust.inc; commit it" ;;
     shell) echo "shellcheck names line and rule" ;;
     python) echo "the last line names the file" ;;
     kernel-config) echo "recipes-kernel/linux/files/*.cfg and scripts/check-kernel-config have to agree" ;;

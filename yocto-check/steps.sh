@@ -3,7 +3,10 @@
 : "${here:?}" "${layer:?}" "${shared:?}" "${dir:?}"
 
 step_crates() {
-    "$layer/scripts/update-crates" --check
+    "$layer/scripts/update-crates" --check && {
+        command -v cargo >/dev/null || { echo "licences are not compared: there is no cargo"; return; }
+        "$here/licences"
+    }
 }
 
 step_shell() {
