@@ -31,6 +31,8 @@ use crate::{
 pub struct Buffer {
     directory: PathBuf,
     record: Record,
+    /// The directory of the host, on a mount of its own: without those beneath it, as the overlay
+    /// sees it, and the host can unmount its own one.
     host: OwnedFd,
 }
 
@@ -185,11 +187,8 @@ impl Buffer {
 
     fn layers(&self) -> Result<(Dir, Dir), Failure> {
         let path = &self.record.host;
-        // A clone without the mounts beneath, as the overlay saw it.
-        let host = clone(self.host.as_fd()).map_err(|e| Failure::new("bind", path, e))?;
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let host = rustix::fs::openat(&host, c".", flags, Mode::empty())
-            .map_err(|e| Failure::new("open", path, e))?;
+        // Opened anew: what a descriptor has read of a directory would be left out of a repeat.
+        let host = opened(self.host.as_fd()).map_err(|e| Failure::new("open", path, e))?;
         Ok((Dir::open(&self.upper())?, Dir::new(host, path)))
     }
 
@@ -212,10 +211,7 @@ fn open_and_name(host: BorrowedFd<'_>) -> Result<(OwnedFd, PathBuf), Failure> {
     let name =
         fs::read_link(&link).map_err(|error| Failure::new("find the name of", link, error))?;
     let fail = |error| Failure::new("open", &name, error);
-    // Readable and not only a path: its attributes are read through it.
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let opened = rustix::fs::openat(host, c".", flags, Mode::empty());
-    let opened = opened.map_err(|errno| fail(errno.into()))?;
+    let opened = on_own_mount(host).map_err(|errno| fail(errno.into()))?;
     // A directory that was removed has a name that leads nowhere.
     match fs::symlink_metadata(&name) {
         Ok(_) => Ok((opened, name)),
@@ -224,9 +220,21 @@ fn open_and_name(host: BorrowedFd<'_>) -> Result<(OwnedFd, PathBuf), Failure> {
 }
 
 fn open_host(path: &Path) -> Result<OwnedFd, Failure> {
-    // Readable and not only a path: its attributes are read through it.
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    rustix::fs::open(path, flags, Mode::empty()).map_err(|e| Failure::new("open", path, e))
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    rustix::fs::open(path, flags, Mode::empty())
+        .and_then(|host| on_own_mount(host.as_fd()))
+        .map_err(|e| Failure::new("open", path, e))
+}
+
+/// Opens a directory once more, on a clone of its mount that goes with the descriptor.
+fn on_own_mount(dir: BorrowedFd<'_>) -> rustix::io::Result<OwnedFd> {
+    opened(clone(dir)?.as_fd())
+}
+
+/// Opens a directory once more, to be read and not only as a path.
+fn opened(dir: BorrowedFd<'_>) -> rustix::io::Result<OwnedFd> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    rustix::fs::openat(dir, c".", flags, Mode::empty())
 }
 
 fn make_dir(path: &Path) -> Result<(), Failure> {

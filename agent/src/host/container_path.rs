@@ -278,7 +278,8 @@ pub fn attach_below(
 }
 
 /// Detaches what [`attach`] has attached, wherever an app may have moved it by now, and removes
-/// what was made for it as far as it is still there and empty.
+/// what was made for it as far as it is still there and empty. Returns the root of what was
+/// detached (O_PATH), which is there as long as it is used; `None` if it was gone.
 ///
 /// # Errors
 /// [`ContainerPathError`]; a mount that is gone is no error.
@@ -286,7 +287,7 @@ pub fn detach(
     inside: &Inside,
     attached: &Attached,
     owner: Owner,
-) -> Result<(), ContainerPathError> {
+) -> Result<Option<OwnedFd>, ContainerPathError> {
     /// An app that renames directories all the time may make the mount hard to find.
     const ATTEMPTS: usize = 100;
     let path = &attached.path;
@@ -302,7 +303,7 @@ pub fn detach(
             })?;
         let Some(point) = mountinfo::point_of(&list, attached.mount.id) else {
             remove_made(root.as_fd(), &attached.made);
-            return Ok(());
+            return Ok(None);
         };
         let Ok(found) = open_in_root(root.as_fd(), &point, OFlags::PATH | OFlags::NOFOLLOW) else {
             continue;
@@ -310,15 +311,14 @@ pub fn detach(
         match MountId::of(found.as_fd()) {
             Ok(id) if id == attached.mount => {}
             // The number of one that is gone was used again.
-            Ok(id) if id.id == attached.mount.id => return Ok(()),
+            Ok(id) if id.id == attached.mount.id => return Ok(None),
             _ => continue,
         }
         inside
             .unmount(found.as_fd())
             .map_err(failed("unmount", path))?;
-        drop(found);
         remove_made(root.as_fd(), &attached.made);
-        return Ok(());
+        return Ok(Some(found));
     }
     Err(failed("find what to unmount of", path)(Errno::BUSY))
 }

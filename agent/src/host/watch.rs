@@ -1,5 +1,6 @@
 //! Tells when something on the host that containers have was made anew or removed.
 
+mod endings;
 mod peers;
 mod uevents;
 
@@ -20,7 +21,7 @@ use std::{
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use rustix::{
-    fs::inotify::{self, CreateFlags, Reader, WatchFlags},
+    fs::inotify::{self, CreateFlags, ReadFlags, Reader, WatchFlags},
     io::Errno,
 };
 use smol::{
@@ -29,6 +30,8 @@ use smol::{
 };
 
 use super::mountinfo;
+pub use endings::Ending;
+use endings::Endings;
 use peers::Peers;
 use uevents::Uevents;
 
@@ -38,6 +41,7 @@ use uevents::Uevents;
 pub struct HostWatch {
     inotify: Async<OwnedFd>,
     names: Mutex<BTreeSet<OsString>>,
+    endings: Endings,
     /// Where the agent itself mounts, which is not of interest.
     own: Vec<PathBuf>,
     mounts: OnceLock<()>,
@@ -56,6 +60,7 @@ impl HostWatch {
         Ok(Self {
             inotify: Async::new_nonblocking(inotify)?,
             names: Mutex::default(),
+            endings: Endings::default(),
             own,
             mounts: OnceLock::new(),
             told: bounded(1),
@@ -134,6 +139,15 @@ impl HostWatch {
         Ok(())
     }
 
+    /// Watches from now on for the end of the file system whose root is open, which comes when it
+    /// is mounted nowhere any more and nobody uses a file of it.
+    ///
+    /// # Errors
+    /// From inotify_add_watch(2).
+    pub fn follow_end(&self, root: BorrowedFd<'_>) -> io::Result<Ending> {
+        self.endings.add(self.inotify.as_fd(), root)
+    }
+
     /// Watches from now on for devices of a subsystem of the kernel; a repeat changes nothing.
     /// Nobody else's devices are listened to.
     ///
@@ -208,6 +222,9 @@ impl HostWatch {
             match reader.next() {
                 // No name: events were lost, so there may have been one.
                 Ok(event) => {
+                    if event.events().contains(ReadFlags::UNMOUNT) {
+                        self.endings.tell(event.wd());
+                    }
                     found |= event
                         .file_name()
                         .is_none_or(|name| names.contains(OsStr::from_bytes(name.to_bytes())));

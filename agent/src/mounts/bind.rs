@@ -1,6 +1,10 @@
 //! Mounts files and directories of the host in a running container.
 
-use std::{io, os::fd::AsFd as _, path::Path};
+use std::{
+    io,
+    os::fd::{AsFd as _, OwnedFd},
+    path::Path,
+};
 
 use rustix::fs::FileType;
 
@@ -95,7 +99,7 @@ impl Mounts<'_> {
             return self.bind(source, at, true);
         }
         let is_directory = mount.is_directory();
-        let attached = self.place(source, mount, read_only, |mount| self.attach(mount, at))?;
+        let (attached, _) = self.place(source, mount, read_only, |mount| self.attach(mount, at))?;
         if is_directory {
             if let Err(error) = self.watch.follow_mounts() {
                 log::warn!("cannot watch for mounts: {error}");
@@ -105,30 +109,28 @@ impl Mounts<'_> {
         Ok(Bound { attached, mapped })
     }
 
-    /// Attaches a mount of `source`, with a write buffer if it is to have one.
+    /// Attaches a mount of `source`, with a write buffer if it is to have one, whose number is
+    /// returned.
     pub(super) fn place(
         &self,
         source: &HostSource,
         mount: DetachedMount,
         read_only: bool,
         attach: impl FnOnce(&DetachedMount) -> Result<Attached, BindError>,
-    ) -> Result<Attached, BindError> {
+    ) -> Result<(Attached, Option<u32>), BindError> {
         if read_only || !mount.is_directory() {
-            return attach(&mount);
+            return Ok((attach(&mount)?, None));
         }
         self.paths
             .writable
             .add(source.as_fd())
             .map_err(|e| MountError::new("examine", source.name(), e))?;
         let Some(buffers) = self.buffers.filter(|_| !is_shared_memory(source.name())) else {
-            return attach(&mount);
+            return Ok((attach(&mount)?, None));
         };
         let covered = buffers.cover(source, mount)?;
         match attach(&covered.mount) {
-            Ok(attached) => {
-                buffers.keep(covered);
-                Ok(attached)
-            }
+            Ok(attached) => Ok((attached, Some(buffers.keep(covered)))),
             Err(error) => {
                 covered.discard();
                 Err(error)
@@ -208,7 +210,7 @@ impl Mounts<'_> {
     /// [`BindError`] naming the container path.
     pub fn detach(&self, attached: &Attached) -> Result<(), BindError> {
         self.submounts.remove(attached);
-        self.detach_one(attached)
+        self.detach_one(attached).map(drop)
     }
 
     /// Checks that what an earlier agent has attached is there.
@@ -221,11 +223,13 @@ impl Mounts<'_> {
         Ok(())
     }
 
-    pub(super) fn detach_one(&self, attached: &Attached) -> Result<(), BindError> {
+    /// Its root, unless it was gone.
+    pub(super) fn detach_one(&self, attached: &Attached) -> Result<Option<OwnedFd>, BindError> {
         let owner = self.owner;
-        self.namespaces
-            .inside_mounts(|inside| container_path::detach(inside, attached, owner))??;
-        Ok(())
+        let detached = self
+            .namespaces
+            .inside_mounts(|inside| container_path::detach(inside, attached, owner))?;
+        Ok(detached?)
     }
 }
 

@@ -1,10 +1,12 @@
 //! The write buffers of one container.
 
 use std::{
-    fmt, fs,
+    collections::BTreeMap,
+    fmt, fs, mem,
     os::fd::AsFd as _,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    thread::{self, JoinHandle},
 };
 
 use softwarecontainer_write_buffer::{Buffer, Mapping, RecordError, SyncError};
@@ -21,6 +23,7 @@ use crate::{
         container_path::Owner,
         mount::{DetachedMount, MountError},
         user_namespace::ID_RANGE,
+        watch::Ending,
     },
 };
 
@@ -30,13 +33,17 @@ pub struct Buffers {
     directory: PathBuf,
     mapping: Mapping,
     unwritten: Arc<Unwritten>,
-    state: Mutex<State>,
+    state: Arc<Mutex<State>>,
 }
 
+/// By their number.
 #[derive(Debug, Default)]
 struct State {
     made: u32,
-    kept: Vec<Buffer>,
+    kept: BTreeMap<u32, Buffer>,
+    /// Taken away from the container, but maybe in use.
+    ending: Vec<(u32, Ending)>,
+    writing: Vec<JoinHandle<()>>,
 }
 
 /// A directory with a buffer that is not mounted anywhere yet.
@@ -44,6 +51,7 @@ struct State {
 pub struct Covered {
     /// The overlay.
     pub mount: DetachedMount,
+    number: u32,
     buffer: Buffer,
 }
 
@@ -69,7 +77,7 @@ impl Buffers {
             directory: directory.join(BUFFERS),
             mapping,
             unwritten,
-            state: Mutex::default(),
+            state: Arc::default(),
         }
     }
 
@@ -90,15 +98,18 @@ impl Buffers {
             .flatten()
         {
             let number = entry.file_name().to_str().and_then(|it| it.parse().ok());
+            let number = number.unwrap_or(0);
             let mut state = buffers.state();
-            state.made = state.made.max(number.unwrap_or(0));
-            state.kept.extend(Buffer::open(&entry.path())?);
+            state.made = state.made.max(number);
+            if let Some(buffer) = Buffer::open(&entry.path())? {
+                state.kept.insert(number, buffer);
+            }
         }
         Ok(buffers)
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
 
     /// Covers a directory of the host; `lower` is a mount of it as the container is to see it, and
@@ -110,11 +121,12 @@ impl Buffers {
         self.unwritten.warn_of(host.name());
         fs::create_dir_all(&self.directory)
             .map_err(|e| MountError::new("make", &self.directory, e))?;
-        let directory = {
+        let number = {
             let mut state = self.state();
             state.made += 1;
-            self.directory.join(state.made.to_string())
+            state.made
         };
+        let directory = self.directory.join(number.to_string());
         let mapping = match host.owner() {
             Some((user, group)) => self.mapping.of_single_owner(user, group),
             None => self.mapping,
@@ -122,13 +134,40 @@ impl Buffers {
         let (buffer, overlay) = Buffer::mount(host.as_fd(), lower.into_fd(), &directory, mapping)?;
         Ok(Covered {
             mount: DetachedMount::of_overlay(overlay, host.name()),
+            number,
             buffer,
         })
     }
 
-    /// Takes over the buffer of a directory that has been mounted in the container.
-    pub fn keep(&self, covered: Covered) {
-        self.state().kept.push(covered.buffer);
+    /// Takes over the buffer of a directory that has been mounted in the container; its number.
+    pub fn keep(&self, covered: Covered) -> u32 {
+        self.state().kept.insert(covered.number, covered.buffer);
+        covered.number
+    }
+
+    /// The directory of this number was taken away from the container, because the host has
+    /// unmounted it: it is written when its overlay has ended.
+    pub fn end(&self, number: u32, ending: Ending) {
+        self.state().ending.push((number, ending));
+    }
+
+    /// Begins to write those whose overlays have [ended](Self::end).
+    pub fn write_ended(&self) {
+        let mut state = self.state();
+        state.writing.retain(|writing| !writing.is_finished());
+        let over: Vec<_> = state
+            .ending
+            .extract_if(.., |(_, it)| it.is_over())
+            .collect();
+        for (number, _) in over {
+            let (all, unwritten) = (self.state.clone(), self.unwritten.clone());
+            let write = move || write_one(&all, number, &unwritten);
+            let thread = thread::Builder::new().name("write".to_owned());
+            match thread.spawn(write) {
+                Ok(writing) => state.writing.push(writing),
+                Err(error) => log::warn!("a write buffer is written later: {error}"),
+            }
+        }
     }
 
     /// Writes all buffers to the host, after the container's processes and mounts are gone. What is
@@ -137,33 +176,65 @@ impl Buffers {
     /// # Errors
     /// [`BuffersError`] with every buffer that could not be written.
     pub fn sync(&self) -> Result<(), BuffersError> {
+        let writing = mem::take(&mut self.state().writing);
+        for writing in writing {
+            // One that has panicked has lost nothing: its buffer is in its directory.
+            let _ = writing.join();
+        }
         let mut errors = Vec::new();
-        let buffers = std::mem::take(&mut self.state().kept);
-        let mut left = Vec::new();
-        for buffer in buffers {
-            match buffer.sync() {
-                Ok(left_out) => {
-                    if !left_out.first.is_empty() {
-                        log::error!("left out of what was written: {left_out}");
-                    }
-                    self.unwritten.remove(&entry(&buffer));
-                    if let Err(error) = buffer.discard() {
-                        // The tmpfs it is on goes next.
-                        log::warn!("after its contents were written: {}", Chain(&error));
-                    }
-                }
-                Err(error) => {
-                    errors.push(error);
-                    self.unwritten.add([entry(&buffer)]);
-                    left.push(buffer);
-                }
+        let buffers = mem::take(&mut self.state().kept);
+        for (number, buffer) in buffers {
+            if let Err(failed) = write(buffer, &self.unwritten) {
+                let (buffer, error) = *failed;
+                errors.push(error);
+                self.state().kept.insert(number, buffer);
             }
         }
-        self.state().kept = left;
         if errors.is_empty() {
             Ok(())
         } else {
             Err(BuffersError(errors))
+        }
+    }
+}
+
+fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
+    state.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Writes the buffer of this number to a directory that the host has unmounted.
+fn write_one(state: &Mutex<State>, number: u32, unwritten: &Unwritten) {
+    let Some(buffer) = lock(state).kept.remove(&number) else {
+        return;
+    };
+    let host = buffer.host().to_owned();
+    match write(buffer, unwritten) {
+        Ok(()) => log::info!("what was written to {} is there", host.display()),
+        Err(failed) => {
+            let (buffer, error) = *failed;
+            log::error!("{}", Chain(&error));
+            lock(state).kept.insert(number, buffer);
+        }
+    }
+}
+
+/// Writes a buffer to the host and removes it.
+fn write(buffer: Buffer, unwritten: &Unwritten) -> Result<(), Box<(Buffer, SyncError)>> {
+    match buffer.sync() {
+        Ok(left_out) => {
+            if !left_out.first.is_empty() {
+                log::error!("left out of what was written: {left_out}");
+            }
+            unwritten.remove(&entry(&buffer));
+            if let Err(error) = buffer.discard() {
+                // The tmpfs it is on goes next.
+                log::warn!("after its contents were written: {}", Chain(&error));
+            }
+            Ok(())
+        }
+        Err(error) => {
+            unwritten.add([entry(&buffer)]);
+            Err(Box::new((buffer, error)))
         }
     }
 }

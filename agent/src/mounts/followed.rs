@@ -32,6 +32,8 @@ pub(super) struct Below {
     pub(super) on_host: MountId,
     /// `None` for what could not be shown, which is not tried again.
     pub(super) attached: Option<Attached>,
+    /// The number of its write buffer, if it has one.
+    pub(super) buffer: Option<u32>,
 }
 
 impl Submounts {

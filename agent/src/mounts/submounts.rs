@@ -7,9 +7,12 @@
 
 use std::{
     collections::BTreeMap,
-    os::fd::AsFd as _,
+    os::fd::{AsFd as _, OwnedFd},
     path::{Path, PathBuf},
+    thread,
 };
+
+use rustix::fs::{Mode, OFlags};
 
 use super::{
     bind::Mounts,
@@ -86,6 +89,9 @@ impl Mounts<'_> {
     /// Shows what was mounted on the host since in directories that the container has, and takes
     /// away what is no longer.
     pub fn follow(&self) {
+        if let Some(buffers) = self.buffers {
+            buffers.write_ended();
+        }
         let mut all = self.submounts.all();
         if all.is_empty() {
             return;
@@ -95,6 +101,43 @@ impl Mounts<'_> {
             Err(error) => log::warn!("container {}: cannot list mounts: {error}", self.id),
         }
     }
+
+    /// Takes away what the host has unmounted, so that its file system ends when apps have closed
+    /// the files of it that they have open.
+    fn take_away(&self, below: &Below) -> Result<(), BindError> {
+        let Some(attached) = &below.attached else {
+            return Ok(());
+        };
+        let Some(root) = self.detach_one(attached)? else {
+            return Ok(());
+        };
+        if let (Some(number), Some(buffers)) = (below.buffer, self.buffers) {
+            match self.watch.follow_end(root.as_fd()) {
+                Ok(ending) => buffers.end(number, ending),
+                Err(error) => log::warn!(
+                    "container {}: what was written to {} comes there when the container goes: \
+                     {error}",
+                    self.id,
+                    attached.path().display()
+                ),
+            }
+        }
+        flush_and_close(root);
+        Ok(())
+    }
+}
+
+/// Lets go of a detached mount in a thread: its file system may be a slow one, and whoever has
+/// unmounted it on the host expects that it is flushed, also while apps have files of it open.
+fn flush_and_close(root: OwnedFd) {
+    let flush = move || {
+        let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let opened = rustix::fs::openat(&root, c".", flags, Mode::empty());
+        // Nothing can be done about a device that is gone.
+        let _ = opened.and_then(rustix::fs::syncfs);
+    };
+    // Without a thread it is closed here.
+    let _ = thread::Builder::new().name("flush".to_owned()).spawn(flush);
 }
 
 impl Tree {
@@ -108,8 +151,10 @@ impl Tree {
             .collect();
         // What is below others comes after them, and goes before.
         for path in gone.into_iter().rev() {
-            let attached = self.below.remove(&path).and_then(|below| below.attached);
-            if let Some(Err(error)) = attached.map(|it| mounts.detach_one(&it)) {
+            let Some(below) = self.below.remove(&path) else {
+                continue;
+            };
+            if let Err(error) = mounts.take_away(&below) {
                 log::warn!("container {}: {}", mounts.id, Chain(&error));
             }
         }
@@ -126,8 +171,13 @@ impl Tree {
                     Chain(error)
                 );
             }
-            let attached = shown.ok();
-            self.below.insert(path, Below { on_host, attached });
+            let (attached, buffer) = shown.ok().unzip();
+            let below = Below {
+                on_host,
+                attached,
+                buffer: buffer.flatten(),
+            };
+            self.below.insert(path, below);
         }
     }
 
@@ -165,7 +215,7 @@ impl Tree {
         mounts: &Mounts<'_>,
         source: &HostSource,
         path: &Path,
-    ) -> Result<Attached, BindError> {
+    ) -> Result<(Attached, Option<u32>), BindError> {
         let mount = DetachedMount::of_file(source.as_fd(), source.name())?;
         if self.read_only {
             mount.make_read_only()?;

@@ -11,20 +11,23 @@ use std::{
     sync::Barrier,
 };
 
-use crate::{
-    fails_with,
-    support::{TestAgent, wait_until},
-};
+use crate::{fails_with, submounts::Stick, support::TestAgent};
 
 /// A new host directory with a file in it.
-fn directory(agent: &TestAgent, name: &str) -> PathBuf {
+pub(crate) fn directory(agent: &TestAgent, name: &str) -> PathBuf {
     let path = agent.path(name);
     fs::create_dir_all(&path).unwrap();
     fs::write(path.join("file"), format!("from {name}")).unwrap();
     path
 }
 
-fn mount(agent: &TestAgent, id: i32, host: &std::path::Path, container: &str, read_only: bool) {
+pub(crate) fn mount(
+    agent: &TestAgent,
+    id: i32,
+    host: &std::path::Path,
+    container: &str,
+    read_only: bool,
+) {
     agent
         .client()
         .bind_mount(id, host.to_str().unwrap(), container, read_only)
@@ -372,94 +375,6 @@ fn the_runtime_directory_is_the_apps_own_and_bounded() {
     assert!(agent.shell(id, many).1.contains("No space left"));
 }
 
-/// A tmpfs that goes with the test.
-struct Stick(PathBuf);
-
-impl Stick {
-    fn plug(at: &std::path::Path, file: &str) -> Self {
-        fs::create_dir_all(at).unwrap();
-        let mounted = Command::new("mount")
-            .args(["-t", "tmpfs", "stick"])
-            .arg(at)
-            .status();
-        assert!(mounted.unwrap().success());
-        fs::write(at.join(file), file).unwrap();
-        Self(at.to_owned())
-    }
-}
-
-impl Drop for Stick {
-    fn drop(&mut self) {
-        let _ = Command::new("umount").arg("-l").arg(&self.0).status();
-    }
-}
-
-#[test]
-fn what_is_mounted_in_a_directory_is_seen_then_and_later() {
-    let agent = TestAgent::start();
-    let id = agent.create();
-    let media = directory(&agent, "media");
-    let stick = Stick::plug(&media.join("stick"), "a.mp3");
-    mount(&agent, id, &media, "/media", false);
-    mount(&agent, id, &media, "/bm", true);
-    assert_eq!(
-        agent.shell_ok(id, "cat /media/stick/a.mp3 /bm/stick/a.mp3"),
-        "a.mp3a.mp3"
-    );
-    agent.shell_ok(id, "echo song > /media/stick/playlist");
-    assert!(media.join("stick/playlist").exists());
-    let owner = fs::metadata(media.join("stick/playlist")).unwrap().uid();
-    assert_eq!(owner, 0, "owners are mapped on the stick as well");
-    let (status, text) = agent.shell(id, "echo x > /bm/stick/new");
-    assert_ne!(status, 0);
-    assert!(text.contains("Read-only"), "{text}");
-
-    let later = Stick::plug(&media.join("later"), "b.mp3");
-    wait_until("the later mount is seen", || {
-        agent.shell(id, "cat /media/later/b.mp3 /bm/later/b.mp3").1 == "b.mp3b.mp3"
-    });
-    agent.shell_ok(id, "echo x > /media/later/new");
-    assert!(media.join("later/new").exists());
-    assert!(
-        agent
-            .shell(id, "echo x > /bm/later/new")
-            .1
-            .contains("Read-only")
-    );
-
-    // What is unmounted on the host is not kept in use.
-    drop(later);
-    wait_until("the later mount is gone", || {
-        agent
-            .shell_ok(id, "ls /media/later /bm/later; cat /proc/self/mountinfo")
-            .lines()
-            .all(|line| !line.contains("later ") && !line.contains("b.mp3"))
-    });
-    drop(stick);
-    agent.client().destroy(id).unwrap();
-}
-
-#[test]
-fn a_mount_in_a_buffered_directory_has_a_buffer_of_its_own() {
-    let agent = TestAgent::start();
-    let options = r#"[{"writeBufferEnabled": true}]"#;
-    let id = agent.client().create(options).unwrap();
-    let media = directory(&agent, "media");
-    let _stick = Stick::plug(&media.join("stick"), "a.mp3");
-    mount(&agent, id, &media, "/media", false);
-    agent.shell_ok(
-        id,
-        "cat /media/stick/a.mp3; echo song > /media/stick/playlist; echo > /media/new",
-    );
-    assert!(!media.join("stick/playlist").exists());
-    agent.client().destroy(id).unwrap();
-    assert_eq!(
-        fs::read_to_string(media.join("stick/playlist")).unwrap(),
-        "song\n"
-    );
-    assert!(media.join("new").exists());
-}
-
 /// A directory of an overlay, as units with a read-only root have them, with a file; its mount ends
 /// with what is returned.
 fn home_on_an_overlay(agent: &TestAgent) -> (PathBuf, Stick) {
@@ -479,7 +394,7 @@ fn home_on_an_overlay(agent: &TestAgent) -> (PathBuf, Stick) {
         .arg(&merged)
         .status();
     assert!(mounted.unwrap().success());
-    (merged.join("app"), Stick(merged))
+    (merged.join("app"), Stick::mounted_at(merged))
 }
 
 /// What others see of it does not change.

@@ -16,6 +16,7 @@ mod options;
 mod output_file;
 mod restart;
 mod startup;
+mod submounts;
 #[path = "../support/mod.rs"]
 mod support;
 mod systemd;
