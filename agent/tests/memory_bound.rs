@@ -18,7 +18,8 @@ fn manifest() -> String {
         )
     };
     let (small, large) = (capability("small", "64M"), capability("large", "1048576G"));
-    format!(r#"{{"version": "1", "capabilities": [{small}, {large}]}}"#)
+    let tiny = capability("tiny", "16M");
+    format!(r#"{{"version": "1", "capabilities": [{small}, {large}, {tiny}]}}"#)
 }
 
 /// The limit of the container that `shell` runs in, by the process ID that the host sees.
@@ -118,4 +119,52 @@ fn the_kernel_kills_the_whole_of_a_container_unless_it_is_told_otherwise() {
         }
         agent.client().destroy(id).unwrap();
     }
+}
+
+/// Each of the app's processes is smaller than the init.
+#[test]
+fn an_init_is_not_killed_instead_of_an_app_that_uses_up_the_containers_memory() {
+    let agent = TestAgent::with(&Setup {
+        config: "oom-group = false\n".to_owned(),
+        ..Setup::manifest(&manifest())
+    });
+    let id = agent.create();
+    agent.client().set_capabilities(id, &["tiny"]).unwrap();
+    let killed = || {
+        let directory = Cgroups::of_process(agent.init_pid(id))
+            .unwrap()
+            .directory("memory")
+            .unwrap();
+        let files = ["memory.events", "memory.oom_control"];
+        let text = files.iter().find_map(|it| read(&directory.join(it)).ok());
+        let count = |line: &str| line.strip_prefix("oom_kill ")?.parse::<u32>().ok();
+        text.unwrap().lines().find_map(count).unwrap()
+    };
+    let init = agent.init_pid(id);
+    let bomb = "sh -c 'while :; do sleep 1000 & done'";
+    for _ in 0..3 {
+        let before = killed();
+        agent.client().execute(id, bomb, "", "", &[]).unwrap();
+        wait_until("the kernel has killed", || {
+            !is_alive(init) || killed() > before
+        });
+    }
+    assert!(is_alive(init));
+    agent.client().destroy(id).unwrap();
+}
+
+/// It may start, in the host's IPC namespace as well, only what the kernel kills first.
+#[test]
+fn what_an_init_that_is_spared_starts_is_not_spared() {
+    let agent = TestAgent::start();
+    let id = agent.create();
+    let score = |pid: u32| fs::read_to_string(format!("/proc/{pid}/oom_score_adj")).unwrap();
+    for _ in 0..3 {
+        let pid = agent
+            .client()
+            .execute(id, "sleep 100", "", "", &[])
+            .unwrap();
+        assert_eq!(score(pid).trim(), "500");
+    }
+    assert_eq!(score(agent.init_pid(id)).trim(), "0");
 }

@@ -11,6 +11,9 @@ pub enum InitError {
     /// It could be traced by other processes of the container.
     #[error("cannot forbid that this process is traced")]
     Tracing(#[source] io::Error),
+    /// What it starts would have a priority that is its own.
+    #[error("cannot read the priority of this process")]
+    Priority(#[source] io::Error),
     /// It would not hear of its children's ends.
     #[error("cannot get signals of ended processes")]
     Signals(#[source] io::Error),

@@ -2,9 +2,10 @@
 //!
 //! Both ends hold one `SOCK_SEQPACKET` connection (unix(7)); a packet is one [`Message`] of
 //! [`Message::SIZE`] bytes. [`Kind::Spawn`] carries descriptors (`SCM_RIGHTS`): a file holding a
-//! [`Command`], and standard streams of the new process, where they are not the container's own
-//! `/dev/null`: an app gets no other descriptor of the host's. The agent must treat what it reads
-//! as hostile: an app that took over its init can send anything.
+//! [`Command`], the end of a pipe that says when it may be executed, and standard streams of the
+//! new process, where they are not the container's own `/dev/null`: an app gets no other descriptor
+//! of the host's. The agent must treat what it reads as hostile: an app that took over its init can
+//! send anything.
 
 use std::ffi::CString;
 
@@ -23,10 +24,11 @@ pub const TERMINAL: i32 = 1 << 3;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Kind {
-    /// Agent to init: start a process. The value says which standard streams follow the file with
-    /// the command: bit 0 for input, 1 for output, 2 for error; with [`TERMINAL`], input is the
-    /// terminal that controls the process. 0 stands for one descriptor for output and error, or
-    /// none.
+    /// Agent to init: start a process. After [`Self::Started`] it waits for a byte from the pipe
+    /// that follows the file with the command, or ends when there is none. The value says which
+    /// standard streams follow that: bit 0 for input, 1 for output, 2 for error; with [`TERMINAL`],
+    /// input is the terminal that controls the process. 0 stands for one descriptor for output and
+    /// error, or none.
     Spawn,
     /// Agent to init: send SIGTERM to every process and end once all have ended.
     Terminate,

@@ -40,6 +40,8 @@ struct Init {
     agent: OwnedFd,
     /// Standard input of new processes.
     null: OwnedFd,
+    /// The nice value of new processes: this one's own before the agent has changed it.
+    nice: i32,
     signals: SignalFd,
     /// The agent's number of each running process that it asked for.
     processes: HashMap<i32, u32>,
@@ -54,6 +56,7 @@ impl Init {
     fn connect(socket: &OsStr, landlock: bool) -> Result<Self, InitError> {
         // Nothing in the container may trace this process or open its descriptors through /proc.
         sys::forbid_tracing().map_err(InitError::Tracing)?;
+        let nice = sys::nice().map_err(InitError::Priority)?;
         let signals = sys::child_signals().map_err(InitError::Signals)?;
         let null = sys::open_null().map_err(InitError::Null)?;
         // The second init of a container gets its connection instead of connecting.
@@ -75,6 +78,7 @@ impl Init {
         Ok(Self {
             agent,
             null,
+            nice,
             signals,
             processes: HashMap::new(),
             ended: BTreeMap::new(),
@@ -170,7 +174,7 @@ impl Init {
             value: errno,
         };
         let mut descriptors = descriptors.into_iter();
-        let Some(request) = descriptors.next() else {
+        let (Some(request), Some(release)) = (descriptors.next(), descriptors.next()) else {
             return self.tell(failed(libc::EBADF));
         };
         let Some(given) = given(streams, descriptors) else {
@@ -193,6 +197,8 @@ impl Init {
             command: &command,
             streams,
             agent: &self.agent,
+            nice: self.nice,
+            release: &release,
             process,
             init: theirs.as_ref(),
         };

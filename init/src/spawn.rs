@@ -18,6 +18,10 @@ pub(crate) struct Child<'a> {
     pub(crate) command: &'a Command,
     pub(crate) streams: Streams<'a>,
     pub(crate) agent: &'a OwnedFd,
+    /// What it has of the init's priority.
+    pub(crate) nice: i32,
+    /// Where the agent says that it may go on.
+    pub(crate) release: &'a OwnedFd,
     pub(crate) process: u32,
     /// Where the init takes over a listener of the process's system calls.
     pub(crate) init: Option<&'a OwnedFd>,
@@ -94,7 +98,16 @@ impl Child<'_> {
         {
             return NOT_EXECUTABLE;
         }
-        self.report(&self.execute(&self.command.arguments[0]))
+        // It has seen to what only the host can; or it is gone, and nobody would hear of this.
+        if !sys::is_released(self.release) {
+            return NOT_EXECUTABLE;
+        }
+        // Not before: among an app's threads that packet could wait for minutes.
+        let failure = match sys::set_nice(self.nice) {
+            Ok(()) => self.execute(&self.command.arguments[0]),
+            Err(error) => Failure::System(error),
+        };
+        self.report(&failure)
     }
 
     /// Says why the program could not be executed; the exit status.

@@ -4,6 +4,7 @@
 mod confine;
 mod landlock;
 mod listen;
+mod priority;
 
 use std::{
     ffi::{CStr, CString, OsStr},
@@ -38,6 +39,7 @@ use nix::{
 pub(crate) use confine::{confine, keep_bounding_set};
 pub(crate) use landlock::restrict;
 pub(crate) use listen::{Heard, answer, hear};
+pub(crate) use priority::{nice, set_nice};
 
 use crate::protocol::Message;
 
@@ -48,7 +50,7 @@ const LAST_SIGNAL: i32 = 64;
 /// The device number of `/dev/null` (null(4)): 1:3.
 const NULL: u64 = libc::makedev(1, 3);
 /// The descriptors of a spawn request.
-const MAX_DESCRIPTORS: usize = 4;
+const MAX_DESCRIPTORS: usize = 5;
 
 fn check(result: i32) -> io::Result<i32> {
     if result < 0 {
@@ -261,6 +263,11 @@ pub(crate) fn fork() -> io::Result<Option<i32>> {
         ForkResult::Parent { child } => Some(child.as_raw()),
         ForkResult::Child => None,
     })
+}
+
+/// Waits for a byte from a pipe; whether one came before its other end was closed.
+pub(crate) fn is_released(pipe: &OwnedFd) -> bool {
+    retry(|| unistd::read(pipe.as_fd(), &mut [0])).is_ok_and(|count| count == 1)
 }
 
 /// Ends the process without running exit handlers of the parent's copy.

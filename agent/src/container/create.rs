@@ -14,6 +14,7 @@ use super::{
     execute::check_variables,
     facts::{Facts, Place},
     init_link::{InitLink, Listener},
+    init_priority,
     lxc_cgroups::LxcCgroups,
     lxc_config, lxc_log,
     lxc_start::{self, Start},
@@ -201,7 +202,10 @@ impl Container {
         if shared.config.limits.oom_group {
             memory::kill_as_one(&cgroups)?;
         }
-        memory::prefer_for_killing(init, shared.config.limits.oom_score_adjust)?;
+        memory::spare(init, shared.config.limits.oom_score_adjust);
+        if let Err(error) = init_priority::raise(init, &cgroups) {
+            log::warn!("container {id}: its init cannot come before its apps: {error}");
+        }
         let freezer = Freezer::of(&cgroups)?;
         let cpu_quota = CpuQuota::of(&cgroups);
         let namespaces = Namespaces::of_init(init, init_pidfd.clone(), id_base.is_some());

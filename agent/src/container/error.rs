@@ -248,6 +248,10 @@ impl ContainerError {
                 "it did not start".to_owned(),
                 io::Error::other(format!("it was ended first, with wait status {status}")),
             ),
+            SpawnError::Start(StartFailure::Late) => (
+                "it did not start in time".to_owned(),
+                io::Error::other("the container's other processes keep it from doing so"),
+            ),
             SpawnError::Start(StartFailure::Failed(errno)) => (
                 "it could not be started".to_owned(),
                 io::Error::from_raw_os_error(errno),

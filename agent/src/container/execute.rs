@@ -8,18 +8,20 @@ use softwarecontainer_init::{Command, Confinement, Limit};
 use super::{
     Container, ContainerError, ContainerLimits, INIT_LIMIT,
     execution::{Executed, Execution, Program},
+    held_up::HeldUp,
     host_ipc::HostIpc,
-    init_link::InitLink,
+    init_link::{InitLink, Started},
     processes::Processes,
     rootfs::HOME,
     streams::Streams,
 };
 use crate::{
     command_line,
+    error_chain::Chain,
     gateway::ProcessGrants,
     host::{
-        app_user::AppUser, cgroup::CpuQuota, output_file, process_limits, program,
-        seccomp::Allowed, terminal::Terminal,
+        app_user::AppUser, cgroup::memory, output_file, process_limits, program, seccomp::Allowed,
+        terminal::Terminal,
     },
 };
 
@@ -88,20 +90,24 @@ impl Container {
         }
         let terminal = self.terminal(execution)?;
         self.refresh_gateways();
-        let (cpu_quota, freezer) = (self.cpu_quota.clone(), self.freezer.clone());
-        let mut throttled = cpu_quota.as_ref().map_or(0, CpuQuota::times_throttled);
-        let is_held_up = move || {
-            let before = throttled;
-            throttled = cpu_quota.as_ref().map_or(0, CpuQuota::times_throttled);
-            throttled != before || freezer.is_frozen()
-        };
+        let mut held_up = HeldUp::of(self.init, self.freezer.clone(), self.cpu_quota.clone());
+        let (init, adjust) = (self.init, self.shared.config.limits.oom_score_adjust);
         let link = self.link(grants.host_ipc)?;
         let processes = link.processes().clone();
-        let (number, pid) = link
-            .spawn(&command, &execution.streams, INIT_LIMIT, is_held_up)
+        let Started {
+            number,
+            pid,
+            release,
+        } = link
+            .spawn(&command, &execution.streams, INIT_LIMIT, || held_up.is_so())
             .map_err(|error| {
                 ContainerError::spawn(self.id, &arguments, &execution.working_directory, error)
             })?;
+        match memory::prefer_for_killing(pid, init, adjust) {
+            Ok(()) => release.go_on(),
+            // It does not go on. Most likely it has been killed.
+            Err(error) => log::warn!("container {}: process {pid}: {}", self.id, Chain(&error)),
+        }
         processes.known(pid, number);
         self.facts.process_started(pid, &line);
         self.save();

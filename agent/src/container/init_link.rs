@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeMap,
     fs::{self, File, Permissions},
-    io::{self, IoSlice, IoSliceMut, Write as _},
+    io::{self, IoSlice, IoSliceMut, PipeWriter, Write as _},
     os::{
         fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd},
         unix::fs::PermissionsExt as _,
@@ -192,9 +192,9 @@ impl InitLink {
         &self.processes
     }
 
-    /// Starts `command` with its standard `streams`; its number and process ID on the host. Blocks
-    /// `limit`, and again as long as `is_held_up` says that the container gets to nothing,
-    /// [`PATIENCE`] at most.
+    /// Starts `command` with its standard `streams`. Blocks
+    /// `limit`, and again as long as `is_held_up` says that something keeps the container from
+    /// getting anywhere, [`PATIENCE`] at most.
     ///
     /// # Errors
     /// [`SpawnError`].
@@ -204,15 +204,17 @@ impl InitLink {
         streams: &Streams,
         limit: Duration,
         mut is_held_up: impl FnMut() -> bool,
-    ) -> Result<(Number, u32), SpawnError> {
+    ) -> Result<Started, SpawnError> {
         let request = request_file(command).map_err(SpawnError::Send)?;
+        let (released, release) = io::pipe().map_err(SpawnError::Send)?;
         let (number, outcome) = self.processes.expect();
         let message = Message {
             kind: Kind::Spawn,
             process: number,
             value: streams.value(),
         };
-        let descriptors = std::iter::once(request.as_fd()).chain(streams.descriptors());
+        let own = [request.as_fd(), released.as_fd()];
+        let descriptors = own.into_iter().chain(streams.descriptors());
         let descriptors: Vec<_> = descriptors.map(|fd| fd.as_raw_fd()).collect();
         let sent = self.send(message, &descriptors, limit);
         if let Err(error) = sent {
@@ -233,11 +235,15 @@ impl InitLink {
                 value: 0,
             };
             let _ = self.send(message, &[], limit);
-            return Err(SpawnError::Start(StartFailure::Failed(libc::ETIMEDOUT)));
+            return Err(SpawnError::Start(StartFailure::Late));
         }
         // What was told while this gave up is there now.
         match started.or_else(|_| outcome.try_recv()) {
-            Ok(Ok(pid)) => Ok((number, pid)),
+            Ok(Ok(pid)) => Ok(Started {
+                number,
+                pid,
+                release: Release(release),
+            }),
             Ok(Err(failure)) => Err(SpawnError::Start(failure)),
             Err(_) => Err(SpawnError::Start(StartFailure::InitGone)),
         }
@@ -337,6 +343,29 @@ pub fn unheard_ends(connection: &OwnedFd) -> BTreeMap<Number, i32> {
         }
     }
     ends
+}
+
+/// A process that exists.
+#[derive(Debug)]
+pub struct Started {
+    /// Its number.
+    pub number: Number,
+    /// Its ID on the host.
+    pub pid: u32,
+    /// What it waits for before it executes its program.
+    pub release: Release,
+}
+
+/// Lets a process execute its program. It ends when this is dropped.
+#[derive(Debug)]
+pub struct Release(PipeWriter);
+
+impl Release {
+    /// Lets it go on.
+    pub fn go_on(mut self) {
+        // An error means that it has ended.
+        let _ = self.0.write_all(&[1]);
+    }
 }
 
 /// Why a process could not be started.

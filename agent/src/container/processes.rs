@@ -77,6 +77,8 @@ pub enum StartFailure {
     NoDirectory(i32),
     /// It has ended, with this wait status (waitpid(2)), before it became a program.
     Ended(i32),
+    /// Nothing was heard of it in time.
+    Late,
     /// The container's init has ended.
     InitGone,
 }

@@ -23,7 +23,7 @@ use std::{
 use thiserror::Error;
 
 pub use cpu_list::{CpuList, NoCpuList};
-pub use cpu_quota::CpuQuota;
+pub use cpu_quota::{CpuQuota, has_weight_of_its_own};
 pub use freezer::Freezer;
 pub use helpers::HelperCgroups;
 pub use layout::Version;

@@ -41,6 +41,12 @@ pub fn runs(pid: u32, started: u64) -> bool {
     state_and_start(pid).is_some_and(|(state, time)| time == started && !"ZX".contains(state))
 }
 
+/// What a process does (proc_pid_stat(5), `state`); `None` if there is none.
+#[must_use]
+pub fn state(pid: u32) -> Option<char> {
+    state_and_start(pid).map(|(state, _)| state)
+}
+
 /// Fields 3 and 22, `state` and `starttime` (proc_pid_stat(5)).
 fn state_and_start(pid: u32) -> Option<(char, u64)> {
     let text = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;

@@ -38,12 +38,26 @@ impl CpuQuota {
         }
     }
 
-    /// How often the cgroup had used up its quota before its time; 0 if that is not known.
+    /// How often the cgroup, or one that it is in, had used up its quota before its time; 0 if that
+    /// is not known.
     #[must_use]
     pub fn times_throttled(&self) -> u64 {
-        let text = read(&self.directory.join("cpu.stat")).unwrap_or_default();
-        text.lines()
-            .find_map(|line| line.strip_prefix("nr_throttled ")?.parse().ok())
-            .unwrap_or(0)
+        let levels = self.directory.ancestors();
+        levels
+            .map_while(|level| read(&level.join("cpu.stat")).ok())
+            .filter_map(|text| {
+                text.lines()
+                    .find_map(|line| line.strip_prefix("nr_throttled ")?.parse::<u64>().ok())
+            })
+            .sum()
     }
+}
+
+/// Whether the cgroup's processes share what it gets of the processors by its own weight, instead
+/// of each of them sharing with all of the host.
+#[must_use]
+pub fn has_weight_of_its_own(cgroups: &Cgroups) -> bool {
+    let files = ["cpu.weight", "cpu.shares"];
+    let directory = cgroups.directory("cpu");
+    directory.is_ok_and(|it| files.iter().any(|file| it.join(file).exists()))
 }

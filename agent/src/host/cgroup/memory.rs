@@ -1,8 +1,14 @@
 //! What is done for the host's memory: a bound for each container, and whom the kernel kills first.
 
-use std::path::PathBuf;
+use std::{
+    fs::{self, File},
+    io,
+    os::fd::AsRawFd as _,
+    path::{Path, PathBuf},
+};
 
 use super::{CgroupError, Cgroups, Version, read, usage::UNLIMITED, write};
+use crate::error_chain::Chain;
 
 /// Bounds the memory of the processes in `cgroups` by `percent` of the machine's, unless somebody
 /// else has bounded it. Without a memory controller nothing can be bounded, which the agent has
@@ -27,18 +33,48 @@ pub fn bound(cgroups: &Cgroups, percent: u32) -> Result<(), CgroupError> {
     write(&path, &share(percent).to_string())
 }
 
-/// Has the kernel kill the processes of a container before others. Its `init` has none yet, and all
-/// inherit from it. Where the agent has CAP_SYS_RESOURCE, an app cannot lower it again
+/// The file of a process that says how early it is killed (proc_pid_oom_score_adj(5)).
+const SCORE: &str = "oom_score_adj";
+/// How much later than apps their init is killed, in thousandths of the memory that it would have
+/// to use more.
+const SPARED: i32 = 500;
+
+/// Has the kernel kill a process that the `init` of a container has started before others, and what
+/// it starts itself. Where the agent has CAP_SYS_RESOURCE, an app cannot lower it again
 /// (proc_pid_oom_score_adj(5)).
 ///
 /// # Errors
-/// [`CgroupError::Write`].
-pub fn prefer_for_killing(init: u32, adjust: u32) -> Result<(), CgroupError> {
-    write(&score_of(init), &adjust.to_string())
+/// The system's; `NotFound` when it has ended, and its number is another one's.
+pub fn prefer_for_killing(process: u32, init: u32, adjust: u32) -> Result<(), CgroupError> {
+    let path = PathBuf::from(format!("/proc/{process}"));
+    let failed = |source: io::Error| CgroupError::Write {
+        path: score_of(process),
+        value: adjust.to_string(),
+        source,
+    };
+    // What is opened in it is of this very process.
+    let directory = File::open(&path).map_err(failed)?;
+    let own = PathBuf::from(format!("/proc/self/fd/{}", directory.as_raw_fd()));
+    let namespace = |process: &Path| fs::read_link(process.join("ns/pid"));
+    let of_init = namespace(Path::new(&format!("/proc/{init}"))).map_err(failed)?;
+    if namespace(&own).map_err(failed)? != of_init {
+        return Err(failed(io::ErrorKind::NotFound.into()));
+    }
+    write(&own.join(SCORE), &adjust.to_string())
 }
 
-/// Has the kernel kill this process, and those that it starts, no later than those of `init`
-/// ([`prefer_for_killing`]).
+/// Has the kernel kill the `init` of a container only when no app is left in it that it could kill
+/// instead: the container would end with it. An agent that may not do that leaves it as it is.
+pub fn spare(init: u32, adjust: u32) {
+    let spared = i32::try_from(adjust)
+        .unwrap_or(i32::MAX)
+        .saturating_sub(SPARED);
+    if let Err(error) = write(&score_of(init), &spared.to_string()) {
+        log::debug!("{}", Chain(&error));
+    }
+}
+
+/// Has the kernel kill this process, and those that it starts, no later than `init` ([`spare`]).
 ///
 /// # Errors
 /// [`CgroupError`].
@@ -48,7 +84,7 @@ pub fn share_preference_of(init: u32) -> Result<(), CgroupError> {
 }
 
 fn score_of(process: u32) -> PathBuf {
-    PathBuf::from(format!("/proc/{process}/oom_score_adj"))
+    PathBuf::from(format!("/proc/{process}/{SCORE}"))
 }
 
 /// Has the kernel, when it kills a process in `cgroups` for memory, kill all of them: half an app
