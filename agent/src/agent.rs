@@ -6,6 +6,7 @@
 mod adopt;
 mod config;
 mod create;
+mod diagnose;
 mod ended;
 mod error;
 mod follow;
@@ -23,10 +24,11 @@ use smol::{
     channel::{Receiver, Sender},
     lock::{Mutex as AsyncMutex, OnceCell},
 };
-use softwarecontainer_capability::Store;
+use softwarecontainer_capability::{GatewayConfig, Store};
 
 pub use config::AgentConfig;
 pub use create::Creation;
+pub use diagnose::Finding;
 pub use error::{AgentError, PrepareError};
 use stop_signal::Stop;
 
@@ -186,6 +188,36 @@ impl Agent {
             Some((*id, locked.clone()))
         });
         created.collect()
+    }
+
+    /// Removes a container whose creator has left the bus.
+    pub async fn creator_left(&self, facts: &Arc<Facts>) {
+        // Its ID may be that of another one by now.
+        let locked = self.slots().get(&facts.id).and_then(|slot| {
+            let is_same = Arc::ptr_eq(&slot.facts, facts);
+            slot.container.clone().filter(|_| is_same)
+        });
+        let Some(locked) = locked else { return };
+        let id = facts.id;
+        match self.remove(id, locked, Reason::CreatorLeft).await {
+            Ok(()) => log::info!("container {id} destroyed: its creator has left the bus"),
+            Err(AgentError::NoContainer { .. }) => {}
+            Err(error) => log::error!(
+                "container {id}, whose creator has left the bus: {}",
+                Chain(&error)
+            ),
+        }
+    }
+
+    /// What capabilities ask of gateways: the named ones, or all, default capabilities included.
+    ///
+    /// # Errors
+    /// No manifest has one of that name.
+    pub fn described(&self, names: &[String]) -> Result<Vec<GatewayConfig>, AgentError> {
+        match names {
+            [] => Ok(self.store.all().cloned().collect()),
+            names => Ok(self.store.named(names)?),
+        }
     }
 
     /// The names of the capabilities that can be asked for.

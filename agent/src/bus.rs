@@ -1,6 +1,7 @@
 //! The agent on D-Bus. agent/dbus/ holds its interfaces as XML, the contract: the frozen one of
 //! SoftwareContainer 0.19, and beside it what shows containers from inside.
 
+mod bound;
 mod caller;
 mod desk;
 mod ends;
@@ -24,6 +25,7 @@ use std::sync::Arc;
 use smol::{Executor, channel::Receiver, stream::StreamExt as _};
 use zbus::{Connection, MessageStream};
 
+use bound::Bound;
 use caller::Callers;
 use desk::Desk;
 use frozen::Interface;
@@ -71,6 +73,7 @@ pub async fn serve(
     let desk = Desk {
         watchers: Arc::new(Watchers::new(agent.clone())),
         callers: Arc::new(Callers::new(pending_calls, agent.clone())),
+        bound: Arc::new(Bound::new(agent.clone(), executor.clone())),
         agent,
     };
     let interface = Interface {
@@ -107,10 +110,14 @@ impl OnBus {
     }
 
     fn left(&self, name: String) {
-        self.desk.watchers.left(&name);
+        let known = [self.desk.watchers.left(&name), self.desk.bound.left(&name)];
         // Not here: the reply would not be read before this returns.
         let connection = self.connection.clone();
-        let forget = async move { peers::forget(&connection, &name).await };
+        let forget = async move {
+            for _ in known.into_iter().filter(|it| *it) {
+                peers::forget(&connection, &name).await;
+            }
+        };
         self.executor.spawn(forget).detach();
     }
 

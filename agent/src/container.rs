@@ -39,7 +39,7 @@ mod suspend;
 
 use std::{collections::BTreeMap, os::fd::OwnedFd, path::Path, sync::Arc, time::Duration};
 
-use softwarecontainer_capability::{GatewayConfig, GatewaySettings};
+use softwarecontainer_capability::GatewaySettings;
 use softwarecontainer_network::Network;
 
 pub use cgroup_parents::Parents as CgroupParents;
@@ -99,8 +99,6 @@ pub struct Container {
     state_file: Arc<StateFile>,
     /// The next agent can go on with it.
     is_kept: bool,
-    /// What was asked of the gateways, in its order.
-    configs: Vec<GatewayConfig>,
     settings: GatewaySettings,
     baseline: Baseline,
     gateways: Gateways,

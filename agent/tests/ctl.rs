@@ -4,13 +4,15 @@
 mod support;
 
 use std::{
-    io::Write as _,
+    io::{BufRead as _, BufReader, Write as _},
     path::{Path, PathBuf},
     process::{Command, Output, Stdio},
+    sync::mpsc,
+    thread,
     time::Instant,
 };
 
-use support::{PATIENCE, TestAgent};
+use support::{PATIENCE, Setup, TestAgent, wait_until};
 
 fn program() -> PathBuf {
     Path::new(env!("CARGO_BIN_EXE_softwarecontainer-agent")).with_file_name("softwarecontainerctl")
@@ -92,6 +94,220 @@ fn exec_passes_streams_and_the_exit_status_on() {
     assert_eq!(missing.status.code(), Some(127));
     let unknown = run(&agent, &["exec", "77", "true"]);
     assert_eq!(unknown.status.code(), Some(125));
+}
+
+/// A capability that gives a variable, and one that gives a way out.
+const MANIFEST: &str = r#"{"version": "1", "capabilities": [
+    {"name": "org.example.words", "gateways": [
+        {"id": "env", "config": [{"name": "WORD", "value": "hello"}]}]},
+    {"name": "org.example.out", "gateways": [
+        {"id": "network", "config": [{"direction": "OUTGOING", "allow": [
+            {"host": "192.0.2.7", "ports": [443], "protocols": "tcp"}]}]}]}]}"#;
+
+fn with_manifest() -> TestAgent {
+    TestAgent::with(&Setup::manifest(MANIFEST))
+}
+
+#[test]
+fn a_command_runs_in_a_container_of_its_own_which_goes_with_it() {
+    let agent = with_manifest();
+    let shared = agent.path("shared");
+    std::fs::create_dir(&shared).unwrap();
+    let mount = format!("{}:/mnt/shared", shared.display());
+    let script = "echo $WORD $MORE > /mnt/shared/said; echo done; exit 7";
+    let words = [
+        "run",
+        "-c",
+        "org.example.words",
+        "-m",
+        &mount,
+        "-e",
+        "MORE=world",
+        "--app",
+        "org.example.Once",
+        "--",
+        "sh",
+        "-c",
+        script,
+    ];
+    let output = run(&agent, &words);
+    let complaints = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(7), "{complaints}");
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "done\n");
+    let said = std::fs::read_to_string(shared.join("said")).unwrap();
+    assert_eq!(said, "hello world\n");
+    assert_eq!(ok(&agent, &["list"]), "");
+    let failed = run(&agent, &["run", "-c", "org.example.word", "true"]);
+    let complaints = String::from_utf8_lossy(&failed.stderr);
+    assert_eq!(failed.status.code(), Some(125));
+    assert!(
+        complaints.contains("did you mean \"org.example.words\"?"),
+        "{complaints}"
+    );
+    assert_eq!(ok(&agent, &["list"]), "");
+    // Whoever kills it leaves no container either.
+    let mut child = command(&agent, &["run", "sleep", "1000"]).spawn().unwrap();
+    wait_until("it runs", || ok(&agent, &["list"]).contains("\t1\t"));
+    child.kill().unwrap();
+    child.wait().unwrap();
+    wait_until("it is gone", || ok(&agent, &["list"]).is_empty());
+}
+
+#[test]
+fn what_a_container_may_do_is_explained_with_the_manifests_that_say_so() {
+    let agent = with_manifest();
+    let id = agent.create();
+    let name = id.to_string();
+    let nothing = ok(&agent, &["explain", &name]);
+    assert!(nothing.contains("No capability was set"), "{nothing}");
+    let manifest = agent.path("manifests/test.json").display().to_string();
+    let way = "  connects to 192.0.2.7, tcp, port 443\n";
+    let listed = ok(&agent, &["capabilities"]);
+    assert_eq!(
+        listed,
+        format!("org.example.out\tnetwork\t{manifest}\norg.example.words\tenv\t{manifest}\n")
+    );
+    let named = ok(&agent, &["capabilities", "org.example.out"]);
+    let expected = format!("Capability org.example.out ({manifest}):\n{way}");
+    assert_eq!(named, expected);
+    let wrong = run(&agent, &["capabilities", "org.example.ou"]);
+    assert!(String::from_utf8_lossy(&wrong.stderr).contains("did you mean"));
+    let client = agent.client();
+    client.set_capabilities(id, &["org.example.out"]).unwrap();
+    let host = agent.path("mounted");
+    std::fs::create_dir(&host).unwrap();
+    let host = host.to_str().unwrap();
+    client.bind_mount(id, host, "/mnt/m", true).unwrap();
+    let explained = ok(&agent, &["explain", &name]);
+    assert!(explained.ends_with(&expected), "{explained}");
+    let mounted = format!("  reads {host} of the host as /mnt/m\n");
+    assert!(explained.contains(&mounted), "{explained}");
+    let rules = ok(&agent, &["rules", &name]);
+    let row = format!("network\torg.example.out\t{manifest}\t{{");
+    assert!(
+        rules.starts_with(&row) && rules.contains("192.0.2.7"),
+        "{rules}"
+    );
+}
+
+#[test]
+fn the_state_and_the_use_of_a_container_are_shown() {
+    let agent = TestAgent::start();
+    assert!(ok(&agent, &["status"]).contains("Containers: none"));
+    let id = agent.create();
+    let name = id.to_string();
+    agent
+        .client()
+        .execute(id, "sh -c 'while :; do :; done'", "", "", &[])
+        .unwrap();
+    let status = ok(&agent, &["status", &name]);
+    for part in ["State: ready (call)", "Memory: ", "Tasks: ", ": sh -c"] {
+        assert!(status.contains(part), "{part:?} is missing:\n{status}");
+    }
+    assert!(ok(&agent, &["status"]).contains("Containers: 1 ready"));
+    let top = ok(&agent, &["top"]);
+    let fields: Vec<_> = top.trim_end().split('\t').collect();
+    assert_eq!(fields[0], name);
+    let share = fields[2].strip_suffix('%').unwrap();
+    assert!(share.parse::<f32>().unwrap() > 0.0, "{top}");
+    assert!(fields[3].contains(" of "), "{top}");
+    let unknown = run(&agent, &["status", "77"]);
+    assert_eq!(unknown.status.code(), Some(1));
+}
+
+#[test]
+fn what_happens_is_shown_as_it_happens_also_by_the_next_agent() {
+    let mut agent = TestAgent::start();
+    let mut child = command(&agent, &["monitor", "--json"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let (sender, events) = mpsc::channel();
+    let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let reading = thread::spawn(move || {
+        for line in lines {
+            let event: serde_json::Value = serde_json::from_str(&line.unwrap()).unwrap();
+            if sender.send(event).is_err() {
+                return;
+            }
+        }
+    });
+    let next = |wanted: &str| loop {
+        let event = events.recv_timeout(*PATIENCE).unwrap();
+        if event["event"] == wanted {
+            return event;
+        }
+    };
+    let first = agent.create();
+    // Nothing is shown until it has subscribed.
+    wait_until("something is shown", || {
+        agent.shell_ok(first, "true");
+        events.try_recv().is_ok()
+    });
+    let id = agent.create();
+    while next("ContainerAdded")["container"] != id {}
+    let pid = agent.client().execute(id, "sh -c 'exit 3'", "", "", &[]);
+    let pid = pid.unwrap();
+    let started = next("ProcessStarted");
+    assert_eq!(started["process"], pid);
+    assert_eq!(started["command"], "sh -c 'exit 3'");
+    let ended = next("ProcessEnded");
+    assert_eq!(
+        (&ended["process"], &ended["status"]),
+        (&pid.into(), &768.into())
+    );
+    assert_eq!(ended["details"]["reason"], "exit");
+    agent.client().destroy(id).unwrap();
+    assert_eq!(next("ContainerRemoved")["container"], id);
+    agent.stop();
+    next("AgentGone");
+    agent.start_agent();
+    next("AgentStarted");
+    child.kill().unwrap();
+    child.wait().unwrap();
+    drop(events);
+    let _ = reading.join();
+}
+
+#[test]
+fn what_is_wrong_with_the_host_is_found_with_what_to_do() {
+    let agent = with_manifest();
+    let found = ok(&agent, &["doctor"]);
+    for part in [
+        "ok\tagent\t",
+        "ok\tlxc\t",
+        "ok\tnetwork\t",
+        "ok\tcontainer\t",
+    ] {
+        assert!(found.contains(part), "{part:?} is missing:\n{found}");
+    }
+    assert!(found.contains("ok\tmanifests\t2 capabilities"), "{found}");
+    assert_eq!(ok(&agent, &["list"]), "");
+    let broken = TestAgent::with(&Setup {
+        config: "create-bridge = false\nbridge-device = scnone0".to_owned(),
+        ..Setup::manifest(
+            r#"{"version": "1", "capabilities": [{"name": "a", "gateways": [
+            {"id": "wayland", "config": [{"enabled": 1}]}]}]}"#,
+        )
+    });
+    let output = run(&broken, &["doctor"]);
+    let found = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{found}");
+    for part in [
+        "error\tnetwork\t",
+        "scnone0",
+        "error\tcontainer\t",
+        "warning\tmanifests\t",
+    ] {
+        assert!(found.contains(part), "{part:?} is missing:\n{found}");
+    }
+    let mut nowhere = Command::new(program());
+    let nowhere = nowhere
+        .args(["--session-bus", "doctor"])
+        .env("DBUS_SESSION_BUS_ADDRESS", "unix:path=/nowhere");
+    let output = nowhere.output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&output.stdout).starts_with("error\tbus\t"));
 }
 
 /// A terminal with a person: a session of tmux.

@@ -250,6 +250,21 @@ impl Store {
     /// A name that no manifest in the (not default) directory defines.
     pub fn select(&self, names: &[String]) -> Result<Vec<GatewayConfig>, UnknownCapability> {
         let mut selected = self.default.clone();
+        selected.extend(self.named(names)?);
+        Ok(selected)
+    }
+
+    /// What every capability asks of gateways, the default ones first.
+    pub fn all(&self) -> impl Iterator<Item = &GatewayConfig> {
+        self.default.iter().chain(self.listed.values().flatten())
+    }
+
+    /// As [`Self::select`], without the default capabilities.
+    ///
+    /// # Errors
+    /// As [`Self::select`].
+    pub fn named(&self, names: &[String]) -> Result<Vec<GatewayConfig>, UnknownCapability> {
+        let mut selected = Vec::new();
         for (i, name) in names.iter().enumerate() {
             let found = self.listed.get(name).ok_or_else(|| self.unknown(name))?;
             if !names[..i].contains(name) {

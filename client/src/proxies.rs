@@ -72,7 +72,18 @@ pub trait Manager {
     fn unsubscribe(&self) -> Result<(), Error>;
     /// Returns when containers can be created; fails if they never can.
     fn wait_ready(&self) -> Result<(), Error>;
-    /// Create, for an app: config as of Create; options "label" s, "environment" a{ss}.
+    /// What is right and wrong with the host and the configuration: what it is about, "ok",
+    /// "warning" or "error", and what to do.
+    fn diagnose(&self) -> Result<Vec<(String, String, String)>, Error>;
+    /// What capabilities ask of gateways: capability, manifest, gateway, one element of its
+    /// configuration (JSON). The named ones, or all, default capabilities included, if there
+    /// is no name.
+    fn describe_capabilities(
+        &self,
+        names: &[String],
+    ) -> Result<Vec<(String, String, String, String)>, Error>;
+    /// Create, for an app: config as of Create; options "label" s, "environment" a{ss},
+    /// "bound" b: it goes with your connection to the bus.
     fn create_named(
         &self,
         config: &str,
@@ -135,6 +146,9 @@ pub trait Manager {
 pub trait Container {
     /// What it uses now; keys and units: "See inside" in the book.
     fn get_statistics(&self) -> Result<OwnedDetails, Error>;
+    /// What was asked of gateways: capability, manifest, gateway, one element of its
+    /// configuration (JSON).
+    fn get_rules(&self) -> Result<Vec<(String, String, String, String)>, Error>;
     /// `ID`.
     #[zbus(property(emits_changed_signal = "const"), name = "ID")]
     fn id(&self) -> zbus::Result<i32>;
@@ -147,6 +161,9 @@ pub trait Container {
     /// The user who created it.
     #[zbus(property(emits_changed_signal = "const"))]
     fn creator(&self) -> zbus::Result<u32>;
+    /// The connection to the bus with which it goes; empty if it stays.
+    #[zbus(property(emits_changed_signal = "const"))]
+    fn bound_to(&self) -> zbus::Result<String>;
     /// The options of Create: JSON.
     #[zbus(property(emits_changed_signal = "const"))]
     fn options(&self) -> zbus::Result<String>;
@@ -165,7 +182,8 @@ pub trait Container {
     /// ready, suspended, ended, invalid, destroying or destroyed.
     #[zbus(property)]
     fn state(&self) -> zbus::Result<String>;
-    /// Why: call, failure, by-itself, out-of-memory, processes-ended or agent-stops.
+    /// Why: call, failure, by-itself, out-of-memory, processes-ended, creator-left or agent-
+    /// stops.
     #[zbus(property)]
     fn state_reason(&self) -> zbus::Result<String>;
     /// The capabilities that were set, the default ones included.

@@ -1,11 +1,19 @@
 //! The command line.
 
+mod action;
+mod commands;
+mod error;
+
 use std::ffi::OsString;
 
 use lexopt::{
     Arg::{Long, Short, Value},
     Parser, ValueExt as _,
 };
+
+pub use action::{Action, Exec, Run};
+use commands::end;
+pub use error::UsageError;
 
 /// What `--help` prints.
 pub const USAGE: &str = "\
@@ -14,6 +22,20 @@ Commands:
   list                    containers: ID, state, app, label, creator, processes, age
   inspect ID              all that is known of a container and what it uses, as JSON
   ps ID                   the processes that launchers have started in it
+  status [ID]             the agent, or a container: state, what it uses of its limits
+  explain ID              what a container may do, in plain words, and which manifest says so
+  rules ID                the same as the manifests have it
+  monitor [--json]        what happens, as it happens
+  top [-n ROUNDS]         what containers use, every second
+  doctor                  what is wrong with the agent and its host, and what to do
+  run [OPTION]... COMMAND [ARGUMENT]...
+                          run a command in a container of its own
+    -c, --capability NAME with this capability
+    -m, --mount HOST:CONTAINER[:ro]
+                          with this file or directory of the host
+        --app ID          for this app
+        --write-buffer    what it writes to mounts is not on the host before it ends
+    and the options of exec
   exec [OPTION]... ID COMMAND [ARGUMENT]...
                           run a command in it
     -i, --interactive     with this standard input
@@ -26,26 +48,12 @@ Commands:
   suspend ID              freeze every process
   resume ID               let them go on
   destroy ID              end every process and remove the container
-  capabilities            what containers can be given
+  capabilities [NAME]...  what containers can be given; what the named ones open
 Options:
   -b, --session-bus       the agent is on the session bus
   -h, --help              print this and exit
   -V, --version           print the version and exit
 ";
-/// SIGTERM.
-const TERMINATE: i32 = 15;
-/// The names that people use of signals (signal(7)).
-const SIGNALS: [(&str, i32); 8] = [
-    ("HUP", 1),
-    ("INT", 2),
-    ("QUIT", 3),
-    ("KILL", 9),
-    ("USR1", 10),
-    ("USR2", 12),
-    ("TERM", 15),
-    ("CONT", 18),
-];
-
 /// What was asked for.
 #[derive(Debug, PartialEq)]
 pub enum Invocation {
@@ -62,84 +70,6 @@ pub struct Options {
     pub session_bus: bool,
     /// What to do.
     pub action: Action,
-}
-
-/// The commands.
-#[derive(Debug, PartialEq)]
-pub enum Action {
-    /// All containers.
-    List,
-    /// All that is known of one.
-    Inspect(i32),
-    /// What runs in one.
-    Processes(i32),
-    /// Run a command in one.
-    Exec(Exec),
-    /// Send a signal.
-    Kill {
-        /// The container.
-        id: i32,
-        /// The process.
-        process: u32,
-        /// The signal's number.
-        signal: i32,
-    },
-    /// Freeze one.
-    Suspend(i32),
-    /// Thaw one.
-    Resume(i32),
-    /// Remove one.
-    Destroy(i32),
-    /// What containers can be given.
-    Capabilities,
-}
-
-/// A command for a container.
-#[derive(Debug, Default, PartialEq)]
-pub struct Exec {
-    /// With this program's standard input.
-    pub input: bool,
-    /// At this program's terminal.
-    pub terminal: bool,
-    /// As another user of the container.
-    pub user: Option<u32>,
-    /// In this directory; the root if it is empty.
-    pub directory: String,
-    /// With these variables.
-    pub environment: Vec<(String, String)>,
-    /// The container.
-    pub id: i32,
-    /// Program and arguments.
-    pub command: Vec<String>,
-}
-
-/// A command line that cannot be used.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum UsageError {
-    /// An option or a value.
-    #[error(transparent)]
-    Option(#[from] lexopt::Error),
-    /// There is no command.
-    #[error("a command is missing")]
-    NoCommand,
-    /// There is no such command.
-    #[error("there is no command {0:?}")]
-    Command(String),
-    /// An argument is missing.
-    #[error("{command}: {what} is missing")]
-    Missing {
-        /// The command.
-        command: String,
-        /// What is missing, with its article.
-        what: &'static str,
-    },
-    /// There is no such signal.
-    #[error("there is no signal {0:?}")]
-    Signal(String),
-    /// A variable has no value.
-    #[error("variable {0:?} must be NAME=VALUE")]
-    Variable(String),
 }
 
 /// Reads the arguments (without the program's name).
@@ -165,15 +95,22 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Invocation
         }
     };
     let action = match command.as_str() {
-        "exec" => Action::Exec(exec(&mut parser)?),
-        "kill" => kill(&mut parser)?,
+        "exec" => Action::Exec(commands::exec(&mut parser)?),
+        "run" => Action::Run(commands::run(&mut parser)?),
+        "kill" => commands::kill(&mut parser)?,
+        "monitor" => commands::monitor(&mut parser)?,
+        "top" => commands::top(&mut parser)?,
+        "status" => commands::status(&mut parser)?,
+        "capabilities" => commands::capabilities(&mut parser)?,
         "list" => end(&mut parser, Action::List)?,
-        "capabilities" => end(&mut parser, Action::Capabilities)?,
-        "inspect" | "ps" | "suspend" | "resume" | "destroy" => {
+        "doctor" => end(&mut parser, Action::Doctor)?,
+        "inspect" | "explain" | "rules" | "ps" | "suspend" | "resume" | "destroy" => {
             let id = number(&mut parser, &command, "the ID of a container")?;
             let action = match command.as_str() {
                 "inspect" => Action::Inspect(id),
                 "ps" => Action::Processes(id),
+                "explain" => Action::Explain(id),
+                "rules" => Action::Rules(id),
                 "suspend" => Action::Suspend(id),
                 "resume" => Action::Resume(id),
                 _ => Action::Destroy(id),
@@ -188,13 +125,6 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Invocation
     }))
 }
 
-fn end(parser: &mut Parser, action: Action) -> Result<Action, UsageError> {
-    match parser.next()? {
-        Some(argument) => Err(argument.unexpected().into()),
-        None => Ok(action),
-    }
-}
-
 fn number<T: std::str::FromStr>(
     parser: &mut Parser,
     command: &str,
@@ -206,96 +136,13 @@ where
     match parser.next()? {
         Some(Value(value)) => Ok(value.parse()?),
         Some(other) => Err(other.unexpected().into()),
-        None => Err(UsageError::Missing {
-            command: command.to_owned(),
-            what,
-        }),
-    }
-}
-
-fn kill(parser: &mut Parser) -> Result<Action, UsageError> {
-    let (mut signal, mut id) = (TERMINATE, None);
-    loop {
-        match parser.next()? {
-            Some(Short('s') | Long("signal")) => signal = named(&parser.value()?.string()?)?,
-            Some(Value(value)) => match id {
-                None => id = Some(value.parse()?),
-                Some(id) => {
-                    let process = value.parse()?;
-                    let action = Action::Kill {
-                        id,
-                        process,
-                        signal,
-                    };
-                    return end(parser, action);
-                }
-            },
-            Some(other) => return Err(other.unexpected().into()),
-            None => {
-                return Err(UsageError::Missing {
-                    command: "kill".to_owned(),
-                    what: "the ID of a container or a process",
-                });
-            }
-        }
-    }
-}
-
-fn named(text: &str) -> Result<i32, UsageError> {
-    let name = text.strip_prefix("SIG").unwrap_or(text);
-    let known = SIGNALS.iter().find(|(known, _)| *known == name);
-    let number = known.map(|(_, number)| *number);
-    number
-        .or_else(|| text.parse().ok())
-        .ok_or_else(|| UsageError::Signal(text.to_owned()))
-}
-
-fn exec(parser: &mut Parser) -> Result<Exec, UsageError> {
-    let mut exec = Exec::default();
-    loop {
-        match parser.next()? {
-            Some(Short('i') | Long("interactive")) => exec.input = true,
-            Some(Short('t') | Long("tty")) => exec.terminal = true,
-            Some(Short('u') | Long("user")) => exec.user = Some(parser.value()?.parse()?),
-            Some(Short('w') | Long("directory")) => exec.directory = parser.value()?.string()?,
-            Some(Short('e') | Long("env")) => {
-                let text = parser.value()?.string()?;
-                let pair = text.split_once('=');
-                let (name, value) = pair.ok_or_else(|| UsageError::Variable(text.clone()))?;
-                exec.environment.push((name.to_owned(), value.to_owned()));
-            }
-            Some(Value(value)) => {
-                exec.id = value.parse()?;
-                break;
-            }
-            Some(other) => return Err(other.unexpected().into()),
-            None => {
-                return Err(UsageError::Missing {
-                    command: "exec".to_owned(),
-                    what: "the ID of a container",
-                });
-            }
-        }
-    }
-    // What follows is the command's, options included.
-    for argument in parser.raw_args()? {
-        exec.command.push(argument.string()?);
-    }
-    if exec.command.first().is_some_and(|first| first == "--") {
-        exec.command.remove(0);
-    }
-    match exec.command.is_empty() {
-        true => Err(UsageError::Missing {
-            command: "exec".to_owned(),
-            what: "the command",
-        }),
-        false => Ok(exec),
+        None => Err(UsageError::missing(command, what)),
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{action::Mount, *};
 
     fn parsed(line: &str) -> Result<Invocation, UsageError> {
         parse(line.split(' ').map(OsString::from))
@@ -317,6 +164,26 @@ mod tests {
         assert_eq!((exec.id, exec.user), (3, Some(7)));
         assert_eq!(exec.environment, [("A".to_owned(), "b=c".to_owned())]);
         assert_eq!(exec.command, ["ls", "-l", "--all"]);
+    }
+
+    #[test]
+    fn a_container_for_one_command_has_mounts_and_capabilities() {
+        let line = "run -i -c a.b --capability c -m /srv/a:b:/a:ro -m d:/d -- ls -l";
+        let Action::Run(run) = action(line) else {
+            panic!("another action");
+        };
+        assert!(run.exec.input && !run.exec.terminal);
+        assert_eq!(run.capabilities, ["a.b", "c"]);
+        let mount = |host: &str, container: &str, read_only| Mount {
+            host: host.to_owned(),
+            container: container.to_owned(),
+            read_only,
+        };
+        assert_eq!(
+            run.mounts,
+            [mount("/srv/a:b", "/a", true), mount("d", "/d", false)]
+        );
+        assert_eq!(run.exec.command, ["ls", "-l"]);
     }
 
     #[test]
@@ -343,6 +210,12 @@ mod tests {
             ("exec 1", "the command"),
             ("exec -e A 1 true", "NAME=VALUE"),
             ("suspend --all 1", "--all"),
+            ("run -m /a true", "/a"),
+            ("run -m /a:b true", "absolute path"),
+            ("run -c a", "the command"),
+            ("explain", "the ID of a container"),
+            ("monitor --xml", "--xml"),
+            ("top -n many", "many"),
         ] {
             let error = parsed(line).unwrap_err().to_string();
             assert!(error.contains(part), "{line}: {error}");

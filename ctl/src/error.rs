@@ -27,6 +27,9 @@ pub enum Error {
     /// Standard streams cannot be passed on.
     #[error("cannot pass standard streams on")]
     Streams(#[source] io::Error),
+    /// The working directory is gone.
+    #[error("cannot find the working directory")]
+    Directory(#[source] io::Error),
     /// The agent made no terminal.
     #[error("the agent returned no terminal")]
     NothingReturned,

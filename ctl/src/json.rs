@@ -16,6 +16,7 @@ pub fn value(variant: &Variant<'_>) -> Value {
         Variant::U64(value) => (*value).into(),
         Variant::F64(value) => (*value).into(),
         Variant::Str(value) => value.as_str().into(),
+        Variant::ObjectPath(path) => path.as_str().into(),
         Variant::Variant(inner) => value(inner),
         Variant::Array(values) => values.iter().map(value).collect(),
         Variant::Structure(fields) => fields.fields().iter().map(value).collect(),
@@ -53,5 +54,7 @@ mod tests {
         let details = Variant::from(HashMap::from([("n", Variant::from(7_u64))]));
         assert_eq!(value(&details), serde_json::json!({"n": 7}));
         assert_eq!(value(&Variant::from(0.5)), serde_json::json!(0.5));
+        let path = zbus::ObjectPath::from_static_str_unchecked("/a/0");
+        assert_eq!(value(&path.into()), serde_json::json!("/a/0"));
     }
 }

@@ -2,13 +2,22 @@
 //! needs no privileges but those of any launcher. See `softwarecontainerctl(1)`.
 
 mod cli;
+mod doctor;
 mod error;
 mod exec;
+mod explain;
 mod json;
+mod monitor;
 mod output;
+mod run;
 mod show;
 mod signals;
+mod statistics;
+mod status;
 mod terminal;
+mod top;
+mod units;
+mod words;
 
 use std::process::ExitCode;
 
@@ -36,7 +45,7 @@ fn main() -> ExitCode {
         }
     };
     let failed = match options.action {
-        Action::Exec(_) => NOT_RUN,
+        Action::Exec(_) | Action::Run(_) => NOT_RUN,
         _ => FAILED,
     };
     match smol::block_on(perform(options)) {
@@ -54,24 +63,39 @@ fn main() -> ExitCode {
 async fn perform(options: Options) -> Result<u8, Error> {
     // Before the first thread, so that every thread has the signals blocked.
     let signals = match &options.action {
-        Action::Exec(_) => Some(signals::Signals::block()?),
+        Action::Exec(_) | Action::Run(_) => Some(signals::Signals::block()?),
         _ => None,
     };
     let bus = match options.session_bus {
         true => Bus::Session,
         false => Bus::System,
     };
+    if options.action == Action::Doctor {
+        return doctor::doctor(bus).await;
+    }
     let client = Client::connect(bus).await?;
     let agent = client.agent();
     match options.action {
         Action::List => output::print(&show::list(&client).await?)?,
         Action::Inspect(id) => output::print(&show::inspect(&client, id).await?)?,
         Action::Processes(id) => output::print(&show::processes(&client, id).await?)?,
-        Action::Capabilities => {
-            let mut names = agent.list_capabilities().await?;
-            names.sort_unstable();
-            output::print(&output::lines(&names))?;
+        Action::Capabilities(names) if names.is_empty() => {
+            output::print(&explain::capabilities(&client).await?)?;
         }
+        Action::Capabilities(names) => output::print(&explain::named(&client, &names).await?)?,
+        Action::Explain(id) => output::print(&explain::container(&client, id).await?)?,
+        Action::Rules(id) => output::print(&explain::rules(&client, id).await?)?,
+        Action::Status(None) => output::print(&status::agent(&client).await?)?,
+        Action::Status(Some(id)) => output::print(&status::container(&client, id).await?)?,
+        Action::Monitor { json } => monitor::monitor(&client, json).await?,
+        Action::Top(rounds) => top::top(&client, rounds).await?,
+        Action::Run(run) => {
+            return match signals {
+                Some(signals) => run::run(&client, run, &signals).await,
+                None => Ok(NOT_RUN),
+            };
+        }
+        Action::Doctor => return doctor::doctor(bus).await,
         Action::Kill {
             id,
             process,

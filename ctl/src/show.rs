@@ -1,7 +1,5 @@
 //! What is told of containers.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
-
 use softwarecontainer_client::Client;
 use zbus::{fdo::PropertiesProxy, names::InterfaceName};
 
@@ -9,6 +7,7 @@ use crate::{
     error::Error,
     json,
     output::{harmless, table},
+    units::age,
 };
 
 const CONTAINER: &str = "com.pelagicore.SoftwareContainerAgent.Container";
@@ -77,38 +76,9 @@ pub async fn inspect(client: &Client, id: i32) -> Result<String, Error> {
 }
 
 /// An object that is not there is a container that is not there.
-fn about(id: i32, error: zbus::Error) -> Error {
+pub fn about(id: i32, error: zbus::Error) -> Error {
     match error.into() {
         softwarecontainer_client::Error::NoSuchContainer(_) => Error::NoContainer(id),
         other => other.into(),
-    }
-}
-
-/// How long ago that was, in microseconds since 1970.
-fn age(since: u64) -> String {
-    let since = UNIX_EPOCH + Duration::from_micros(since);
-    let passed = SystemTime::now().duration_since(since).unwrap_or_default();
-    in_words(passed.as_secs())
-}
-
-fn in_words(seconds: u64) -> String {
-    match seconds {
-        0..60 => format!("{seconds}s"),
-        60..3600 => format!("{}m{}s", seconds / 60, seconds % 60),
-        3600..86400 => format!("{}h{}m", seconds / 3600, seconds / 60 % 60),
-        _ => format!("{}d{}h", seconds / 86400, seconds / 3600 % 24),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_age_has_two_units_at_most() {
-        assert_eq!(in_words(59), "59s");
-        assert_eq!(in_words(61), "1m1s");
-        assert_eq!(in_words(2 * 3600 + 5 * 60), "2h5m");
-        assert_eq!(in_words(3 * 86400 + 3600), "3d1h");
     }
 }

@@ -91,7 +91,7 @@ impl Agent {
     }
 
     /// What containers share, once it is prepared.
-    async fn prepared(&self) -> Result<Arc<Shared>, AgentError> {
+    pub(super) async fn prepared(&self) -> Result<Arc<Shared>, AgentError> {
         let prepared = async { Some(self.shared.wait().await.clone()) };
         let stopped = async {
             self.stop.begun().await;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use zbus::{Connection, message::Header};
 
 use super::{
+    bound::Bound,
     caller::{Call, Callers, Identity},
     error::ManagerError,
     watchers::Watchers,
@@ -20,6 +21,8 @@ pub struct Desk {
     pub callers: Arc<Callers>,
     /// Who is told what happens.
     pub watchers: Arc<Watchers>,
+    /// What goes with whom.
+    pub bound: Arc<Bound>,
 }
 
 impl Desk {

@@ -63,9 +63,11 @@ impl Teller<'_> {
                 let added = || objects::described(facts).into();
                 self.send(facts, of_objects("InterfacesAdded"), &added)
                     .await;
+                self.desk.bound.add(self.connection, facts).await;
             }
             News::Removed => {
                 objects::withdraw(self.connection, self.desk, id).await;
+                self.desk.bound.remove(self.connection, facts).await;
                 let interfaces = [ContainerObject::NAME];
                 let removed = || vec![objects::path(facts), Variant::from(&interfaces[..])];
                 self.send(facts, of_objects("InterfacesRemoved"), &removed)

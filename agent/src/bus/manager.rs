@@ -7,7 +7,7 @@ use super::{
     error::ManagerError,
     objects,
     options::Options,
-    processes,
+    processes, properties,
     service::{Answer, Call, Reply, Service},
     values::Values,
 };
@@ -46,6 +46,20 @@ impl Manager {
         Ok(Vec::new().into())
     }
 
+    async fn describe_capabilities(&self, call: Call<'_>) -> Results {
+        let _call = self.0.callers.admit(&call.header)?;
+        let names: Vec<String> = call.arguments("as")?.next()?;
+        let described = self.0.agent.described(&names)?;
+        Ok(vec![properties::rules(&described)].into())
+    }
+
+    async fn diagnose(&self, call: Call<'_>) -> Results {
+        let _call = self.0.callers.admit(&call.header)?;
+        let findings = self.0.agent.diagnose().await.into_iter();
+        let rows = findings.map(|it| (it.about.to_owned(), it.verdict.name().to_owned(), it.text));
+        Ok(vec![rows.collect::<Vec<(String, String, String)>>().into()].into())
+    }
+
     async fn create_named(&self, call: Call<'_>) -> Results {
         let mut arguments = call.arguments("ssa{sv}")?;
         let config: String = arguments.next()?;
@@ -60,12 +74,15 @@ impl Manager {
         let (_call, identity) = begun;
         let text = options.take("label", "a string")?.unwrap_or_default();
         let environment = options.strings("environment")?;
+        let bound = options.take("bound", "true or false")?.unwrap_or(false);
+        let sender = call.sender()?.to_owned();
         options.none_left()?;
         let creation = Creation {
             options: &config,
             label: Label {
                 app,
                 text: label("label", text)?,
+                bound_to: bound.then_some(sender),
             },
             environment,
         };
@@ -95,6 +112,8 @@ impl Service for Manager {
             "Subscribe" => Box::pin(self.subscribe(call)),
             "Unsubscribe" => Box::pin(self.unsubscribe(call)),
             "WaitReady" => Box::pin(self.wait_ready(call)),
+            "Diagnose" => Box::pin(self.diagnose(call)),
+            "DescribeCapabilities" => Box::pin(self.describe_capabilities(call)),
             "ExecuteWithFds" => Box::pin(processes::execute(&self.0, call)),
             "Signal" => Box::pin(processes::signal(&self.0, call)),
             "CreateNamed" => Box::pin(self.create_named(call)),

@@ -48,6 +48,11 @@ impl ContainerObject {
         let values = statistics.as_ref().map(properties::statistics);
         Ok(vec![dictionary(values.unwrap_or_default())].into())
     }
+
+    async fn rules(&self, call: Call<'_>) -> Result<Reply, ManagerError> {
+        let facts = self.facts(call.connection, &call.header).await?;
+        Ok(vec![properties::rules(&facts.rules())].into())
+    }
 }
 
 impl Service for ContainerObject {
@@ -57,6 +62,7 @@ impl Service for ContainerObject {
 
     fn call<'a>(&'a self, name: &str, call: Call<'a>) -> Option<Answer<'a, Reply>> {
         match name {
+            "GetRules" => Some(Box::pin(self.rules(call))),
             "GetStatistics" => Some(Box::pin(self.statistics(call))),
             _ => None,
         }

@@ -5,6 +5,9 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
+use softwarecontainer_capability::GatewayConfig;
+use zbus::Variant;
+
 use super::values::Values;
 use crate::{
     container::{facts::Facts, statistics::Statistics},
@@ -54,6 +57,10 @@ fn remembered(facts: &Facts) -> Values {
         ("AppID", facts.label.app.clone().into()),
         ("Label", facts.label.text.clone().into()),
         ("Creator", facts.creator.into()),
+        (
+            "BoundTo",
+            facts.label.bound_to.clone().unwrap_or_default().into(),
+        ),
         ("Options", facts.options.clone().into()),
         ("Since", microseconds(facts.since).into()),
         ("Init", place.map_or(0, |place| place.init).into()),
@@ -70,6 +77,23 @@ fn remembered(facts: &Facts) -> Values {
 fn microseconds(time: SystemTime) -> u64 {
     let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
     since.as_micros().try_into().unwrap_or(u64::MAX)
+}
+
+/// What was asked of gateways, of type `a(ssss)`: capability, manifest, gateway, and one element of
+/// its configuration as JSON.
+pub fn rules(configs: &[GatewayConfig]) -> Variant<'static> {
+    let rows = configs.iter().flat_map(|config| {
+        let elements = config.config.as_array().map_or(&[][..], Vec::as_slice);
+        elements.iter().map(|element| {
+            (
+                config.origin.capability.to_string(),
+                config.origin.file.to_string_lossy().into_owned(),
+                config.id.clone(),
+                element.to_string(),
+            )
+        })
+    });
+    rows.collect::<Vec<_>>().into()
 }
 
 /// What a container uses; without what the kernel does not count.

@@ -289,7 +289,8 @@ impl Container {
         let mut settings = GatewaySettings::default();
         settings.add(&configs)?;
         let (known, _) = state_file.processes();
-        let facts = Facts::left(id, record.told.restored(&known), shared.events.clone());
+        let earlier = record.told.restored(&known, configs.into());
+        let facts = Facts::left(id, earlier, shared.events.clone());
         let (reports, file) = (shared.reports.clone(), state_file.clone());
         let (processes, unknown) = Processes::left(facts.clone(), file, reports);
         let link = InitLink::new(connection, processes, init_pidfd.clone(), &shared.executor)
@@ -334,7 +335,6 @@ impl Container {
             },
             state_file,
             is_kept: true,
-            configs,
             settings,
             baseline: Baseline::left(&record.baseline),
             gateways: Gateways::default(),

@@ -260,7 +260,6 @@ impl Container {
             state: State::Ready,
             state_file,
             is_kept: false,
-            configs: Vec::new(),
             settings: GatewaySettings::default(),
             baseline,
             gateways: Gateways::default(),

@@ -10,6 +10,7 @@ use std::{
 };
 
 use smol::channel::Sender;
+use softwarecontainer_capability::GatewayConfig;
 
 use super::state::{Reason, Status};
 use crate::host::cgroup::{Cgroups, usage};
@@ -55,13 +56,15 @@ pub enum News {
     Removed,
 }
 
-/// Who a launcher says that a container is for.
+/// What a launcher says of a container when it has it made.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Label {
     /// The app's ID, such as `org.example.Maps`; may be empty.
     pub app: String,
     /// What people call it; may be empty.
     pub text: String,
+    /// The connection to the bus with which it goes, by its unique name.
+    pub bound_to: Option<String>,
 }
 
 /// A process that a launcher has started.
@@ -108,6 +111,7 @@ struct Changing {
     status: Status,
     reason: Reason,
     capabilities: Vec<String>,
+    rules: Rules,
     mounts: Vec<Mounted>,
     processes: BTreeMap<u32, Process>,
     /// How many processes the kernel had killed for memory when this was last looked at.
@@ -127,9 +131,13 @@ pub(super) struct Earlier {
     pub(super) since: SystemTime,
     pub(super) status: Status,
     pub(super) capabilities: Vec<String>,
+    pub(super) rules: Rules,
     pub(super) mounts: Vec<Mounted>,
     pub(super) processes: BTreeMap<u32, Process>,
 }
+
+/// What was asked of gateways, in its order.
+pub type Rules = Arc<[GatewayConfig]>;
 
 /// What is told of one container.
 #[derive(Debug)]
@@ -169,6 +177,7 @@ impl Facts {
                 status: Status::Ready,
                 reason: Reason::Call,
                 capabilities: Vec::new(),
+                rules: Rules::default(),
                 mounts: Vec::new(),
                 processes: BTreeMap::new(),
                 oom_kills: 0,
@@ -192,6 +201,7 @@ impl Facts {
                 status: earlier.status,
                 reason: Reason::Call,
                 capabilities: earlier.capabilities,
+                rules: earlier.rules,
                 mounts: earlier.mounts,
                 processes: earlier.processes,
                 oom_kills: 0,
@@ -282,6 +292,16 @@ impl Facts {
     /// The capabilities that were set, in their order.
     pub fn capabilities(&self) -> Vec<String> {
         self.changing().capabilities.clone()
+    }
+
+    /// Gateways have been asked for this, altogether.
+    pub(super) fn set_rules(&self, rules: Rules) {
+        self.changing().rules = rules;
+    }
+
+    /// What was asked of gateways.
+    pub fn rules(&self) -> Rules {
+        self.changing().rules.clone()
     }
 
     /// A launcher has mounted something.

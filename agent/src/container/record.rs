@@ -20,7 +20,7 @@ use softwarecontainer_capability::{
 use super::{
     Container, State, Status,
     confinement::KeptBaseline,
-    facts::{Earlier, Label, Mounted, Process},
+    facts::{Earlier, Label, Mounted, Process, Rules},
     state_file::Known,
 };
 use crate::{
@@ -61,6 +61,8 @@ pub(super) struct Told {
     pub(super) suspended: bool,
     app: String,
     text: String,
+    #[serde(default)]
+    bound_to: Option<String>,
     options: String,
     since: u64,
     capabilities: Vec<String>,
@@ -70,7 +72,7 @@ pub(super) struct Told {
 
 impl Told {
     /// As it was, of the processes that are still `known`.
-    pub(super) fn restored(&self, known: &BTreeMap<u32, Known>) -> Earlier {
+    pub(super) fn restored(&self, known: &BTreeMap<u32, Known>, rules: Rules) -> Earlier {
         let processes = self.processes.iter();
         let processes = processes.filter(|(pid, _)| known.contains_key(pid));
         let mounts = self.mounts.iter().cloned();
@@ -79,6 +81,7 @@ impl Told {
             label: Label {
                 app: self.app.clone(),
                 text: self.text.clone(),
+                bound_to: self.bound_to.clone(),
             },
             options: self.options.clone(),
             since: time(self.since),
@@ -88,6 +91,7 @@ impl Told {
                 Status::Ready
             },
             capabilities: self.capabilities.clone(),
+            rules,
             mounts: mounts
                 .map(|(host, container, read_only)| Mounted {
                     host,
@@ -269,7 +273,7 @@ impl Container {
             baseline: self.baseline.kept(),
             bridge: self.network.veth(self.id),
             addresses: facts.place()?.addresses.clone(),
-            configs: self.configs.iter().map(KeptConfig::of).collect(),
+            configs: facts.rules().iter().map(KeptConfig::of).collect(),
             gateways,
             submounts: self.submounts.copy(),
             told: Told {
@@ -277,6 +281,7 @@ impl Container {
                 suspended: self.state == State::Suspended,
                 app: facts.label.app.clone(),
                 text: facts.label.text.clone(),
+                bound_to: facts.label.bound_to.clone(),
                 options: facts.options.clone(),
                 since: seconds(facts.since),
                 capabilities: facts.capabilities(),

@@ -35,8 +35,10 @@ impl Container {
             source: Box::new(source),
         })?;
         let is_new = |config: &&GatewayConfig| !self.settings.has(std::slice::from_ref(*config));
-        let new: Vec<_> = configs.iter().filter(is_new).cloned().collect();
-        self.configs.extend(new);
+        let rules = self.facts.rules();
+        let new = configs.iter().filter(is_new);
+        self.facts
+            .set_rules(rules.iter().chain(new).cloned().collect());
         self.settings = settings;
         let names = configs.iter().map(|config| &*config.origin.capability);
         self.facts.add_capabilities(names);

@@ -55,6 +55,8 @@ pub enum Reason {
     OutOfMemory,
     /// The last process that a launcher started has ended (`destroy-when-ended`).
     ProcessesEnded,
+    /// The connection to the bus that it was bound to is closed.
+    CreatorLeft,
     /// The agent stops.
     AgentStops,
 }
@@ -68,6 +70,7 @@ impl Reason {
             Self::ByItself => "by-itself",
             Self::OutOfMemory => "out-of-memory",
             Self::ProcessesEnded => "processes-ended",
+            Self::CreatorLeft => "creator-left",
             Self::AgentStops => "agent-stops",
         }
     }

@@ -39,6 +39,11 @@ impl Unwritten {
         self.all().remove(entry);
     }
 
+    /// The host directories.
+    pub fn sources(&self) -> BTreeSet<PathBuf> {
+        self.all().iter().map(|(host, _)| host.clone()).collect()
+    }
+
     /// Warns if `host` is one of them or in one: when the rest is written after all, it replaces
     /// what was written since.
     pub fn warn_of(&self, host: &Path) {

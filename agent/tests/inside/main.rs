@@ -2,6 +2,7 @@
 //! containers.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod bound;
 mod contract;
 mod hanging_files;
 #[path = "../lab/mod.rs"]

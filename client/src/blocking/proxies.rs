@@ -154,7 +154,30 @@ impl ManagerProxy {
         wait(self.0.wait_ready())
     }
 
-    /// Create, for an app: config as of Create; options "label" s, "environment" a{ss}.
+    /// What is right and wrong with the host and the configuration: what it is about, "ok",
+    /// "warning" or "error", and what to do.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub fn diagnose(&self) -> Result<Vec<(String, String, String)>, Error> {
+        wait(self.0.diagnose())
+    }
+
+    /// What capabilities ask of gateways: capability, manifest, gateway, one element of its
+    /// configuration (JSON). The named ones, or all, default capabilities included, if there
+    /// is no name.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub fn describe_capabilities(
+        &self,
+        names: &[String],
+    ) -> Result<Vec<(String, String, String, String)>, Error> {
+        wait(self.0.describe_capabilities(names))
+    }
+
+    /// Create, for an app: config as of Create; options "label" s, "environment" a{ss},
+    /// "bound" b: it goes with your connection to the bus.
     ///
     /// # Errors
     /// [`Error`].
@@ -253,6 +276,15 @@ impl ContainerProxy {
         wait(self.0.get_statistics())
     }
 
+    /// What was asked of gateways: capability, manifest, gateway, one element of its
+    /// configuration (JSON).
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub fn get_rules(&self) -> Result<Vec<(String, String, String, String)>, Error> {
+        wait(self.0.get_rules())
+    }
+
     /// `ID`.
     ///
     /// # Errors
@@ -283,6 +315,14 @@ impl ContainerProxy {
     /// [`Error`].
     pub fn creator(&self) -> Result<u32, Error> {
         Ok(wait(self.0.creator())?)
+    }
+
+    /// The connection to the bus with which it goes; empty if it stays.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub fn bound_to(&self) -> Result<String, Error> {
+        Ok(wait(self.0.bound_to())?)
     }
 
     /// The options of Create: JSON.
@@ -333,7 +373,8 @@ impl ContainerProxy {
         Ok(wait(self.0.state())?)
     }
 
-    /// Why: call, failure, by-itself, out-of-memory, processes-ended or agent-stops.
+    /// Why: call, failure, by-itself, out-of-memory, processes-ended, creator-left or agent-
+    /// stops.
     ///
     /// # Errors
     /// [`Error`].
