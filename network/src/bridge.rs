@@ -2,6 +2,7 @@
 //! agent stops.
 
 mod ownership;
+mod undo;
 
 use ownership::{FORWARDING, Ownership};
 
@@ -203,40 +204,18 @@ impl Bridge {
     /// # Errors
     /// The first [`BridgeError`]; the other steps are done nevertheless.
     pub fn undo(&mut self) -> Result<(), BridgeError> {
-        let rules = self.firewall.remove().map_err(BridgeError::from);
-        let device = match &self.mark {
-            Some(before) => undo_device(&self.settings.device, before),
-            None => Ok(()),
+        let Some(before) = self.mark.clone() else {
+            return Ok(self.firewall.remove()?);
         };
+        // The kernel takes its time for an interface, and the rules go meanwhile.
+        let deletion = undo::begin(&self.settings.device);
+        let rules = self.firewall.remove().map_err(BridgeError::from);
+        let device = deletion.and_then(|unused| match unused {
+            Some(unused) => unused.finish(&self.settings.device, before),
+            None => Ok(()),
+        });
         rules.and(device)
     }
-}
-
-fn undo_device(device: &str, before: &Ownership) -> Result<(), BridgeError> {
-    let netlink = Netlink::open()?;
-    let links = netlink.links()?;
-    let link = links.iter().find(|link| link.name == device);
-    // Another agent's end may have changed it.
-    let now = link.and_then(Ownership::of);
-    let before = now.as_ref().unwrap_or(before);
-    if let Some(link) = link {
-        let port = links.iter().find(|other| other.master == Some(link.index));
-        if let Some(port) = port {
-            log::warn!("bridge {device} stays, because {} uses it", port.name);
-            return Ok(());
-        }
-        if now.is_some() {
-            netlink.delete_link(link)?;
-        }
-    }
-    // The bridge of another agent still needs forwarding; the last one switches it back.
-    let others = links.iter().filter(|other| other.name != device);
-    let mut marked = others.filter_map(|other| Ownership::of(other).map(|mark| (other, mark)));
-    match marked.next() {
-        Some((other, mark)) => netlink.set_alias(other, &mark.earlier(before).to_string())?,
-        None => before.restore()?,
-    }
-    Ok(())
 }
 
 /// Makes the bridge if it is absent, and finds out whether it is ours; `mark` is what it was marked

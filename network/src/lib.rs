@@ -13,6 +13,7 @@ mod firewall;
 mod frame_filter;
 pub mod host_names;
 mod late;
+mod left_behind;
 mod limits;
 pub mod name_servers;
 pub mod namespace;

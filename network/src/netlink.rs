@@ -5,6 +5,7 @@
 //! (see [`crate::namespace::inside`] for how to open one in a container).
 
 mod address;
+mod deletion;
 mod disciplines;
 mod ingress_filter;
 mod link;
@@ -15,7 +16,11 @@ mod route;
 mod token_bucket;
 mod traffic_control;
 
-use std::{cell::Cell, fmt, io};
+use std::{
+    cell::Cell,
+    fmt, io,
+    os::fd::{AsRawFd as _, BorrowedFd},
+};
 
 use neli::{
     Size, ToBytes,
@@ -32,6 +37,7 @@ use neli::{
 };
 
 pub use address::InterfaceAddress;
+pub use deletion::Deletion;
 pub use ingress_filter::Instruction;
 pub use link::{Link, MacAddress};
 pub use port::PortFlags;
@@ -128,31 +134,45 @@ impl Netlink {
     where
         P: Size + ToBytes + fmt::Debug,
     {
-        let broken = |reason: String| NetlinkError::Exchange {
-            attempt: attempt.to_owned(),
-            reason,
-        };
+        let message = self.message(attempt, kind, flags, payload)?;
+        self.socket
+            .send(&message)
+            .map_err(|error| encoding(attempt, &error))?;
+        self.answers(attempt, *message.nl_seq())
+    }
+
+    /// A request, with a number that no other of this socket has.
+    fn message<P>(
+        &self,
+        attempt: &str,
+        kind: Rtm,
+        flags: NlmF,
+        payload: P,
+    ) -> Result<Nlmsghdr<Rtm, P>, NetlinkError>
+    where
+        P: Size,
+    {
         let sequence = self.sequence.get();
         self.sequence.set(sequence.wrapping_add(1));
-        let message = NlmsghdrBuilder::default()
+        NlmsghdrBuilder::default()
             .nl_type(kind)
             .nl_flags(NlmF::REQUEST | flags)
             .nl_seq(sequence)
             .nl_payload(NlPayload::Payload(payload))
             .build()
-            .map_err(|error| broken(error.to_string()))?;
-        self.socket
-            .send(&message)
-            .map_err(|error| broken(error.to_string()))?;
+            .map_err(|error| encoding(attempt, &error))
+    }
 
+    /// Waits for the answers to the request with the number `sequence`, and returns their bodies.
+    fn answers(&self, attempt: &str, sequence: u32) -> Result<Vec<Buffer>, NetlinkError> {
         let mut bodies = Vec::new();
         loop {
             let (messages, _groups) = self
                 .socket
                 .recv::<u16, Buffer>()
-                .map_err(|error| broken(error.to_string()))?;
+                .map_err(|error| encoding(attempt, &error))?;
             for answer in messages {
-                let answer = answer.map_err(|error| broken(error.to_string()))?;
+                let answer = answer.map_err(|error| encoding(attempt, &error))?;
                 if *answer.nl_seq() != sequence {
                     continue;
                 }
@@ -172,6 +192,12 @@ impl Netlink {
                 }
             }
         }
+    }
+
+    /// To wait for answers with poll(2).
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        // SAFETY: the descriptor is open as long as the socket, which outlives the result.
+        unsafe { BorrowedFd::borrow_raw(self.socket.as_raw_fd()) }
     }
 }
 

@@ -93,7 +93,11 @@ impl Client {
     }
 
     pub async fn set_capabilities(&self, id: i32, name: &str) {
-        self.call("SetCapabilities", &(id, [name].as_slice())).await;
+        self.set_all_capabilities(id, &[name]).await;
+    }
+
+    pub async fn set_all_capabilities(&self, id: i32, names: &[&str]) {
+        self.call("SetCapabilities", &(id, names)).await;
     }
 
     /// Executes a command and waits for the signal of its end.

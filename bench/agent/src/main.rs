@@ -2,13 +2,16 @@
 //! bare spawn, all in one run, so that ratios mean something on any machine. Prints JSON; times are
 //! in milliseconds.
 //!
-//! Usage: `softwarecontainer-bench [protections|growth] AGENT INIT [ROUNDS]` with the two program
-//! files of a release build, as root. With `protections` it measures what the protections of a
-//! container cost, with `growth` what each container costs those that come after it.
+//! Usage: `softwarecontainer-bench [protections|growth|launches] AGENT INIT [ROUNDS]` with the two
+//! program files of a release build, as root. With `protections` it measures what the protections
+//! of a container cost, with `growth` what each container costs those that come after it, with
+//! `launches` what the D-Bus filter and network rules add to a launch, and starts and stops of the
+//! agent.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod client;
 mod growth;
+mod launches;
 mod protections;
 mod reference;
 mod statistics;
@@ -30,13 +33,15 @@ const MANY: usize = 50;
 fn main() {
     let arguments: Vec<String> = std::env::args().collect();
     let (mode, files) = match &arguments[1..] {
-        [mode, files @ ..] if ["protections", "growth"].contains(&mode.as_str()) => {
+        [mode, files @ ..] if ["protections", "growth", "launches"].contains(&mode.as_str()) => {
             (mode.as_str(), files)
         }
         files => ("", files),
     };
     let [agent, init, rest @ ..] = files else {
-        eprintln!("usage: softwarecontainer-bench [protections|growth] AGENT INIT [ROUNDS]");
+        eprintln!(
+            "usage: softwarecontainer-bench [protections|growth|launches] AGENT INIT [ROUNDS]"
+        );
         return;
     };
     let rounds = rest
@@ -49,6 +54,7 @@ fn main() {
         match mode {
             "protections" => protections::run((&agent, &init), rounds, &executor).await,
             "growth" => growth::run((&agent, &init), rounds, &executor).await,
+            "launches" => launches::run((&agent, &init), rounds, &executor).await,
             _ => run(&agent, &init, rounds, &executor).await,
         }
     }));

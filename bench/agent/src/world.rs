@@ -137,6 +137,12 @@ fn manifest() -> String {
             {"id": "env", "config": [{"name": "BENCH", "value": "1"}]},
             {"id": "file", "config": [{"path-host": "/etc/hosts", "path-container": "/mnt/hosts", "read-only": true}]},
         ]},
+        {"name": "bench.dbus", "gateways": [
+            {"id": "dbus", "config": [{
+                "dbus-gateway-config-session": [{"direction": "*", "interface": "*", "object-path": "*", "method": "*"}],
+                "dbus-gateway-config-system": [],
+            }]},
+        ]},
         {"name": "bench.network", "gateways": [
             {"id": "network", "config": [{"direction": "OUTGOING", "allow": rules}]},
         ]},

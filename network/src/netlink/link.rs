@@ -3,8 +3,6 @@
 use std::{
     fmt,
     io::Cursor,
-    os::fd::AsFd as _,
-    sync::mpsc,
     thread,
     time::{Duration, Instant},
 };
@@ -18,13 +16,8 @@ use neli::{
     rtnl::{Ifinfomsg, IfinfomsgBuilder, Rtattr},
     types::{Buffer, RtBuffer},
 };
-use nix::poll::PollFlags;
 
-use crate::wait;
-
-use super::{
-    Netlink, NetlinkError, attribute, attributes, c_string, encoding, link_events::LinkEvents,
-};
+use super::{Netlink, NetlinkError, attribute, attributes, c_string, encoding};
 
 /// An Ethernet hardware address.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -147,48 +140,6 @@ impl Netlink {
         self.request(&attempt, Rtm::Setlink, NlmF::empty(), message)
     }
 
-    /// Deletes an interface, and with it the other end of a veth pair. Returns when nobody sees it
-    /// any more; the kernel acknowledges that only when it has freed it, which takes a hundred
-    /// times as long.
-    ///
-    /// # Errors
-    /// [`NetlinkError`], source RTM_DELLINK of rtnetlink(7).
-    pub fn delete_link(&self, link: &Link) -> Result<(), NetlinkError> {
-        let attempt = format!("delete network interface {}", link.name);
-        let message = link_message(&attempt, link.index, None, [])?;
-        let broken = |error: &dyn fmt::Display| NetlinkError::Exchange {
-            attempt: attempt.clone(),
-            reason: error.to_string(),
-        };
-        let events = LinkEvents::listen()?;
-        let (end, other_end) = std::io::pipe().map_err(|error| broken(&error))?;
-        let (sender, receiver) = mpsc::channel();
-        let netlink = Self::open()?;
-        let request = attempt.clone();
-        thread::Builder::new()
-            .name("delete link".to_owned())
-            .spawn(move || {
-                let result = netlink.request(&request, Rtm::Dellink, NlmF::empty(), message);
-                // Nobody listens any more when the event came first.
-                let _ = sender.send(result);
-                drop(other_end);
-            })
-            .map_err(|error| broken(&error))?;
-        loop {
-            let readable = |fd| (fd, PollFlags::POLLIN);
-            let waited = wait::any_ready(
-                [readable(events.as_fd()), readable(end.as_fd())],
-                ANSWER_LIMIT,
-            );
-            match waited.map_err(|error| broken(&error))? {
-                [_, true] => return receiver.recv().map_err(|error| broken(&error))?,
-                [true, _] if events.tells_end_of(link.index) => return Ok(()),
-                [true, _] => {}
-                [false, false] => return Err(broken(&"the kernel does not answer")),
-            }
-        }
-    }
-
     /// Sets an interface up or down.
     ///
     /// # Errors
@@ -234,8 +185,6 @@ impl Netlink {
     }
 }
 
-/// How long the kernel may take to delete an interface.
-const ANSWER_LIMIT: Duration = Duration::from_secs(10);
 /// How often [`Netlink::wait_until_running`] looks.
 const POLL: Duration = Duration::from_millis(1);
 

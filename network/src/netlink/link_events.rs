@@ -1,6 +1,7 @@
 //! Events of network interfaces, as the kernel multicasts them.
 
 use std::{
+    fmt,
     io::{self, Cursor},
     os::fd::{AsRawFd as _, BorrowedFd},
 };
@@ -21,6 +22,12 @@ use super::NetlinkError;
 
 /// Events of the interfaces in the network namespace in which it was opened, from then on.
 pub struct LinkEvents(NlSocketHandle);
+
+impl fmt::Debug for LinkEvents {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LinkEvents").finish_non_exhaustive()
+    }
+}
 
 impl LinkEvents {
     /// Subscribes to RTNLGRP_LINK.
