@@ -121,6 +121,44 @@ fn an_app_starts_at_once_off_line_and_reaches_the_name_when_it_is_answered() {
     assert_eq!(lab.agent.log().matches(&told).count(), 1);
 }
 
+/// A name, whether it waits for an answer, its addresses with their ages, and when it is looked up
+/// anew.
+type NamedHost = (String, bool, Vec<(String, u64)>, u64);
+
+/// What the container's object tells of a name: whether it waits for an answer, its addresses, and
+/// the seconds until it is looked up anew.
+fn told_of(lab: &Lab, id: i32, name: &str) -> Option<(bool, Vec<String>, u64)> {
+    let path = format!("/com/pelagicore/SoftwareContainerAgent/containers/{id}");
+    let interface = "org.freedesktop.DBus.Properties";
+    let of = "com.pelagicore.SoftwareContainerAgent.Container";
+    let client = lab.agent.client();
+    let reply = client.call_on(&path, interface, "Get", &(of, "Names"));
+    let value: zbus::OwnedVariant = reply.unwrap().body().deserialize().unwrap();
+    let names: Vec<NamedHost> = value.try_into().unwrap();
+    let found = names.into_iter().find(|it| it.0 == name);
+    found.map(|(_, pending, addresses, next)| {
+        let addresses = addresses.into_iter().map(|(address, _)| address);
+        (pending, addresses.collect(), next)
+    })
+}
+
+#[test]
+fn what_is_known_of_a_name_is_told() {
+    let host = Host::off_line();
+    let lab = &host.lab;
+    let id = lab.container(&["maps"]);
+    let (pending, addresses, _) = told_of(lab, id, NAME).unwrap();
+    assert!(pending && addresses.is_empty());
+    assert_eq!(told_of(lab, id, OUTSIDE), None, "an address is no name");
+    let _server = host.answer(&[OUTSIDE, OTHER]);
+    wait_until("it is known", || {
+        let (pending, addresses, next) = told_of(lab, id, NAME).unwrap();
+        !pending && addresses == [OUTSIDE, OTHER] && (1..=601).contains(&next)
+    });
+    let other = lab.agent.create();
+    assert_eq!(told_of(lab, other, NAME), None, "it has no such rule");
+}
+
 #[test]
 fn an_answer_that_leads_to_the_host_or_to_a_container_does_not_count() {
     let host = Host::off_line();

@@ -36,3 +36,6 @@ pub use zbus;
 pub type Details<'a> = HashMap<&'a str, Variant<'a>>;
 /// What comes back beside what every call of a kind returns.
 pub type OwnedDetails = HashMap<String, OwnedVariant>;
+/// A host that rules name: its name, whether it waits for an answer, its addresses with the seconds
+/// since each was last answered, the seconds until it is looked up anew.
+pub type NamedHost = (String, bool, Vec<(String, u64)>, u64);

@@ -196,6 +196,11 @@ pub trait Container {
     /// microseconds since 1970.
     #[zbus(property)]
     fn processes(&self) -> zbus::Result<Vec<(u32, String, u64)>>;
+    /// The hosts that its rules for the network name: the name, whether it waits for an
+    /// answer, its addresses with the seconds since each was last answered, the seconds until
+    /// it is looked up anew.
+    #[zbus(property(emits_changed_signal = "false"))]
+    fn names(&self) -> zbus::Result<Vec<crate::NamedHost>>;
     /// What is in /gateways.
     #[zbus(property(emits_changed_signal = "false"))]
     fn sockets(&self) -> zbus::Result<Vec<String>>;

@@ -89,7 +89,7 @@ impl Connection {
 }
 
 /// What the rules of a container, whose network namespace is `namespace`, have counted. With the
-/// programs of iptables(8) it starts one for each family.
+/// programs of iptables(8) it starts one for each family, see [`Network::tells_counts`].
 ///
 /// # Errors
 /// [`NetworkError`].

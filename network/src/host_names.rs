@@ -24,6 +24,8 @@ use std::{
 use smol::channel::{Receiver, Sender};
 
 use crate::subnet::Subnet;
+#[cfg(test)]
+use name::AGE_LIMIT;
 pub use name::{HostName, NameState};
 
 /// What a look-up has found.
@@ -78,11 +80,11 @@ impl HostNames {
         held
     }
 
-    /// What is known of each name that a container has in its rules.
+    /// What is known of a name; `None` if no container has it in its rules.
     #[must_use]
-    pub fn states(&self) -> Vec<NameState> {
-        let now = Instant::now();
-        self.held().iter().map(|name| name.known(now)).collect()
+    pub fn state_of(&self, name: &str) -> Option<NameState> {
+        let held = self.names().get(name).and_then(Weak::upgrade)?;
+        Some(held.known(Instant::now()))
     }
 
     /// Looks up all names at once: the network may answer now, or answer otherwise.
@@ -206,7 +208,7 @@ mod tests {
     fn what_is_known_of_a_name_can_be_seen() {
         let names = HostNames::new([]);
         let name = names.hold("a.example");
-        let only = |names: &HostNames| names.states().remove(0);
+        let only = |names: &HostNames| names.state_of("a.example").unwrap();
         assert!(only(&names).pending && only(&names).addresses.is_empty());
         let begin = Instant::now();
         assert!(name.begin(begin));
@@ -218,8 +220,11 @@ mod tests {
         let address = ("192.0.2.1".parse().unwrap(), Duration::from_secs(5));
         assert_eq!(state.addresses, [address]);
         assert_eq!((state.failures, state.pending), (0, false));
+        assert!(state.next.is_some_and(|next| !next.is_zero()));
+        assert!(name.begin(begin + AGE_LIMIT));
+        assert_eq!(only(&names).next, None, "it is being looked up");
         drop(name);
-        assert!(names.states().is_empty());
+        assert!(names.state_of("a.example").is_none());
     }
 
     #[test]

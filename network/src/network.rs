@@ -166,6 +166,12 @@ impl Network {
         self.backend
     }
 
+    /// Whether the kernel tells what rules have counted without a program being started.
+    #[must_use]
+    pub fn tells_counts(&self) -> bool {
+        self.backend == Backend::NfTables
+    }
+
     /// Lets container `id` reach of the host itself what its permissions name, or nothing more.
     pub(crate) fn set_visitor(
         &self,

@@ -6,6 +6,7 @@ use std::{
 };
 
 use softwarecontainer_capability::GatewayConfig;
+use softwarecontainer_network::{Family, RuleCount};
 use zbus::Variant;
 
 use super::values::Values;
@@ -24,12 +25,30 @@ pub const MOUNTS: &str = "Mounts";
 pub const PROCESSES: &str = "Processes";
 /// Not told when it changes; it is looked up on the host.
 const SOCKETS: &str = "Sockets";
+/// Likewise; what is known of a name changes with each answer.
+const NAMES: &str = "Names";
 
 /// All properties.
 pub fn all(facts: &Facts) -> Values {
     let mut values = remembered(facts);
     values.push((SOCKETS, facts.sockets().into()));
+    values.push((NAMES, names(facts).into()));
     values
+}
+
+/// A host that rules name: the name, whether it waits for an answer, its addresses with the seconds
+/// since each was last answered, and the seconds until it is looked up anew.
+type NamedHost = (String, bool, Vec<(String, u64)>, u64);
+
+fn names(facts: &Facts) -> Vec<NamedHost> {
+    let known = facts.names().into_iter();
+    let told = known.map(|it| {
+        let addresses = it.addresses.into_iter();
+        let addresses = addresses.map(|(address, age)| (address.to_string(), age.as_secs()));
+        let next = it.next.unwrap_or_default().as_secs();
+        (it.name, it.pending, addresses.collect(), next)
+    });
+    told.collect()
 }
 
 /// The named ones of those that change.
@@ -131,5 +150,22 @@ pub fn statistics(statistics: &Statistics) -> Values {
     let shares = shares.into_iter();
     let shares =
         shares.filter_map(|(name, pressure)| Some((name, pressure?.last_ten_seconds.into())));
-    numbers.chain(shares).collect()
+    let mut values: Values = numbers.chain(shares).collect();
+    if !statistics.rules.is_empty() {
+        values.push(("network-rules", counts(&statistics.rules).into()));
+    }
+    values
+}
+
+/// Of each rule its family, chain, text, packets and bytes.
+fn counts(rules: &[RuleCount]) -> Vec<(String, String, String, u64, u64)> {
+    let told = rules.iter().map(|it| {
+        let family = match it.family {
+            Family::V4 => "ipv4",
+            Family::V6 => "ipv6",
+        };
+        let (chain, rule) = (it.chain.clone(), it.rule.clone());
+        (family.to_owned(), chain, rule, it.packets, it.bytes)
+    });
+    told.collect()
 }

@@ -22,6 +22,7 @@ use super::{
     record::{Record, RecordError, is_mounted},
     recover::Kept,
     rootfs::Rootfs,
+    set_capabilities::named_hosts,
     shared::lxc_name,
     state_file::StateFile,
 };
@@ -307,6 +308,8 @@ impl Container {
             gateways: rootfs.gateways(),
             addresses,
             interface: network.veth(id),
+            network: network.clone(),
+            namespaces: namespaces.clone(),
         });
         // Those up to now are no news.
         facts.new_oom_kills();
@@ -354,6 +357,7 @@ impl Container {
             &shelf,
         )?;
         container.gateways = gateways;
+        container.facts.set_names(named_hosts(&container.settings));
         let told = container.link.take_over(unknown, super::INIT_LIMIT);
         told.map_err(system("init"))?;
         container.save();

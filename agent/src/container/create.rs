@@ -238,6 +238,8 @@ impl Container {
                 .addresses(id)
                 .map_or_else(|_| Vec::new(), all_addresses),
             interface: network.veth(id),
+            network: network.clone(),
+            namespaces: namespaces.clone(),
         });
         let mut container = Self {
             id,

@@ -2,7 +2,7 @@
 //! who looks waits for a call on it, and told to the bus when it changes.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     net::IpAddr,
     path::PathBuf,
     sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
@@ -11,9 +11,13 @@ use std::{
 
 use smol::channel::Sender;
 use softwarecontainer_capability::GatewayConfig;
+use softwarecontainer_network::{Network, host_names::NameState};
 
 use super::state::{Reason, Status};
-use crate::host::cgroup::{Cgroups, usage};
+use crate::host::{
+    cgroup::{Cgroups, usage},
+    namespace::Namespaces,
+};
 
 /// How many characters of a command line are kept.
 const KEPT_COMMAND: usize = 1024;
@@ -104,6 +108,10 @@ pub struct Place {
     pub addresses: Vec<IpAddr>,
     /// The host's end of its network interface.
     pub interface: String,
+    /// Where that belongs to.
+    pub network: Arc<Network>,
+    /// Its namespaces.
+    pub namespaces: Namespaces,
 }
 
 #[derive(Debug)]
@@ -112,6 +120,7 @@ struct Changing {
     reason: Reason,
     capabilities: Vec<String>,
     rules: Rules,
+    names: BTreeSet<String>,
     mounts: Vec<Mounted>,
     processes: BTreeMap<u32, Process>,
     /// How many processes the kernel had killed for memory when this was last looked at.
@@ -178,6 +187,7 @@ impl Facts {
                 reason: Reason::Call,
                 capabilities: Vec::new(),
                 rules: Rules::default(),
+                names: BTreeSet::new(),
                 mounts: Vec::new(),
                 processes: BTreeMap::new(),
                 oom_kills: 0,
@@ -202,6 +212,7 @@ impl Facts {
                 reason: Reason::Call,
                 capabilities: earlier.capabilities,
                 rules: earlier.rules,
+                names: BTreeSet::new(),
                 mounts: earlier.mounts,
                 processes: earlier.processes,
                 oom_kills: 0,
@@ -302,6 +313,21 @@ impl Facts {
     /// What was asked of gateways.
     pub fn rules(&self) -> Rules {
         self.changing().rules.clone()
+    }
+
+    /// Its rules name these hosts.
+    pub(super) fn set_names(&self, names: BTreeSet<String>) {
+        self.changing().names = names;
+    }
+
+    /// What is known now of the hosts that its rules name.
+    pub fn names(&self) -> Vec<NameState> {
+        let Some(place) = self.place() else {
+            return Vec::new();
+        };
+        let names = self.changing().names.clone();
+        let known = place.network.host_names();
+        names.iter().filter_map(|it| known.state_of(it)).collect()
     }
 
     /// A launcher has mounted something.

@@ -1,6 +1,10 @@
 //! SetCapabilities: what a container's gateways let through grows.
 
-use softwarecontainer_capability::GatewayConfig;
+use std::collections::BTreeSet;
+
+#[cfg(feature = "gateway-network")]
+use softwarecontainer_capability::gateway::network::Host;
+use softwarecontainer_capability::{GatewayConfig, GatewaySettings};
 
 use super::{Container, ContainerError, State};
 use crate::gateway::GatewayError;
@@ -40,6 +44,7 @@ impl Container {
         self.facts
             .set_rules(rules.iter().chain(new).cloned().collect());
         self.settings = settings;
+        self.facts.set_names(named_hosts(&self.settings));
         let names = configs.iter().map(|config| &*config.origin.capability);
         self.facts.add_capabilities(names);
         Ok(())
@@ -78,6 +83,22 @@ impl Container {
         gateways.refresh(&self.target(), &self.settings);
         self.gateways = gateways;
     }
+}
+
+/// The hosts that rules for the network name.
+#[cfg(feature = "gateway-network")]
+pub(super) fn named_hosts(settings: &GatewaySettings) -> BTreeSet<String> {
+    let rules = settings.network.rules.iter();
+    let names = rules.filter_map(|rule| match &rule.host {
+        Host::Name(name) => Some(name.clone()),
+        _ => None,
+    });
+    names.collect()
+}
+
+#[cfg(not(feature = "gateway-network"))]
+pub(super) fn named_hosts(_settings: &GatewaySettings) -> BTreeSet<String> {
+    BTreeSet::new()
 }
 
 /// The capabilities that ask something of the gateway that failed, and their manifests.

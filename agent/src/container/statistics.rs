@@ -1,8 +1,10 @@
 //! What a container uses now.
 
-use std::fs;
+use std::{fs, os::fd::AsFd as _};
 
-use super::facts::Facts;
+use softwarecontainer_network::{RuleCount, rule_counts};
+
+use super::facts::{Facts, Place};
 use crate::host::{
     cgroup::usage::{self, Usage},
     traffic::Traffic,
@@ -29,6 +31,8 @@ pub struct Statistics {
     pub oom_kills: u64,
     /// What went through its network interface, as its apps see it.
     pub traffic: Option<Traffic>,
+    /// What each rule of its network has counted; none where that would take a program.
+    pub rules: Vec<RuleCount>,
     /// What it has written.
     pub storage: Option<Storage>,
 }
@@ -46,10 +50,20 @@ impl Statistics {
         Some(Self {
             usage: Usage::of(&place.cgroups),
             oom_kills: usage::oom_kills(&place.cgroups),
+            rules: rules(place).unwrap_or_default(),
             traffic: Traffic::of(&place.interface).map(Traffic::from_the_other_end),
             storage,
         })
     }
+}
+
+fn rules(place: &Place) -> Option<Vec<RuleCount>> {
+    if !place.network.tells_counts() {
+        return None;
+    }
+    // Both fail when the container has ended.
+    let namespace = place.namespaces.network().ok()?;
+    rule_counts(&place.network, namespace.as_fd()).ok()
 }
 
 impl Facts {

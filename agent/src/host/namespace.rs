@@ -45,7 +45,7 @@ pub enum NamespaceError {
 /// A container's namespaces (namespaces(7)), by its init. They are opened only while they are used:
 /// nothing keeps them, and the mounts in them, after the container's end, and they cost no
 /// descriptors.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Namespaces {
     init: u32,
     init_pidfd: Arc<OwnedFd>,

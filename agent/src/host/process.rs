@@ -1,7 +1,11 @@
 //! Which process a number means.
 
-use std::{fs, sync::LazyLock};
+use std::{fs, io, os::fd::OwnedFd, process::Child, sync::LazyLock};
 
+use rustix::{
+    event::{PollFd, PollFlags, Timespec, poll},
+    process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal},
+};
 use serde::{Deserialize, Serialize};
 
 /// A process, written down in a way that means no other one of the same number.
@@ -24,6 +28,49 @@ impl SameProcess {
     #[must_use]
     pub fn runs(self) -> bool {
         runs(self.pid, self.started)
+    }
+}
+
+/// A process that somebody else waits for, and of whose number another one may be then.
+#[derive(Debug)]
+pub struct Watched {
+    pid: u32,
+    descriptor: OwnedFd,
+}
+
+impl Watched {
+    /// A child, which nobody can have waited for yet.
+    ///
+    /// # Errors
+    /// From pidfd_open(2).
+    pub fn child(child: &Child) -> io::Result<Self> {
+        let descriptor = pidfd_open(Pid::from_child(child), PidfdFlags::empty())?;
+        let pid = child.id();
+        Ok(Self { pid, descriptor })
+    }
+
+    /// Its number.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.pid
+    }
+
+    /// Whether it has ended.
+    #[must_use]
+    pub fn has_ended(&self) -> bool {
+        let mut ended = [PollFd::new(&self.descriptor, PollFlags::IN)];
+        let now = Timespec {
+            tv_sec: 0,
+            tv_nsec: 0,
+        };
+        // A failure says nothing.
+        poll(&mut ended, Some(&now)).is_ok_and(|count| count > 0)
+    }
+
+    /// Kills it, if it has not ended.
+    pub fn kill(&self) {
+        // Fails if it has been waited for.
+        let _ = pidfd_send_signal(&self.descriptor, Signal::KILL);
     }
 }
 
@@ -76,6 +123,18 @@ mod tests {
 
     use super::*;
     use crate::host::wait;
+
+    #[test]
+    fn a_watched_process_is_known_to_have_ended_also_when_its_number_is_free() {
+        let mut child = Command::new("cat").stdin(Stdio::piped()).spawn().unwrap();
+        let watched = Watched::child(&child).unwrap();
+        assert_eq!(watched.pid(), child.id());
+        assert!(!watched.has_ended());
+        watched.kill();
+        assert!(!child.wait().unwrap().success());
+        assert!(watched.has_ended());
+        watched.kill();
+    }
 
     #[test]
     fn a_process_has_a_time_of_its_own_and_runs_until_it_ends() {

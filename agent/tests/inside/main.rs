@@ -10,6 +10,8 @@ mod lab;
 mod lifetime;
 #[path = "../../../network/tests/netns/mod.rs"]
 mod netns;
+#[cfg(feature = "gateway-network")]
+mod network;
 mod object;
 mod processes;
 mod signals;

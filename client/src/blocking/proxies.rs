@@ -407,6 +407,16 @@ impl ContainerProxy {
         Ok(wait(self.0.processes())?)
     }
 
+    /// The hosts that its rules for the network name: the name, whether it waits for an
+    /// answer, its addresses with the seconds since each was last answered, the seconds until
+    /// it is looked up anew.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub fn names(&self) -> Result<Vec<crate::NamedHost>, Error> {
+        Ok(wait(self.0.names())?)
+    }
+
     /// What is in /gateways.
     ///
     /// # Errors

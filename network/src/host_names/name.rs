@@ -57,6 +57,8 @@ pub struct NameState {
     pub pending: bool,
     /// How many look-ups in a row have failed up to now.
     pub failures: u32,
+    /// How long until it is looked up anew; `None` while it is.
+    pub next: Option<Duration>,
 }
 
 impl HostName {
@@ -110,6 +112,7 @@ impl HostName {
             addresses: addresses.map(|(one, (_, at))| (*one, age(*at))).collect(),
             pending: state.due.is_none() || state.answers == 0,
             failures: state.failures,
+            next: state.due.map(|due| due.saturating_duration_since(now)),
         }
     }
 

@@ -8,7 +8,7 @@ use std::{
 };
 
 use super::{CgroupError, Cgroups, write};
-use crate::error_chain::Chain;
+use crate::{error_chain::Chain, host::process::Watched};
 
 /// The cgroups that the agent was started in, to return to.
 ///
@@ -83,6 +83,19 @@ impl OwnCgroups {
         self.moves().waiting -= 1;
         self.changed.notify_all();
         started
+    }
+
+    /// Takes in a process that was started while this one was in a monitor's cgroup.
+    ///
+    /// # Errors
+    /// [`CgroupError`].
+    pub(super) fn take_in(&self, process: &Watched) -> Result<(), CgroupError> {
+        let pid = process.pid();
+        let now = Cgroups::of_process(pid)?.directories();
+        for directory in self.directories.difference(&now) {
+            write(&directory.join("cgroup.procs"), &pid.to_string())?;
+        }
+        Ok(())
     }
 
     /// Moves this process back, with all of its threads, where it is somewhere else.
