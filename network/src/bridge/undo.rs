@@ -1,6 +1,6 @@
 //! The end of a bridge of ours.
 
-use super::{BridgeError, ownership::Ownership};
+use super::{error::BridgeError, ownership::Ownership};
 use crate::netlink::{Deletion, Link, Netlink};
 
 /// A bridge that nobody else uses.
