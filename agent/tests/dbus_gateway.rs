@@ -495,12 +495,15 @@ connection.add_signal_receiver(
 connection.add_signal_receiver(
     lambda path, interfaces: print(path, *interfaces, flush=True),
     'InterfacesRemoved', 'org.freedesktop.DBus.ObjectManager')
+connection.add_signal_receiver(
+    lambda interface, *_, path: print(path, interface, flush=True),
+    'PropertiesChanged', 'org.freedesktop.DBus.Properties', path_keyword='path')
 print('ready', flush=True)
 GLib.MainLoop().run()
 ";
 
 #[test]
-fn the_shipped_policy_lets_nobody_but_the_agent_say_that_a_process_or_a_container_has_ended() {
+fn the_shipped_policy_lets_nobody_but_the_agent_say_what_becomes_of_processes_and_containers() {
     let policy = concat!(
         env!("CARGO_MANIFEST_DIR"),
         "/../systemd/com.pelagicore.SoftwareContainerAgent.conf"
@@ -514,10 +517,11 @@ fn the_shipped_policy_lets_nobody_but_the_agent_say_that_a_process_or_a_containe
     let mut lines = BufReader::new(listener.stdout.take().unwrap()).lines();
     bus.children.push(listener);
     assert_eq!(lines.next().unwrap().unwrap(), "ready");
-    let send = |uid, signal: &[&str]| {
+    let send = |uid, below: &str, signal: &[&str]| {
         let status = Command::new("dbus-send")
             .arg(format!("--bus={}", bus.address))
-            .args(["--type=signal", "/com/pelagicore/SoftwareContainerAgent"])
+            .arg("--type=signal")
+            .arg(format!("/com/pelagicore/SoftwareContainerAgent{below}"))
             .args(signal)
             .uid(uid)
             .status();
@@ -531,14 +535,37 @@ fn the_shipped_policy_lets_nobody_but_the_agent_say_that_a_process_or_a_containe
         let name = "org.freedesktop.DBus.ObjectManager.InterfacesRemoved";
         [name, path, "array:string:com.example.Container"]
     };
-    send(65534, &ended("int32:1"));
-    send(65534, &removed("objpath:/by/another"));
-    send(0, &ended("int32:2"));
-    send(0, &removed("objpath:/by/root"));
+    let changed = |interface| {
+        [
+            "org.freedesktop.DBus.Properties.PropertiesChanged",
+            interface,
+        ]
+    };
+    let containers = ["/containers/0", "/containers/31"];
+    send(65534, "", &ended("int32:1"));
+    send(65534, "", &removed("objpath:/by/another"));
+    for container in containers {
+        send(65534, container, &changed("string:by.Another"));
+    }
+    send(0, "", &ended("int32:2"));
+    send(0, "", &removed("objpath:/by/root"));
+    for container in containers {
+        send(0, container, &changed("string:by.Root"));
+    }
+    // Other services are free to say what they like of themselves.
+    send(65534, "Not", &changed("string:by.Another"));
     // What root sent comes through, so the others have not.
     assert_eq!(lines.next().unwrap().unwrap(), "2 7 0 0");
     assert_eq!(
         lines.next().unwrap().unwrap(),
         "/by/root com.example.Container"
     );
+    let path = "/com/pelagicore/SoftwareContainerAgent";
+    for expected in [
+        format!("{path}/containers/0 by.Root"),
+        format!("{path}/containers/31 by.Root"),
+        format!("{path}Not by.Another"),
+    ] {
+        assert_eq!(lines.next().unwrap().unwrap(), expected);
+    }
 }

@@ -23,6 +23,7 @@ mod systemd;
 mod two_agents;
 #[path = "../unable/mod.rs"]
 mod unable;
+mod unit;
 mod user_namespace;
 mod users;
 
