@@ -1,7 +1,10 @@
-//! GPU nodes in containers: the host's own, or stand-ins where it has no GPU.
+//! GPU nodes in containers: the host's own, or stand-ins where it has no GPU; and an app that
+//! renders.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod support;
+mod unable;
+mod weston;
 
 use std::{
     fs,
@@ -11,7 +14,8 @@ use std::{
     sync::atomic::{AtomicU32, Ordering},
 };
 
-use support::{Setup, TestAgent};
+use support::{Setup, TestAgent, signal, wait_until};
+use weston::Weston;
 
 /// A render node; a stand-in behaves like /dev/zero and is gone afterwards.
 struct RenderNode {
@@ -112,5 +116,69 @@ fn node_that_a_board_lacks_is_named_and_nothing_is_changed() {
     assert_ne!(agent.shell(id, &format!("test -c {path}")).0, 0);
     agent.client().set_capabilities(id, &["test.gpu"]).unwrap();
     agent.shell_ok(id, &format!("exec 3< {path}"));
+    agent.client().destroy(id).unwrap();
+}
+
+/// A driver of a GPU that is none, where the kernel has it, until the end of the test.
+struct Vgem;
+
+impl Vgem {
+    fn loaded() -> Option<Self> {
+        let loaded = Command::new("modprobe").arg("vgem").output();
+        loaded.is_ok_and(|it| it.status.success()).then(|| Self)
+    }
+}
+
+impl Drop for Vgem {
+    fn drop(&mut self) {
+        let _ = Command::new("rmmod").arg("vgem").output();
+    }
+}
+
+/// Which driver a render node is of, as its clients ask (`DRM_IOCTL_VERSION`, drm.h; 64 bits).
+const DRIVER: &str = r"
+import ctypes, fcntl, glob, os, struct
+name = ctypes.create_string_buffer(64)
+for node in glob.glob('/dev/dri/renderD*'):
+    version = struct.pack('iiixxxxQQQQQQ', 0, 0, 0, 63, ctypes.addressof(name), 0, 0, 0, 0)
+    fcntl.ioctl(os.open(node, os.O_RDWR), 0xc0406400, version)
+    print(name.value.decode())
+";
+
+/// Mesa renders; a GPU of that class is there if the board has one.
+#[test]
+fn app_that_renders_is_seen_on_the_screen() {
+    if !Path::new("/usr/bin/weston-simple-egl").exists() {
+        return unable::note("it has no weston-simple-egl");
+    }
+    let vgem = Vgem::loaded();
+    let weston = Weston::started();
+    let mut setup = Setup::manifest(
+        r#"{"version": "1", "capabilities": [{"name": "test.renders", "gateways": [
+            {"id": "wayland", "config": [{"enabled": true}]},
+            {"id": "devicenode", "config": [
+                {"class": "drm-render", "mode": "660", "optional": true}]}]}]}"#,
+    );
+    setup.config = format!("wayland-socket = {}", weston.socket().display());
+    let agent = TestAgent::with(&setup);
+    let id = agent.create();
+    agent
+        .client()
+        .set_capabilities(id, &["test.renders"])
+        .unwrap();
+    let drivers = agent.shell_ok(id, &format!("python3 -c \"{DRIVER}\""));
+    assert_eq!(drivers.contains("vgem"), vgem.is_some(), "{drivers}");
+    let output = agent.path("client");
+    let client = "sh -c 'LIBGL_ALWAYS_SOFTWARE=1 exec weston-simple-egl'";
+    let pid = agent
+        .client()
+        .execute(id, client, "", output.to_str().unwrap(), &[])
+        .unwrap();
+    wait_until("what it renders is seen", || weston.shows_client());
+    let maps = fs::read_to_string(format!("/proc/{pid}/maps")).unwrap();
+    assert!(maps.contains("swrast"), "{maps}");
+    signal(pid, "TERM");
+    agent.client().wait_ended(id, pid);
+    wait_until("it is gone from the screen", || weston.shows_nothing());
     agent.client().destroy(id).unwrap();
 }
