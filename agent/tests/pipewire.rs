@@ -7,6 +7,8 @@ mod pulse;
 mod support;
 mod unable;
 
+use std::{fs, os::unix::fs::MetadataExt as _};
+
 use pipewire_daemon::{MICROPHONE, PipeWire, TONE, samples};
 use pulse::amplitude;
 use support::{Setup, TestAgent, wait_until};
@@ -217,6 +219,37 @@ fn daemon_and_session_manager_are_restarted_in_any_order() {
     assert_eq!(agent.client().wait_ended(id, waiting).exit_code, 0);
     assert_heard(&pipewire, &agent, id);
     assert_eq!(seen(&agent, id), ["speaker"]);
+    agent.client().destroy(id).unwrap();
+}
+
+/// With systemd's pipewire.socket it stays the same socket, whoever is behind it.
+#[test]
+fn daemon_whose_socket_a_service_manager_keeps_is_followed() {
+    let Some(mut pipewire) = PipeWire::prepared() else {
+        return;
+    };
+    pipewire.keep_socket();
+    let kept = fs::metadata(pipewire.socket()).unwrap().ino();
+    pipewire.start_daemon();
+    pipewire.start_manager();
+    let agent = agent(&pipewire);
+    let id = container(&agent, &pipewire, 1000, &["test.playback"]);
+    assert_heard(&pipewire, &agent, id);
+    let output = agent.path("waiting");
+    for _ in 0..2 {
+        pipewire.stop_daemon();
+        pipewire.stop_manager();
+        let waiting = agent
+            .client()
+            .execute(id, "pw-play /tone.wav", "", output.to_str().unwrap(), &[])
+            .unwrap();
+        pipewire.start_daemon();
+        pipewire.start_manager();
+        assert_eq!(fs::metadata(pipewire.socket()).unwrap().ino(), kept);
+        assert_eq!(agent.client().wait_ended(id, waiting).exit_code, 0);
+        assert_heard(&pipewire, &agent, id);
+        assert_eq!(seen(&agent, id), ["speaker"]);
+    }
     agent.client().destroy(id).unwrap();
 }
 

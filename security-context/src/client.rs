@@ -46,51 +46,74 @@ pub struct Sockets<'a> {
     pub until_closed: BorrowedFd<'a>,
 }
 
-/// Registers a listening socket, and tells whether the server knows security contexts. Takes no
-/// longer than `patience`.
-///
-/// # Errors
-/// [`RegisterError`]
-pub fn register(
-    program: &Path,
-    start: impl FnOnce(&mut Command) -> io::Result<Child>,
-    sockets: &Sockets<'_>,
-    context: &Context,
-    patience: Duration,
-) -> Result<bool, RegisterError> {
-    let (control, theirs) = UnixStream::pair().map_err(RegisterError::NoAnswer)?;
-    let mut command = Command::new(program);
-    command
-        .env_clear()
-        .current_dir("/")
-        .stdin(Stdio::from(std::os::fd::OwnedFd::from(theirs)))
-        .stdout(Stdio::null())
-        .stderr(Stdio::null());
-    let mut child = start(&mut command).map_err(|source| RegisterError::Start {
-        program: program.to_owned(),
-        source,
-    })?;
-    // It keeps the program's end of the socket, which would not be seen to close.
-    drop(command);
-    let answer = ask(&control, sockets, context, patience);
-    // It has ended, or is to.
-    let _ = child.kill();
-    let _ = child.wait();
-    match answer.map_err(RegisterError::NoAnswer)? {
-        Answer::Registered => Ok(true),
-        Answer::NotOffered => Ok(false),
-        Answer::Failed(why) => Err(RegisterError::Refused(why)),
+/// A registration under way. The program ends with this value.
+#[derive(Debug)]
+pub struct Registering {
+    child: Child,
+    control: UnixStream,
+}
+
+impl Registering {
+    /// Starts the program and tells it what to do.
+    ///
+    /// # Errors
+    /// [`RegisterError`]
+    pub fn start(
+        program: &Path,
+        start: impl FnOnce(&mut Command) -> io::Result<Child>,
+        sockets: &Sockets<'_>,
+        context: &Context,
+    ) -> Result<Self, RegisterError> {
+        let (control, theirs) = UnixStream::pair().map_err(RegisterError::NoAnswer)?;
+        let mut command = Command::new(program);
+        command
+            .env_clear()
+            .current_dir("/")
+            .stdin(Stdio::from(std::os::fd::OwnedFd::from(theirs)))
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
+        let child = start(&mut command).map_err(|source| RegisterError::Start {
+            program: program.to_owned(),
+            source,
+        })?;
+        // It keeps the program's end of the socket, which would not be seen to close.
+        drop(command);
+        let started = Self { child, control };
+        let sockets = [sockets.server, sockets.listener, sockets.until_closed];
+        message::send_request(started.control.as_fd(), context, sockets)
+            .map_err(RegisterError::NoAnswer)?;
+        Ok(started)
+    }
+
+    /// Whether the server knows security contexts; then it is registered. `None`: the answer takes
+    /// longer.
+    ///
+    /// # Errors
+    /// [`RegisterError`]
+    pub fn wait(&self, patience: Duration) -> Result<Option<bool>, RegisterError> {
+        let answer = self
+            .control
+            .set_read_timeout(Some(patience))
+            .and_then(|()| message::receive_answer(self.control.as_fd()));
+        match answer {
+            Ok(Answer::Registered) => Ok(Some(true)),
+            Ok(Answer::NotOffered) => Ok(Some(false)),
+            Ok(Answer::Failed(why)) => Err(RegisterError::Refused(why)),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
+            Err(error) => Err(RegisterError::NoAnswer(error)),
+        }
+    }
+
+    /// Closed by the program once it has answered.
+    pub fn control(&self) -> BorrowedFd<'_> {
+        self.control.as_fd()
     }
 }
 
-fn ask(
-    control: &UnixStream,
-    sockets: &Sockets<'_>,
-    context: &Context,
-    patience: Duration,
-) -> io::Result<Answer> {
-    control.set_read_timeout(Some(patience))?;
-    let sockets = [sockets.server, sockets.listener, sockets.until_closed];
-    message::send_request(control.as_fd(), context, sockets)?;
-    message::receive_answer(control.as_fd())
+impl Drop for Registering {
+    fn drop(&mut self) {
+        // It has ended, or is to.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
 }

@@ -16,7 +16,7 @@ use super::{
     config::GatewaysConfig,
     error::Cause,
     places::{Opening, Places, configured},
-    security_context::{self, ContextError, ContextSocket, Registration},
+    security_context::{self, ContextError, ContextSocket, Registration, Told},
     server_socket::{self, GATEWAYS},
     target::Target,
 };
@@ -101,14 +101,15 @@ impl Opening for Daemon {
             name: &name,
             patience: PATIENCE,
             also_launcher: true,
+            is_successor: !is_new && self.media == Some(*media),
         };
-        let registered = security_context::register(&mut self.context, target, registration);
-        let failure = match registered {
-            Ok(true) => {
+        let told = security_context::register(&mut self.context, target, &registration);
+        let failure = match told {
+            Ok(Told::Registered | Told::Later) => {
                 self.media = Some(*media);
                 return Ok(());
             }
-            Ok(false) => ContextError::NoInterface(host),
+            Ok(Told::NotOffered) => ContextError::NoInterface(host),
             Err(error) => error,
         };
         if is_new {

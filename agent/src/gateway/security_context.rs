@@ -3,7 +3,8 @@
 //!
 //! The server accepts the connections itself, told by a process that exits at once
 //! (`softwarecontainer-security-context`), so this costs a running container two descriptors. A
-//! server that is restarted gets the same socket again: apps that connect meanwhile wait.
+//! server that is restarted gets the same socket again: apps that connect meanwhile wait, and
+//! nothing else does, however long the server takes.
 
 use std::{
     io,
@@ -23,13 +24,14 @@ use rustix::{
     net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType},
 };
 use softwarecontainer_security_context::{
-    client::{self, RegisterError, Sockets},
+    client::{RegisterError, Registering, Sockets},
     message::{Context, Server},
 };
 use thiserror::Error;
 
 use super::target::Target;
 use crate::{
+    error_chain::Chain,
     host::app_directory,
     install,
     mounts::{HostSource, host_source::Identity},
@@ -45,6 +47,8 @@ const ENGINE: &str = "com.pelagicore.SoftwareContainer";
 const LISTEN_LIMIT: Duration = Duration::from_secs(1);
 /// How often it is tried.
 const LISTEN_INTERVAL: Duration = Duration::from_millis(10);
+/// For an answer that is there or is not.
+const AT_ONCE: Duration = Duration::from_millis(1);
 
 /// Why a server does not know of a container.
 #[derive(Debug, Error)]
@@ -95,6 +99,29 @@ pub(super) struct ContextSocket {
     open: Option<UnixStream>,
     /// The socket of the server that knows of it.
     registered: Option<Identity>,
+    /// A server that is restarting is being told.
+    pending: Option<Pending>,
+    /// What was said of the last attempt, once.
+    failure: Option<String>,
+}
+
+/// A registration without an answer yet.
+#[derive(Debug)]
+struct Pending {
+    registering: Registering,
+    open: UnixStream,
+    server: Identity,
+}
+
+/// What came of telling a server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Told {
+    /// It knows of the container.
+    Registered,
+    /// It does not know security contexts.
+    NotOffered,
+    /// It will know when it answers.
+    Later,
 }
 
 /// A server that is to know of a container.
@@ -112,6 +139,8 @@ pub(super) struct Registration<'a> {
     pub patience: Duration,
     /// Whether a server that is the launcher itself, and waits for the call, is asked, too.
     pub also_launcher: bool,
+    /// Whether a predecessor of the server knew of the same: then nobody waits for the answer.
+    pub is_successor: bool,
 }
 
 impl Drop for ContextSocket {
@@ -143,6 +172,8 @@ impl ContextSocket {
             name: name.to_owned(),
             open: None,
             registered: None,
+            pending: None,
+            failure: None,
         })
     }
 
@@ -155,15 +186,84 @@ impl ContextSocket {
         });
         lives && self.registered == Some(identity)
     }
+
+    /// Looks for the answer.
+    fn look(
+        &mut self,
+        target: &Target<'_>,
+        pending: Pending,
+        registration: &Registration<'_>,
+    ) -> Result<Told, ContextError> {
+        let patience = if registration.is_successor {
+            AT_ONCE
+        } else {
+            registration.patience
+        };
+        match pending.registering.wait(patience)? {
+            Some(true) => {}
+            Some(false) => return Ok(Told::NotOffered),
+            None if registration.is_successor => {
+                self.pending = Some(pending);
+                return Ok(Told::Later);
+            }
+            None => return Err(RegisterError::NoAnswer(io::ErrorKind::TimedOut.into()).into()),
+        }
+        if let Err(error) = target.watch.follow_peer(pending.open.as_fd()) {
+            log::warn!(
+                "container {}: that {} has ended is not seen at once: {error}",
+                target.id,
+                registration.socket.name().display()
+            );
+        }
+        self.open = Some(pending.open);
+        self.registered = Some(pending.server);
+        Ok(Told::Registered)
+    }
 }
 
 /// Has the server accept connections at a socket in the container's `/gateways`, which is made if
-/// there is none. Tells whether the server knows security contexts.
+/// there is none.
 pub(super) fn register(
     socket: &mut Option<ContextSocket>,
     target: &Target<'_>,
-    registration: Registration<'_>,
-) -> Result<bool, ContextError> {
+    registration: &Registration<'_>,
+) -> Result<Told, ContextError> {
+    let waited = socket.as_mut().and_then(|socket| {
+        let pending = socket.pending.take();
+        pending.filter(|it| registration.is_successor && it.server == registration.identity)
+    });
+    let told = match waited {
+        Some(pending) => Ok(pending),
+        None => start(socket, target, registration),
+    };
+    let Some(socket) = socket else {
+        return told.map(|_| Told::Later);
+    };
+    let told = told.and_then(|pending| socket.look(target, pending, registration));
+    match told {
+        Err(failure) if registration.is_successor => {
+            // Nothing else tells of a server whose socket somebody keeps.
+            target.watch.look_again();
+            let text = Chain(&failure).to_string();
+            if socket.failure.as_ref() == Some(&text) {
+                return Ok(Told::Later);
+            }
+            socket.failure = Some(text);
+            Err(failure)
+        }
+        told => {
+            socket.failure = None;
+            told
+        }
+    }
+}
+
+/// Starts to tell the server.
+fn start(
+    socket: &mut Option<ContextSocket>,
+    target: &Target<'_>,
+    registration: &Registration<'_>,
+) -> Result<Pending, ContextError> {
     let connected = connect(registration.socket).map_err(|source| ContextError::Connect {
         path: registration.socket.name().to_owned(),
         source,
@@ -185,7 +285,7 @@ pub(super) fn register(
         until_closed: until_closed.as_fd(),
     };
     let context = Context {
-        server: registration.server,
+        server: registration.server.clone(),
         engine: ENGINE.to_owned(),
         app: if target.app.is_empty() {
             target.name.to_owned()
@@ -195,20 +295,20 @@ pub(super) fn register(
         instance: target.name.to_owned(),
     };
     let program = install::program(PROGRAM, PROGRAM_VARIABLE);
-    let start = |command: &mut Command| target.own_cgroups.start_here(|| command.spawn());
-    let offered = client::register(&program, start, &sockets, &context, registration.patience)?;
-    if offered {
-        if let Err(error) = target.watch.follow_peer(open.as_fd()) {
-            log::warn!(
-                "container {}: that {} has ended is not seen at once: {error}",
-                target.id,
-                registration.socket.name().display()
-            );
-        }
-        socket.open = Some(open);
-        socket.registered = Some(registration.identity);
+    let spawn = |command: &mut Command| target.own_cgroups.start_here(|| command.spawn());
+    let pending = Pending {
+        registering: Registering::start(&program, spawn, &sockets, &context)?,
+        open,
+        server: registration.identity,
+    };
+    if registration.is_successor {
+        let control = pending.registering.control();
+        target
+            .watch
+            .follow_peer(control)
+            .map_err(RegisterError::NoAnswer)?;
     }
-    Ok(offered)
+    Ok(pending)
 }
 
 /// The process that listens at the other end (`SO_PEERCRED`, unix(7)).

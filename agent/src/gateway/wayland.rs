@@ -19,7 +19,7 @@ use super::{
     error::Cause,
     host_socket::HostSocket,
     places::{Opening, Places, configured},
-    security_context::{self, ContextError, ContextSocket, Registration},
+    security_context::{self, ContextError, ContextSocket, Registration, Told},
     server_socket::{self, GATEWAYS},
     target::Target,
 };
@@ -108,14 +108,15 @@ impl Opening for Display {
             name: &name,
             patience: if must { PATIENCE } else { SHORT_PATIENCE },
             also_launcher: must,
+            is_successor: !is_new,
         };
-        let registered = security_context::register(&mut self.context, target, registration);
-        let failure = match registered {
-            Ok(true) => {
+        let told = security_context::register(&mut self.context, target, &registration);
+        let failure = match told {
+            Ok(Told::Registered | Told::Later) => {
                 self.without_context = None;
                 return Ok(());
             }
-            Ok(false) => ContextError::NoProtocol(host.clone()),
+            Ok(Told::NotOffered) => ContextError::NoProtocol(host.clone()),
             Err(error) => error,
         };
         let is_told = matches!(failure, ContextError::NoProtocol(_));

@@ -17,6 +17,7 @@ use std::{
     path::{Path, PathBuf},
     sync::{Mutex, OnceLock, PoisonError},
     thread,
+    time::Duration,
 };
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -25,7 +26,7 @@ use rustix::{
     io::Errno,
 };
 use smol::{
-    Async,
+    Async, Timer,
     channel::{Receiver, Sender, bounded},
 };
 
@@ -34,6 +35,9 @@ pub use endings::Ending;
 use endings::Endings;
 use peers::Peers;
 use uevents::Uevents;
+
+/// When [`HostWatch::look_again`] is due.
+const LOOK_AGAIN_AFTER: Duration = Duration::from_secs(1);
 
 /// Watches the directories of files, sockets and devices that containers have (inotify(7)); those
 /// that nobody uses are not watched.
@@ -46,6 +50,7 @@ pub struct HostWatch {
     own: Vec<PathBuf>,
     mounts: OnceLock<()>,
     told: (Sender<()>, Receiver<()>),
+    again: (Sender<()>, Receiver<()>),
     devices: OnceLock<Uevents>,
     peers: Peers,
 }
@@ -64,6 +69,7 @@ impl HostWatch {
             own,
             mounts: OnceLock::new(),
             told: bounded(1),
+            again: bounded(1),
             devices: OnceLock::new(),
             peers: Peers::new()?,
         })
@@ -182,6 +188,13 @@ impl HostWatch {
         let _ = self.told.0.try_send(());
     }
 
+    /// Has [`Self::changed`] return in a second, as if something had been made anew: for what the
+    /// host does not tell of.
+    pub fn look_again(&self) {
+        // Full: it will.
+        let _ = self.again.0.try_send(());
+    }
+
     /// Returns when something may have been made anew or removed.
     ///
     /// # Errors
@@ -198,6 +211,12 @@ impl HostWatch {
                 None => smol::future::pending().await,
             }
         };
+        let again = async {
+            let _ = self.again.1.recv().await;
+            Timer::after(LOOK_AGAIN_AFTER).await;
+            Ok(())
+        };
+        let told = smol::future::or(told, again);
         let changed = smol::future::or(told, self.names_changed());
         let gone = smol::future::or(devices, self.peers.gone());
         smol::future::or(changed, gone).await

@@ -18,10 +18,12 @@ os.chmod(path, 0o666)
 listener.listen(16)
 if listener.fileno() != FIRST_DESCRIPTOR:
     os.dup2(listener.fileno(), FIRST_DESCRIPTOR)
+print("done", flush=True)
+log = open("/mnt/log", "a")
 server = None
 for line in sys.stdin:
     if line.strip() == "start":
-        server = subprocess.Popen(["sh", "-c", START, "sh", *command], pass_fds=[FIRST_DESCRIPTOR])
+        server = subprocess.Popen(["sh", "-c", START, "sh", *command], pass_fds=[FIRST_DESCRIPTOR], stdout=log, stderr=log)
     else:
         server.kill()
         server.wait()

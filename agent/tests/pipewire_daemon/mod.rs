@@ -2,6 +2,8 @@
 //! none, and what is heard there.
 #![allow(dead_code, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod keeper;
+
 use std::{
     f64::consts::TAU,
     fs,
@@ -10,6 +12,7 @@ use std::{
     process::{Child, Command, Stdio},
 };
 
+use keeper::Keeper;
 use tempfile::TempDir;
 
 use crate::{
@@ -27,6 +30,7 @@ const AMPLITUDE: f64 = 12_000.0;
 const CONFIG: &str = include_str!("pipewire.conf");
 /// As the book asks for it.
 const PULSE_CONFIG: &str = "pulse.properties = { pulse.allow-module-loading = false }\n";
+const DAEMON: [&str; 3] = ["pipewire", "-c", "/mnt/pipewire.conf"];
 const SCRIPTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../wireplumber");
 /// Of a WAV file.
 const HEADER: usize = 44;
@@ -38,6 +42,7 @@ pub struct PipeWire {
     daemon: Option<Child>,
     manager: Option<Child>,
     pulse: Option<Child>,
+    keeper: Option<Keeper>,
 }
 
 impl PipeWire {
@@ -78,7 +83,14 @@ impl PipeWire {
             daemon: None,
             manager: None,
             pulse: None,
+            keeper: None,
         })
+    }
+
+    /// A service manager listens for the daemon from now on, also while that does not run.
+    pub fn keep_socket(&mut self) {
+        let daemon = self.command(&DAEMON);
+        self.keeper = Some(Keeper::start(self.dir.path(), "run/pipewire-0", &daemon));
     }
 
     /// Takes the script away, as where it was never installed.
@@ -108,7 +120,10 @@ impl PipeWire {
     }
 
     pub fn start_daemon(&mut self) {
-        self.daemon = Some(self.run(&["pipewire", "-c", "/mnt/pipewire.conf"]));
+        match &mut self.keeper {
+            Some(keeper) => keeper.tell("start"),
+            None => self.daemon = Some(self.run(&DAEMON)),
+        }
         wait_until("PipeWire answers", || {
             self.host("pw-cli", &["info", "0"]).is_some()
         });
@@ -136,7 +151,10 @@ impl PipeWire {
     }
 
     pub fn stop_daemon(&mut self) {
-        end(&mut self.daemon);
+        match &mut self.keeper {
+            Some(keeper) => keeper.tell("stop"),
+            None => end(&mut self.daemon),
+        }
     }
 
     pub fn stop_manager(&mut self) {
@@ -220,6 +238,11 @@ impl PipeWire {
     }
 
     fn run(&self, arguments: &[&str]) -> Child {
+        self.command(arguments).spawn().unwrap()
+    }
+
+    /// A server, in the newer Debian.
+    fn command(&self, arguments: &[&str]) -> Command {
         let variables = [
             ("HOME", "/mnt"),
             ("WIREPLUMBER_DEBUG", "W,s-softwarecontainer:N"),
@@ -231,13 +254,13 @@ impl PipeWire {
         let log = self.dir.path().join("log");
         let log = fs::OpenOptions::new().create(true).append(true).open(log);
         let log = log.unwrap();
-        newer_debian::command(&self.root, self.dir.path(), &variables)
+        let mut command = newer_debian::command(&self.root, self.dir.path(), &variables);
+        command
             .args(arguments)
             .stdin(Stdio::null())
             .stdout(log.try_clone().unwrap())
-            .stderr(log)
-            .spawn()
-            .unwrap()
+            .stderr(log);
+        command
     }
 }
 
