@@ -3,9 +3,9 @@
 //!
 //! They are written to a directory in the one that they belong in: there they get what files of
 //! that one inherit, be it a label or an encryption key, and what a loss of power leaves of them is
-//! one directory.
+//! one directory. Files of many directories wait together.
 
-use std::ffi::CString;
+use std::ffi::{CStr, CString};
 
 use rustix::{
     fs::{FileType, Mode},
@@ -13,6 +13,7 @@ use rustix::{
 };
 
 use crate::{
+    attributes::Attributes,
     error::Failure,
     file::{Source, Writer},
     remove::remove,
@@ -26,7 +27,9 @@ const LARGEST: u64 = 256 << 10;
 /// What may be written in addition to what is replaced by it, in bytes.
 const BYTES: u64 = 16 << 20;
 /// How many files may wait for each other: what was begun is lost with the power.
-const FILES: usize = 500;
+const FILES: usize = 4096;
+/// How many directories may wait: each is held open.
+const DIRECTORIES: usize = 128;
 
 /// Whether a file may be written together with others: it is small, and has one name.
 pub fn can_wait(source: &Source<'_>) -> bool {
@@ -34,100 +37,171 @@ pub fn can_wait(source: &Source<'_>) -> bool {
     file_type(stat) == FileType::RegularFile && stat.stx_size <= LARGEST && stat.stx_nlink == 1
 }
 
-/// The files that are written together.
-pub fn batches<'a, 'b>(sources: &'a [Source<'b>]) -> impl Iterator<Item = &'a [Source<'b>]> {
-    let mut rest = sources;
-    std::iter::from_fn(move || {
-        let mut bytes = 0;
-        let fitting = rest.iter().take(FILES).take_while(|source| {
-            bytes += source.stat.stx_size;
-            bytes <= BYTES
-        });
-        let (now, later) = rest.split_at(fitting.count());
-        rest = later;
-        (!now.is_empty()).then_some(now)
-    })
+/// Files that are brought to disk together, and what has to come after they have their names.
+#[derive(Default)]
+pub struct Batch {
+    staged: Vec<Staged>,
+    /// Directories with their own attributes: new names in them change their times.
+    directories: Vec<(Dir, Attributes)>,
+    files: usize,
+    bytes: u64,
 }
 
-impl Writer<'_> {
-    /// Writes files; those that have to be written one by one, because there was no room for them
-    /// beside what the others have replaced, or because it is only one.
-    pub fn write_together<'a, 'b>(
-        &mut self,
-        sources: &'a [Source<'b>],
-        host: &Dir,
-    ) -> &'a [Source<'b>] {
-        if sources.len() < 2 {
-            return sources;
-        }
-        let result = self.write_batch(sources, host);
-        let removed = remove(host, self.temporary);
-        match result {
-            Ok(left) => {
-                self.failures.note(removed);
-                left
-            }
-            // The second failure adds nothing to the report.
-            Err(failure) => {
-                self.failures.note(Err(failure));
-                &[]
-            }
-        }
-    }
+/// The files of one directory.
+struct Staged {
+    /// Where they belong.
+    host: Dir,
+    /// Where they are.
+    staging: Dir,
+    /// Their names here and there.
+    names: Vec<(CString, CString)>,
+}
 
-    /// Writes as many as there is room for; the others.
-    fn write_batch<'a, 'b>(
-        &mut self,
-        sources: &'a [Source<'b>],
-        host: &Dir,
-    ) -> Result<&'a [Source<'b>], Failure> {
-        match rustix::fs::mkdirat(host, self.temporary, Mode::RWXU) {
-            Ok(()) => {}
-            Err(Errno::NOSPC | Errno::DQUOT) => return Ok(sources),
-            Err(errno) => return Err(host.failure("create directory", self.temporary, errno)),
+impl Staged {
+    fn begin(host: &Dir, temporary: &CStr) -> Result<Self, Failure> {
+        rustix::fs::mkdirat(host, temporary, Mode::RWXU)
+            .map_err(|errno| host.failure("create directory", temporary, errno))?;
+        let opened = host.duplicate().and_then(|own| {
+            Ok(Self {
+                host: own,
+                staging: host.open_dir(temporary)?,
+                names: Vec::new(),
+            })
+        });
+        if opened.is_err() {
+            let _ = remove(host, temporary);
         }
-        let staging = host.open_dir(self.temporary)?;
-        let mut staged = Vec::new();
-        let mut left = &sources[sources.len()..];
-        for (index, source) in sources.iter().enumerate() {
-            let name = number(index);
-            match self.stage(source, host, &staging, &name) {
-                Ok(true) => staged.push((name, source)),
-                Ok(false) => {}
-                Err(failure) => {
-                    let _ = remove(&staging, &name);
-                    if failure.is_for_want_of_room() {
-                        left = &sources[index..];
-                        break;
-                    }
-                    self.failures.note(Err(failure));
-                }
-            }
-        }
-        rustix::fs::syncfs(&staging).map_err(|errno| Failure::new("flush", host.path(), errno))?;
-        for (name, source) in staged {
-            let replaced = replace(&staging, &name, host, &source.name);
-            self.failures.note(replaced);
-        }
-        Ok(left)
+        opened
     }
 
     /// Whether there is a file to get its name later.
-    fn stage(
-        &mut self,
-        source: &Source<'_>,
-        host: &Dir,
-        staging: &Dir,
-        name: &CString,
-    ) -> Result<bool, Failure> {
-        let (entry, attributes) = self.look(source)?;
+    fn stage(&mut self, writer: &mut Writer<'_>, source: &Source<'_>) -> Result<bool, Failure> {
+        let (entry, attributes) = writer.look(source)?;
         match entry {
-            Entry::Leaf(_) => self
-                .write(source, host, (staging, name), &attributes)
-                .map(|_| true),
-            Entry::Whiteout => remove(host, &source.name).map(|()| false),
+            Entry::Leaf(_) => {
+                let name = number(self.names.len());
+                let to = (&self.staging, name.as_c_str());
+                if let Err(failure) = writer.write(source, &self.host, to, &attributes) {
+                    let _ = remove(&self.staging, &name);
+                    return Err(failure);
+                }
+                self.names.push((name, source.name.clone()));
+                Ok(true)
+            }
+            Entry::Whiteout => remove(&self.host, &source.name).map(|()| false),
             // No directory can wait.
-            Entry::Directory { .. } => Err(host.failure("write", &source.name, Errno::ISDIR)),
+            Entry::Directory { .. } => Err(self.host.failure("write", &source.name, Errno::ISDIR)),
+        }
+    }
+}
+
+impl Batch {
+    /// Writes files that belong in the directory `host`; those that have to be written one by one,
+    /// because there is no room for them beside what the others replace.
+    pub fn add<'a, 'b>(
+        &mut self,
+        writer: &mut Writer<'_>,
+        sources: &'a [Source<'b>],
+        host: &Dir,
+    ) -> &'a [Source<'b>] {
+        let mut rest = sources;
+        while !rest.is_empty() {
+            if self.is_full() {
+                self.finish(writer);
+            }
+            if let Err(failure) = self.add_some(writer, &mut rest, host) {
+                // What is replaced makes room for the others.
+                self.finish(writer);
+                if failure.is_for_want_of_room() {
+                    return rest;
+                }
+                writer.failures.note(Err(failure));
+                return &[];
+            }
+        }
+        rest
+    }
+
+    /// Writes as many files of `rest` as may wait, and takes them from it.
+    ///
+    /// # Errors
+    /// None can be written, or there is no more room.
+    fn add_some(
+        &mut self,
+        writer: &mut Writer<'_>,
+        rest: &mut &[Source<'_>],
+        host: &Dir,
+    ) -> Result<(), Failure> {
+        let mut staged = Staged::begin(host, writer.temporary)?;
+        let mut result = Ok(());
+        while let Some((source, left)) = rest.split_first()
+            && !self.is_full()
+        {
+            match staged.stage(writer, source) {
+                Ok(is_file) => {
+                    self.files += usize::from(is_file);
+                    self.bytes += source.stat.stx_size;
+                }
+                Err(failure) if failure.is_for_want_of_room() => {
+                    result = Err(failure);
+                    break;
+                }
+                Err(failure) => writer.failures.note(Err(failure)),
+            }
+            *rest = left;
+        }
+        self.staged.push(staged);
+        result
+    }
+
+    /// Gives a directory its own attributes when the files that wait have their names.
+    pub fn add_directory(
+        &mut self,
+        writer: &mut Writer<'_>,
+        directory: Dir,
+        attributes: Attributes,
+    ) {
+        self.directories.push((directory, attributes));
+        if self.is_full() {
+            self.finish(writer);
+        }
+    }
+
+    fn is_full(&self) -> bool {
+        self.files >= FILES
+            || self.bytes >= BYTES
+            || self.staged.len() + self.directories.len() >= DIRECTORIES
+    }
+
+    /// Brings what waits to disk, and then to its names.
+    pub fn finish(&mut self, writer: &mut Writer<'_>) {
+        let Self {
+            staged,
+            directories,
+            ..
+        } = std::mem::take(self);
+        let flushed = match staged.first() {
+            Some(first) => rustix::fs::syncfs(&first.staging)
+                .map_err(|errno| Failure::new("flush", first.host.path(), errno)),
+            None => Ok(()),
+        };
+        let is_on_disk = flushed.is_ok();
+        writer.failures.note(flushed);
+        for one in staged {
+            for (name, wanted) in &one.names {
+                if is_on_disk {
+                    let replaced = replace(&one.staging, name, &one.host, wanted);
+                    writer.failures.note(replaced);
+                }
+            }
+            let removed = remove(&one.host, writer.temporary);
+            if is_on_disk {
+                writer.failures.note(removed);
+            }
+        }
+        for (directory, attributes) in directories {
+            let applied = attributes.apply(&directory, directory.path());
+            writer.failures.note(applied);
         }
     }
 }

@@ -13,7 +13,7 @@ use rustix::{
 
 use crate::{
     attributes::{Attributes, xattrs_of},
-    batch,
+    batch::{self, Batch},
     error::Failure,
     failures::Failures,
     file::{Source, Writer},
@@ -34,9 +34,11 @@ pub fn sync(upper: &Dir, host: &Dir, temporary: &CStr, mapping: Mapping) -> Fail
             mapping,
             failures: Failures::default(),
         },
+        batch: Batch::default(),
         links: HashMap::new(),
     };
     sync.merge(upper, host, &Position::default());
+    sync.batch.finish(&mut sync.writer);
     let root = sync.attributes_of_root(upper);
     let root = root.and_then(|attributes| attributes.apply(host, host.path()));
     sync.writer.failures.note(root);
@@ -82,6 +84,7 @@ struct Written {
 struct Sync<'a> {
     host: &'a Dir,
     writer: Writer<'a>,
+    batch: Batch,
     /// By inode in the upper layer.
     links: HashMap<u64, Written>,
 }
@@ -126,10 +129,8 @@ impl Sync<'_> {
         for source in &others {
             self.single(source, host, position);
         }
-        for batch in batch::batches(&small) {
-            for source in self.writer.write_together(batch, host) {
-                self.single(source, host, position);
-            }
+        for source in self.batch.add(&mut self.writer, &small, host) {
+            self.single(source, host, position);
         }
     }
 
@@ -153,7 +154,7 @@ impl Sync<'_> {
         match entry {
             Entry::Whiteout => remove(host, &source.name),
             Entry::Directory { opaque } => {
-                self.directory(source, host, position, &attributes, opaque)
+                self.directory(source, host, position, attributes, opaque)
             }
             Entry::Leaf(kind) => {
                 if !self.link(source, host)? {
@@ -177,7 +178,7 @@ impl Sync<'_> {
         source: &Source<'_>,
         host: &Dir,
         position: &Position,
-        attributes: &Attributes,
+        attributes: Attributes,
         opaque: bool,
     ) -> Result<(), Failure> {
         let name = &source.name;
@@ -194,7 +195,9 @@ impl Sync<'_> {
         let below = host.open_dir(name)?;
         self.merge(&upper, &below, &position.below(name, opaque));
         // Last, because entries made in it change its times.
-        attributes.apply(&below, below.path())
+        self.batch
+            .add_directory(&mut self.writer, below, attributes);
+        Ok(())
     }
 
     /// Makes the temporary file a link to what another name of the same file was written to.

@@ -44,6 +44,14 @@ impl Dir {
         }
     }
 
+    /// Another descriptor of it.
+    pub fn duplicate(&self) -> Result<Dir, Failure> {
+        match self.fd.try_clone() {
+            Ok(fd) => Ok(Dir::new(fd, self.path.clone())),
+            Err(error) => Err(Failure::new("open", &self.path, error)),
+        }
+    }
+
     /// Path of `name` in this directory, for messages.
     pub fn path_of(&self, name: &CStr) -> PathBuf {
         self.path.join(OsStr::from_bytes(name.to_bytes()))

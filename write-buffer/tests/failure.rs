@@ -15,7 +15,7 @@ use rustix::mount::{MountFlags, UnmountFlags};
 use softwarecontainer_write_buffer::{Buffer, Mapping, recover};
 use support::{
     Bench, Tree, assert_same, cover,
-    inject::{Fault, run},
+    inject::{Fault, run, run_on},
     tree, without_links, without_times,
 };
 
@@ -144,6 +144,54 @@ fn failure_at_any_step_loses_nothing_and_a_repeat_completes() {
         assert_same(&scene.host(), &scene.new);
     }
     assert!(failed > 150, "only {failed} steps failed");
+}
+
+/// What brings something to disk.
+const FLUSHES: &[libc::c_long] = &[libc::SYS_fsync, libc::SYS_fdatasync, libc::SYS_syncfs];
+/// How many directories the files are in.
+const DIRECTORIES: usize = 40;
+
+/// A buffer with a few small files in each of many directories, half of which the host has.
+fn many_directories() -> (Bench, Buffer, Tree) {
+    let bench = Bench::new();
+    for directory in (0..DIRECTORIES).step_by(2) {
+        fs::create_dir(bench.host().join(directory.to_string())).unwrap();
+    }
+    let (buffer, overlay) = cover(&bench.host(), &bench.place(), Mapping::IDENTITY, None).unwrap();
+    bench.attach(overlay);
+    for directory in 0..DIRECTORIES {
+        let directory = bench.view().join(directory.to_string());
+        fs::create_dir_all(&directory).unwrap();
+        for file in 0..5 {
+            fs::write(directory.join(format!("file-{file}")), "a few bytes").unwrap();
+        }
+    }
+    let new = without_links(tree(&bench.view()));
+    bench.detach();
+    (bench, buffer, new)
+}
+
+#[test]
+fn small_files_of_all_directories_reach_the_disk_together() {
+    let (bench, buffer, new) = many_directories();
+    let (result, flushes) = run_on(FLUSHES, usize::MAX, Fault::Kill, || buffer.sync());
+    assert!(result.unwrap().first.is_empty());
+    // Those of the files, and of their names.
+    assert_eq!(flushes, 2);
+    assert_same(&without_links(tree(&bench.host())), &new);
+}
+
+#[test]
+fn what_did_not_reach_the_disk_gets_no_name() {
+    let (bench, buffer, new) = many_directories();
+    let (result, _) = run_on(FLUSHES, 1, Fault::Errno(libc::EIO), || buffer.sync());
+    let error = result.unwrap_err().to_string();
+    assert!(error.contains("Input/output error"), "{error}");
+    let named = tree(&bench.host()).into_keys();
+    let files: Vec<_> = named.filter(|path| path.ends_with("file-0")).collect();
+    assert!(files.is_empty(), "{files:?}");
+    assert!(buffer.sync().unwrap().first.is_empty());
+    assert_same(&without_links(tree(&bench.host())), &new);
 }
 
 #[test]

@@ -56,10 +56,20 @@ const WATCHED: &[libc::c_long] = &[
 /// Runs `code` on a thread of its own with `fault` at its `at`-th watched call, counted from one;
 /// returns its result and the number of watched calls.
 pub fn run<T: Send>(at: usize, fault: Fault, code: impl FnOnce() -> T + Send) -> (T, usize) {
+    run_on(WATCHED, at, fault, code)
+}
+
+/// As [`run`], with only the system calls `watched`.
+pub fn run_on<T: Send>(
+    watched: &'static [libc::c_long],
+    at: usize,
+    fault: Fault,
+    code: impl FnOnce() -> T + Send,
+) -> (T, usize) {
     let (send, receive) = mpsc::channel();
     std::thread::scope(|scope| {
         let worker = scope.spawn(move || {
-            send.send(install_filter()).unwrap();
+            send.send(install_filter(watched)).unwrap();
             drop(send);
             code()
         });
@@ -69,7 +79,7 @@ pub fn run<T: Send>(at: usize, fault: Fault, code: impl FnOnce() -> T + Send) ->
     })
 }
 
-fn install_filter() -> OwnedFd {
+fn install_filter(watched: &[libc::c_long]) -> OwnedFd {
     let statement = |code: u32, k: u32, jt: u8, jf: u8| libc::sock_filter {
         code: u16::try_from(code).unwrap(),
         jt,
@@ -83,7 +93,7 @@ fn install_filter() -> OwnedFd {
         0,
         0,
     )];
-    for &call in WATCHED {
+    for &call in watched {
         let jump = libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K;
         program.push(statement(jump, u32::try_from(call).unwrap(), 0, 1));
         program.push(statement(libc::BPF_RET, libc::SECCOMP_RET_USER_NOTIF, 0, 0));
