@@ -302,6 +302,15 @@ impl Agent {
             .await
     }
 
+    /// Takes the memory of a suspended container; how many bytes that was.
+    ///
+    /// # Errors
+    /// [`AgentError`].
+    pub async fn reclaim(&self, id: i32, caller: Caller<'_>) -> Result<u64, AgentError> {
+        self.with(id, caller, |container| Ok(container.reclaim()?))
+            .await
+    }
+
     /// Thaws a container.
     ///
     /// # Errors

@@ -230,6 +230,10 @@ impl Config {
         reader.absolute_paths("launcher-write-paths", &mut config.launcher_write_paths)?;
         reader.users("administrators", &mut config.agent.administrators)?;
         reader.bool("destroy-when-ended", &mut config.agent.destroy_when_ended)?;
+        reader.bool(
+            "reclaim-when-suspended",
+            &mut container.reclaim_when_suspended,
+        )?;
         reader.paths_below(
             "masked-paths",
             &["/proc", "/sys"],

@@ -103,6 +103,9 @@ pub trait Manager {
     ) -> Result<(u32, OwnedDetails), Error>;
     /// Sends a signal (signal(7)) to a process that Execute or ExecuteWithFds has started.
     fn signal(&self, container_id: i32, process_id: u32, signal: i32) -> Result<(), Error>;
+    /// Takes the memory of a suspended container, for others to use; how many bytes that was.
+    /// It comes back when its apps use it.
+    fn reclaim(&self, container_id: i32) -> Result<u64, Error>;
     /// The version of the agent.
     #[zbus(property(emits_changed_signal = "const"))]
     fn version(&self) -> zbus::Result<String>;

@@ -60,6 +60,19 @@ impl Manager {
         Ok(vec![rows.collect::<Vec<(String, String, String)>>().into()].into())
     }
 
+    async fn reclaim(&self, call: Call<'_>) -> Results {
+        let id: i32 = call.arguments("i")?.next()?;
+        let what = format!("Reclaim {id}");
+        let begun = self
+            .0
+            .callers
+            .begin(call.connection, &call.header, what)
+            .await?;
+        let (_call, identity) = begun;
+        let bytes = self.0.agent.reclaim(id, identity.credentials.as_ref());
+        Ok(vec![bytes.await?.into()].into())
+    }
+
     async fn create_named(&self, call: Call<'_>) -> Results {
         let mut arguments = call.arguments("ssa{sv}")?;
         let config: String = arguments.next()?;
@@ -116,6 +129,7 @@ impl Service for Manager {
             "DescribeCapabilities" => Box::pin(self.describe_capabilities(call)),
             "ExecuteWithFds" => Box::pin(processes::execute(&self.0, call)),
             "Signal" => Box::pin(processes::signal(&self.0, call)),
+            "Reclaim" => Box::pin(self.reclaim(call)),
             "CreateNamed" => Box::pin(self.create_named(call)),
             _ => return None,
         })

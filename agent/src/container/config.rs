@@ -58,6 +58,8 @@ pub struct ContainerConfig {
     pub limits: ContainerLimits,
     /// What all containers together may have of the machine.
     pub totals: Totals,
+    /// Whether `Suspend` takes a container's memory.
+    pub reclaim_when_suspended: bool,
     /// What gateways are told.
     pub gateways: GatewaysConfig,
 }
@@ -103,6 +105,7 @@ impl Default for ContainerConfig {
             host_files: host_files::DEFAULT.iter().map(PathBuf::from).collect(),
             limits: ContainerLimits::default(),
             totals: Totals::default(),
+            reclaim_when_suspended: false,
             gateways: GatewaysConfig::default(),
         }
     }

@@ -1,15 +1,49 @@
-//! Suspend and Resume: every process of a container is frozen and thawed.
+//! Suspend and Resume: every process of a container is frozen and thawed. Between them its memory
+//! can be used by others.
+
+use std::time::Duration;
 
 use super::{Container, ContainerError, KERNEL_LIMIT, Reason, State, Status};
+use crate::{error_chain::Chain, host::cgroup::reclaim};
+
+/// How long a container's memory is taken from it at most: other calls on it wait.
+const RECLAIM_LIMIT: Duration = Duration::from_secs(10);
 
 impl Container {
-    /// Freezes every process.
+    /// Freezes every process, and takes their memory if the configuration says so.
     ///
     /// # Errors
     /// [`ContainerError`]: it is not ready, or it could not be frozen and now is invalid.
     pub fn suspend(&mut self) -> Result<(), ContainerError> {
         self.require_ready("suspend")?;
-        self.changing(Self::freeze)
+        self.changing(Self::freeze)?;
+        if self.shared.config.reclaim_when_suspended {
+            match self.reclaim() {
+                Ok(bytes) => log::info!("container {}: {bytes} bytes were reclaimed", self.id),
+                // It is suspended all the same.
+                Err(error) => log::warn!("container {}: {}", self.id, Chain(&error)),
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes the memory of a suspended container; how many bytes that was. What its processes use
+    /// when it is resumed comes back.
+    ///
+    /// # Errors
+    /// [`ContainerError`]: it is not suspended, or the kernel cannot do it.
+    pub fn reclaim(&self) -> Result<u64, ContainerError> {
+        if self.state != State::Suspended {
+            return Err(ContainerError::State {
+                id: self.id,
+                action: "reclaim its memory",
+                state: self.state,
+            });
+        }
+        let Some(place) = self.facts.place() else {
+            return Ok(0);
+        };
+        Ok(reclaim(&place.cgroups, RECLAIM_LIMIT)?)
     }
 
     fn freeze(&mut self) -> Result<(), ContainerError> {

@@ -10,6 +10,7 @@ mod make;
 pub mod members;
 pub mod memory;
 mod own;
+mod reclaim;
 pub mod totals;
 pub mod usage;
 
@@ -30,6 +31,7 @@ pub use layout::Version;
 use layout::{Membership, Mounts};
 pub use make::{make, vacate};
 pub use own::{InMonitors, OwnCgroups};
+pub use reclaim::reclaim;
 pub use totals::Totals;
 
 use super::mountinfo;

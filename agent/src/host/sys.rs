@@ -158,6 +158,72 @@ pub(crate) fn own(raw: RawFd) -> OwnedFd {
     unsafe { OwnedFd::from_raw_fd(raw) }
 }
 
+/// Addresses that a process has mapped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Range {
+    /// The first one.
+    pub start: usize,
+    /// How many bytes.
+    pub length: usize,
+}
+
+/// Has the kernel write the pages of `process` in `ranges` to where they belong, and take them from
+/// memory: process_madvise(2) with `MADV_PAGEOUT`. Those that it cannot do that with stay: locked
+/// ones, for example, or those without swap.
+///
+/// # Errors
+/// The system's: ENOSYS before Linux 5.10.
+pub fn page_out(process: BorrowedFd<'_>, mut ranges: &[Range]) -> io::Result<()> {
+    while !ranges.is_empty() {
+        let vectors: Vec<_> = ranges
+            .iter()
+            .map(|range| libc::iovec {
+                iov_base: std::ptr::without_provenance_mut(range.start),
+                iov_len: range.length,
+            })
+            .collect();
+        // SAFETY: the addresses are the other process's; here only the array is read, which
+        // outlives the call and has the length passed.
+        let advised = unsafe {
+            libc::syscall(
+                libc::SYS_process_madvise,
+                process.as_raw_fd(),
+                vectors.as_ptr(),
+                vectors.len(),
+                libc::MADV_PAGEOUT,
+                0_usize,
+            )
+        };
+        let mut left = match usize::try_from(advised) {
+            Ok(bytes) => bytes,
+            Err(_) => match io::Error::last_os_error() {
+                error if error.raw_os_error() == Some(libc::ESRCH) => return Ok(()),
+                error if error.raw_os_error() == Some(libc::EINVAL) => 0,
+                // An address that is the kernel's own spoils all of them.
+                error if error.raw_os_error() == Some(libc::EFAULT) => match ranges {
+                    [_] => 0,
+                    _ => {
+                        let (first, others) = ranges.split_at(ranges.len() / 2);
+                        page_out(process, first)?;
+                        ranges = others;
+                        continue;
+                    }
+                },
+                error => return Err(error),
+            },
+        };
+        // It ends at the first range of which it can take nothing, such as the kernel's own.
+        let done = ranges.iter().take_while(|range| {
+            let is_done = range.length <= left;
+            left = left.saturating_sub(range.length);
+            is_done
+        });
+        let done = done.count();
+        ranges = ranges.get(done + 1..).unwrap_or_default();
+    }
+    Ok(())
+}
+
 /// Lets all threads share one heap (mallopt(3), `M_ARENA_MAX`).
 ///
 /// glibc otherwise gives each thread a heap of its own and keeps it: after many containers had been

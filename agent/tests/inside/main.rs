@@ -14,6 +14,7 @@ mod netns;
 mod network;
 mod object;
 mod processes;
+mod reclaim;
 mod signals;
 #[path = "../support/mod.rs"]
 mod support;

@@ -218,6 +218,15 @@ impl ManagerProxy {
         wait(self.0.signal(container_id, process_id, signal))
     }
 
+    /// Takes the memory of a suspended container, for others to use; how many bytes that was.
+    /// It comes back when its apps use it.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub fn reclaim(&self, container_id: i32) -> Result<u64, Error> {
+        wait(self.0.reclaim(container_id))
+    }
+
     /// The version of the agent.
     ///
     /// # Errors

@@ -61,6 +61,13 @@ fn pids_in(cgroup: &Path) -> Vec<u32> {
     text.lines().filter_map(|line| line.parse().ok()).collect()
 }
 
+/// The processes of a cgroup and of those in it; those of another PID namespace have no number.
+#[must_use]
+pub fn pids(cgroup: &Path) -> Vec<u32> {
+    let all = tree(cgroup).into_iter().flat_map(|it| pids_in(&it));
+    all.filter(|pid| *pid != 0).collect()
+}
+
 /// How many processes are in a cgroup, without those in others in it.
 #[must_use]
 pub fn count(cgroup: &Path) -> usize {
