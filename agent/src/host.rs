@@ -9,6 +9,7 @@ pub mod credentials;
 pub mod descriptor_store;
 pub mod in_root;
 pub mod kernel;
+pub mod kernel_files;
 pub mod lxc_calls;
 pub mod mount;
 pub mod mountinfo;

@@ -41,6 +41,8 @@ mod races;
 mod resources;
 #[path = "attacks/second_user.rs"]
 mod second_user;
+#[path = "attacks/submounts.rs"]
+mod submounts;
 mod support;
 mod unable;
 #[path = "attacks/world.rs"]

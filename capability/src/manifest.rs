@@ -215,6 +215,10 @@ impl Reader<'_> {
     /// The string at `key`, which must be there and must not be empty.
     fn name(&self, object: &Element, at: &JsonPath, key: &str) -> Result<String, FormatError> {
         match object.get(key) {
+            // No message of D-Bus can hold it.
+            Some(Value::String(name)) if name.contains('\0') => {
+                Err(self.error(&at.join(key), format!("{name:?} contains a NUL character")))
+            }
             Some(Value::String(name)) if !name.is_empty() => Ok(name.clone()),
             Some(other) => Err(self.error(
                 &at.join(key),

@@ -66,10 +66,16 @@ impl From<TooManyCalls> for ManagerError {
 
 impl From<AgentError> for ManagerError {
     fn from(error: AgentError) -> Self {
-        let text = Chain(&error).to_string();
-        log::warn!("{text}");
-        Self::new(name_of(&error), text)
+        Self::new(name_of(&error), text_of(&error))
     }
+}
+
+/// What is told of a failed call, and logged.
+pub(super) fn text_of(error: &AgentError) -> String {
+    // No string of D-Bus can hold a NUL character, and manifests can: in paths, for example.
+    let text = Chain(error).to_string().replace('\0', "\\0");
+    log::warn!("{text}");
+    text
 }
 
 fn name_of(error: &AgentError) -> &'static str {

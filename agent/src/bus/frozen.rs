@@ -12,11 +12,10 @@ use zbus::{
     object_server::{ResponseDispatchNotifier, SignalEmitter},
 };
 
-use super::{caller::Call, desk::Desk, objects};
+use super::{caller::Call, desk::Desk, error::text_of, objects};
 use crate::{
     agent::{AgentError, Creation},
     container::{Execution, Program},
-    error_chain::Chain,
     host::credentials::Credentials,
 };
 
@@ -32,9 +31,7 @@ pub struct Interface {
 }
 
 fn failed(error: AgentError) -> fdo::Error {
-    let text = Chain(&error).to_string();
-    log::warn!("{text}");
-    fdo::Error::Failed(text)
+    fdo::Error::Failed(text_of(&error))
 }
 
 impl Interface {

@@ -14,7 +14,7 @@ use std::{
 use rustix::{
     fs::{AtFlags, FileType, Mode, OFlags, ResolveFlags, StatxAttributes, StatxFlags},
     io::Errno,
-    mount::MoveMountFlags,
+    mount::{MoveMountFlags, OpenTreeFlags},
 };
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -252,7 +252,31 @@ pub fn attach_below(
     path: &Path,
     mount: &DetachedMount,
 ) -> Result<Attached, ContainerPathError> {
-    let full = top.path.join(path);
+    let target = open_below(inside, top, path)?;
+    move_below(top, path, mount.as_fd(), &target)
+}
+
+/// Mounts what is at a path in what is attached as `top` on itself. As long as it is a mount point
+/// in the container, apps can neither remove nor rename it, and with that take away what the host
+/// has mounted there (rename(2), EBUSY).
+///
+/// # Errors
+/// [`ContainerPathError`].
+pub fn pin_below(
+    inside: &Inside,
+    top: &Attached,
+    path: &Path,
+) -> Result<Attached, ContainerPathError> {
+    let target = open_below(inside, top, path)?;
+    let flags = OpenTreeFlags::OPEN_TREE_CLONE
+        | OpenTreeFlags::OPEN_TREE_CLOEXEC
+        | OpenTreeFlags::AT_EMPTY_PATH;
+    let itself = rustix::mount::open_tree(&target, c"", flags);
+    let itself = itself.map_err(failed("open", &top.path.join(path)))?;
+    move_below(top, path, itself.as_fd(), &target)
+}
+
+fn open_below(inside: &Inside, top: &Attached, path: &Path) -> Result<OwnedFd, ContainerPathError> {
     let root = open_root(inside.root()).map_err(failed("open", Path::new("/")))?;
     let list = inside.mountinfo().unwrap_or_default();
     let point = mountinfo::point_of(&list, top.mount.id);
@@ -264,15 +288,23 @@ pub fn attach_below(
     }
     let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
     let flags = OFlags::PATH | OFlags::CLOEXEC;
-    let target = rustix::fs::openat2(&directory, path, flags, Mode::empty(), resolve)
-        .map_err(failed("open", &full))?;
-    let id = MountId::of(mount.as_fd()).map_err(failed("examine the mount for", &full))?;
+    rustix::fs::openat2(&directory, path, flags, Mode::empty(), resolve)
+        .map_err(failed("open", &top.path.join(path)))
+}
+
+fn move_below(
+    top: &Attached,
+    path: &Path,
+    mount: BorrowedFd<'_>,
+    target: &OwnedFd,
+) -> Result<Attached, ContainerPathError> {
+    let path = top.path.join(path);
+    let id = MountId::of(mount).map_err(failed("examine the mount for", &path))?;
     let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH;
-    rustix::mount::move_mount(mount.as_fd(), c"", target.as_fd(), c"", flags)
-        .map_err(failed("mount on", &full))?;
+    rustix::mount::move_mount(mount, c"", target, c"", flags).map_err(failed("mount on", &path))?;
     Ok(Attached {
         mount: id,
-        path: full,
+        path,
         made: Vec::new(),
     })
 }

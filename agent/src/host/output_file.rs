@@ -10,11 +10,12 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use rustix::fs::{AtFlags, FileType, Mode, OFlags};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat};
 use thiserror::Error;
 
 use super::{
     credentials::Credentials,
+    kernel_files::{is_harmless, is_kernels},
     walk::{self, WalkError},
     writable_directories::WritableDirectories,
 };
@@ -36,6 +37,8 @@ enum Reason {
     NoReader,
     #[error("it is neither a regular file nor a FIFO")]
     Kind,
+    #[error("it is a file of the kernel's, as in /proc")]
+    Kernels,
     #[error("it is a symbolic link, or one that an app may have made is on its way")]
     Link,
     #[error("it has other names, too (hard links)")]
@@ -47,10 +50,11 @@ enum Reason {
 }
 
 /// Opens `path` for writing as `caller` may: a regular file, created with mode 0644 or truncated,
-/// or a FIFO that has a reader.
+/// or a FIFO that has a reader; or `/dev/null` and its like.
 ///
 /// The last component may not be a symbolic link, nor any other in a directory that apps can write
-/// to; a regular file may have no second name; a device is refused without touching it.
+/// to; a regular file may have no second name; another device, and what is the kernel's, is refused
+/// without touching it.
 ///
 /// # Errors
 /// [`OutputFileError`] naming the path.
@@ -87,10 +91,13 @@ fn open_here(path: &Path, writable: &WritableDirectories) -> Result<OwnedFd, Rea
         | OFlags::NOCTTY
         | OFlags::NONBLOCK
         | OFlags::CLOEXEC;
+    if is_kernels(rustix::fs::fstatfs(&parent).map_err(system)?.f_type) {
+        return Err(Reason::Kernels);
+    }
     // Some devices act on being opened, so it is looked at first; should it be swapped meanwhile,
     // the look afterwards still counts.
     match rustix::fs::statat(&parent, name, AtFlags::SYMLINK_NOFOLLOW) {
-        Ok(stat) => check_kind(stat.st_mode)?,
+        Ok(stat) => check_kind(&stat)?,
         Err(rustix::io::Errno::NOENT) => {}
         Err(errno) => return Err(system(errno)),
     }
@@ -99,7 +106,10 @@ fn open_here(path: &Path, writable: &WritableDirectories) -> Result<OwnedFd, Rea
         result => result.map_err(system)?,
     };
     let stat = rustix::fs::fstat(&file).map_err(system)?;
-    check_kind(stat.st_mode)?;
+    check_kind(&stat)?;
+    if is_kernels(rustix::fs::fstatfs(&file).map_err(system)?.f_type) {
+        return Err(Reason::Kernels);
+    }
     if FileType::from_raw_mode(stat.st_mode).is_file() {
         if stat.st_nlink > 1 {
             return Err(Reason::Links);
@@ -110,9 +120,10 @@ fn open_here(path: &Path, writable: &WritableDirectories) -> Result<OwnedFd, Rea
     Ok(file)
 }
 
-fn check_kind(mode: u32) -> Result<(), Reason> {
-    match FileType::from_raw_mode(mode) {
+fn check_kind(stat: &Stat) -> Result<(), Reason> {
+    match FileType::from_raw_mode(stat.st_mode) {
         FileType::RegularFile | FileType::Fifo => Ok(()),
+        FileType::CharacterDevice if is_harmless(stat.st_rdev) => Ok(()),
         FileType::Symlink => Err(Reason::Link),
         _ => Err(Reason::Kind),
     }

@@ -26,7 +26,7 @@ const MAX_LINKS: usize = 40;
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum WalkError {
-    /// A symbolic link that an app may have made, or one of too many.
+    /// A symbolic link that an app may have made.
     Link,
     /// A system call failed.
     System(io::Error),
@@ -88,7 +88,7 @@ fn walk(
         }
         links += 1;
         if links > MAX_LINKS {
-            return Err(WalkError::Link);
+            return Err(system(Errno::LOOP));
         }
         match writable.holding(at.as_fd()).map_err(WalkError::System)? {
             Some(_) if trust == Trust::Nowhere => return Err(WalkError::Link),
@@ -196,10 +196,11 @@ mod tests {
         symlink("b", dir.path().join("a")).unwrap();
         symlink("a", dir.path().join("b")).unwrap();
         let writable = WritableDirectories::default();
-        assert!(matches!(
-            open(&dir.path().join("a"), &writable),
-            Err(WalkError::Link)
-        ));
+        let found = open(&dir.path().join("a"), &writable);
+        let Err(WalkError::System(error)) = found else {
+            panic!("{found:?}");
+        };
+        assert_eq!(error.raw_os_error(), Some(libc::ELOOP));
     }
 
     #[test]

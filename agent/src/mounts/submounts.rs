@@ -54,6 +54,14 @@ const KERNEL_INTERFACES: [&str; 21] = [
     "tracefs",
 ];
 
+/// What is mounted in a directory on the host.
+struct Wanted {
+    on_host: MountId,
+    source: HostSource,
+    /// The container has its own, and is not shown this one.
+    is_kernels: bool,
+}
+
 impl Mounts<'_> {
     /// Shows what is mounted in a directory that was just mounted, and follows it from now on.
     pub(super) fn follow_mounts_in(&self, source: &HostSource, top: &Attached, read_only: bool) {
@@ -146,7 +154,10 @@ impl Tree {
         let gone: Vec<_> = self
             .below
             .iter()
-            .filter(|(path, below)| wanted.get(*path).is_none_or(|(id, _)| *id != below.on_host))
+            .filter(|(path, below)| {
+                let wanted = wanted.get(*path);
+                wanted.is_none_or(|wanted| wanted.on_host != below.on_host)
+            })
             .map(|(path, _)| path.clone())
             .collect();
         // What is below others comes after them, and goes before.
@@ -158,45 +169,67 @@ impl Tree {
                 log::warn!("container {}: {}", mounts.id, Chain(&error));
             }
         }
-        for (path, (on_host, source)) in wanted {
+        for (path, wanted) in wanted {
             if self.below.contains_key(&path) {
                 continue;
             }
-            let shown = self.show(mounts, &source, &path);
-            if let Err(error) = &shown {
-                log::warn!(
-                    "container {}: {} is not shown: {}",
-                    mounts.id,
-                    source.name().display(),
-                    Chain(error)
-                );
-            }
-            let (attached, buffer) = shown.ok().unzip();
-            let below = Below {
-                on_host,
-                attached,
-                buffer: buffer.flatten(),
+            let on_host = wanted.on_host;
+            let below = match self.show_or_pin(mounts, &wanted, &path) {
+                Ok((attached, buffer)) => Below {
+                    on_host,
+                    attached,
+                    buffer,
+                },
+                Err(error) => {
+                    let source = wanted.source.name().display();
+                    log::warn!("container {}: {source}: {}", mounts.id, Chain(&error));
+                    Below {
+                        on_host,
+                        attached: None,
+                        buffer: None,
+                    }
+                }
             };
             self.below.insert(path, below);
         }
     }
 
-    /// What is mounted in the directory on the host, the upper one where one covers another.
-    fn wanted(
+    fn show_or_pin(
         &self,
         mounts: &Mounts<'_>,
-        listed: &[Mount],
-    ) -> BTreeMap<PathBuf, (MountId, HostSource)> {
+        wanted: &Wanted,
+        path: &Path,
+    ) -> Result<(Option<Attached>, Option<u32>), BindError> {
+        if !wanted.is_kernels {
+            match self.show(mounts, &wanted.source, path) {
+                Ok((attached, buffer)) => return Ok((Some(attached), buffer)),
+                Err(error) => log::warn!(
+                    "container {}: {} is not shown: {}",
+                    mounts.id,
+                    wanted.source.name().display(),
+                    Chain(&error)
+                ),
+            }
+        }
+        // Elsewhere apps cannot change what is on the host.
+        if self.read_only || mounts.buffers.is_some() {
+            return Ok((None, None));
+        }
+        let pinned = mounts
+            .namespaces
+            .inside_mounts(|inside| container_path::pin_below(inside, &self.top, path))?;
+        Ok((Some(pinned?), None))
+    }
+
+    /// What is mounted in the directory on the host, the upper one where one covers another.
+    fn wanted(&self, mounts: &Mounts<'_>, listed: &[Mount]) -> BTreeMap<PathBuf, Wanted> {
         let mut wanted = BTreeMap::new();
         for mount in listed {
             let Ok(path) = mount.point.strip_prefix(&self.source) else {
                 continue;
             };
             let is_own = |own: &PathBuf| mount.point.starts_with(own);
-            if path.as_os_str().is_empty()
-                || KERNEL_INTERFACES.contains(&mount.kind.as_str())
-                || mounts.paths.own.iter().any(is_own)
-            {
+            if path.as_os_str().is_empty() || mounts.paths.own.iter().any(is_own) {
                 continue;
             }
             // Covered by another one, or gone since.
@@ -204,7 +237,12 @@ impl Tree {
                 && let Ok(id) = MountId::of(source.as_fd())
                 && id.id == mount.id
             {
-                wanted.insert(path.to_owned(), (id, source));
+                let one = Wanted {
+                    on_host: id,
+                    source,
+                    is_kernels: KERNEL_INTERFACES.contains(&mount.kind.as_str()),
+                };
+                wanted.insert(path.to_owned(), one);
             }
         }
         wanted

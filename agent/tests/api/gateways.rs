@@ -14,6 +14,31 @@ use crate::{
     support::{Setup, TestAgent, wait_until},
 };
 
+/// A D-Bus string cannot hold such a character: whoever sends one loses the bus.
+#[test]
+fn a_nul_character_in_a_manifest_fails_its_capability_and_nothing_else() {
+    let file = |host: &str, container: &str| {
+        json!([{"id": "file", "config": [
+            {"path-host": host, "path-container": container, "read-only": true}]}])
+    };
+    let agent = TestAgent::with(&Setup::manifest(&manifest(&[
+        ("com.host", file("/usr/a\0b", "/x")),
+        ("com.container", file("/usr/share", "/x\0y")),
+        (
+            "com.device",
+            json!([{"id": "devicenode", "config": [{"name": "/dev/a\0b"}]}]),
+        ),
+    ])));
+    let id = agent.create();
+    for capability in ["com.host", "com.container", "com.device"] {
+        fails_with(
+            agent.client().set_capabilities(id, &[capability]),
+            &[capability, "NUL"],
+        );
+    }
+    assert_eq!(agent.shell_ok(id, "echo fine"), "fine");
+}
+
 #[test]
 fn variables_of_the_call_win_over_those_of_gateways() {
     let variables = json!({"id": "env", "config": [

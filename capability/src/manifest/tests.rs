@@ -91,6 +91,10 @@ fn a_structural_error_tells_file_line_column_and_key() {
             "/m/a.json:1:28: capabilities[0].name: must be a non-empty string, but is \"\"",
         ),
         (
+            "{\"capabilities\": [{\"name\": \"a\\u0000b\"}]}",
+            "/m/a.json:1:28: capabilities[0].name: \"a\\0b\" contains a NUL character",
+        ),
+        (
             "{\"capabilities\": [{\"name\": \"a\",\n\"gateways\": null}]}",
             "/m/a.json:2:13: capabilities[0].gateways: must be an array, but is null",
         ),
