@@ -107,6 +107,11 @@ class SoftwareContainerTest(OERuntimeTestCase):
         self.steps("limits")
 
     @OETestDepends(SEQUENCE)
+    def test_reclaim(self):
+        """A suspended app gives its memory to zram and goes on with it, on kernels that have that."""
+        self.steps("reclaim")
+
+    @OETestDepends(SEQUENCE)
     def test_media(self):
         """A Wayland client draws, and sound is played, where Weston and PulseAudio are on the image."""
         self.steps("media")
