@@ -8,16 +8,58 @@ mod lab;
 mod netns;
 mod support;
 
-use std::path::Path;
+use std::{fs, os::unix::fs::symlink, path::Path};
 
 use lab::{Lab, OUTSIDE, OUTSIDE6};
 use netns::probe::Echo;
 use serde_json::json;
 use support::{Setup, mounted_for_the_agent};
+use tempfile::TempDir;
 
 /// What the names of all programs lead to, and what takes its place for the agent.
 const NFT: &str = "/usr/sbin/xtables-nft-multi";
 const LEGACY: &str = "/usr/sbin/xtables-legacy-multi";
+
+/// Where Debian says which variant a program's name means.
+const ALTERNATIVES: &str = "/etc/alternatives";
+
+/// Others load their firewall after the agent's start, as the only ones who use that variant.
+#[test]
+fn that_the_legacy_variant_comes_into_use_is_told() {
+    let allow = json!([{"host": "*", "ports": 80, "protocols": "tcp"}]);
+    let rules = json!([{"direction": "OUTGOING", "allow": allow}]);
+    let links = TempDir::with_prefix("sc-test-alternatives-").unwrap();
+    for link in fs::read_dir(ALTERNATIVES).unwrap() {
+        let link = link.unwrap().path();
+        // One is a README.
+        let Ok(target) = fs::read_link(&link) else {
+            continue;
+        };
+        let target = target
+            .to_str()
+            .unwrap()
+            .replace("tables-nft", "tables-legacy");
+        symlink(target, links.path().join(link.file_name().unwrap())).unwrap();
+    }
+    let legacy = mounted_for_the_agent(links.path(), Path::new(ALTERNATIVES));
+    let lab = Lab::with(Setup {
+        before: Some(legacy),
+        ..Setup::manifest(&lab::manifest(&[("web", &[("network", rules)])]))
+    });
+    let _server = Echo::start(&lab.outside, 80);
+    let told = || lab.agent.log().matches("the legacy variant of").count();
+    let id = lab.container(&["web"]);
+    assert!(lab.reaches(id, OUTSIDE, 80));
+    assert_eq!(told(), 0);
+    let rules = lab.inside(id).shell("nft list tables");
+    assert!(rules.contains("ip softwarecontainer\n"), "{rules}");
+    lab.host.shell("iptables-legacy -A INPUT -j ACCEPT");
+    for _ in 0..2 {
+        let other = lab.container(&["web"]);
+        assert!(lab.reaches(other, OUTSIDE, 80));
+    }
+    assert_eq!(told(), 1);
+}
 
 #[test]
 fn rules_count_and_add_up_with_the_legacy_variant_of_iptables() {

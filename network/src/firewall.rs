@@ -8,6 +8,7 @@ mod generation;
 mod host;
 mod iptables;
 mod known;
+pub(crate) mod legacy;
 mod nft;
 mod programs;
 mod rule;

@@ -18,7 +18,7 @@ use crate::{
     bridge::{Bridge, BridgeError},
     conntrack::Forgetting,
     error::NetworkError,
-    firewall::{Backend, Classified, Visitor, container::ContainerFirewall},
+    firewall::{Backend, Classified, Visitor, container::ContainerFirewall, legacy},
     host_names::HostNames,
     limits::{self, ConnectionLimits},
     netlink::Netlink,
@@ -52,6 +52,8 @@ pub struct Network {
     surroundings: Surroundings,
     limits: ConnectionLimits,
     backend: Backend,
+    /// Nobody has chosen it, so that what others do may be a reason to choose another one.
+    is_default: bool,
     /// The order of locking: what was repaired, the bridge, the ports.
     repairs: Mutex<Repairs>,
     bridge: Mutex<Bridge>,
@@ -80,6 +82,7 @@ impl Network {
         host_names: Arc<HostNames>,
     ) -> Result<Self, BridgeError> {
         let plan = settings.address_plan();
+        let is_default = settings.firewall == Backend::Auto;
         let backend = settings.firewall.choose();
         let settings = BridgeSettings {
             firewall: backend,
@@ -92,6 +95,7 @@ impl Network {
             // The bridge's rules have made the kernel track connections.
             limits: ConnectionLimits::new(&settings.connections, limits::table_size()),
             backend,
+            is_default,
             plan,
             fresh: bridge.was_there().then(Mutex::default),
             repairs: Mutex::default(),
@@ -170,6 +174,12 @@ impl Network {
     #[must_use]
     pub fn tells_counts(&self) -> bool {
         self.backend == Backend::NfTables
+    }
+
+    /// Whether others have begun to use the legacy variant of iptables(8) since it was found not to
+    /// be in use.
+    pub(crate) fn is_overtaken(&self) -> bool {
+        self.is_default && self.backend == Backend::NfTables && legacy::is_in_use()
     }
 
     /// Lets container `id` reach of the host itself what its permissions name, or nothing more.

@@ -115,6 +115,9 @@ impl Network {
         extent: Extent<'_>,
         matters: impl Fn(Loss) -> bool,
     ) -> Result<(), NetworkError> {
+        if self.is_overtaken() {
+            self.repairs().tell_legacy();
+        }
         let (_, failures) = self.repair(Haste::AtOnce, extent);
         let mut failures = failures.into_iter();
         match failures.find(|(loss, _)| matters(*loss)) {

@@ -5,7 +5,9 @@
 mod netns;
 mod world;
 
-use netns::probe::Echo;
+use std::{fs, os::unix::fs::symlink};
+
+use netns::{Namespace, probe::Echo};
 use nix::{
     mount::{MsFlags, mount},
     sched::{CloneFlags, unshare},
@@ -16,15 +18,29 @@ use softwarecontainer_network::Backend;
 use world::{BRIDGE, Container, OUTSIDE, OUTSIDE6, World};
 
 const PORTS: [u16; 3] = [53, 80, 90];
-const NFT: &str = "/usr/sbin/xtables-nft-multi";
-const LEGACY: &str = "/usr/sbin/xtables-legacy-multi";
+/// Where Debian says which variant a program's name means.
+const ALTERNATIVES: &str = "/etc/alternatives";
 
 /// For the calling thread, and those that it starts, the programs are those of the legacy variant.
 fn install_legacy_iptables() {
     unshare(CloneFlags::CLONE_FS | CloneFlags::CLONE_NEWNS).unwrap();
     let none = None::<&str>;
     mount(none, "/", none, MsFlags::MS_SLAVE | MsFlags::MS_REC, none).unwrap();
-    mount(Some(LEGACY), NFT, none, MsFlags::MS_BIND, none).unwrap();
+    let links: Vec<_> = fs::read_dir(ALTERNATIVES)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        // One is a README.
+        .filter_map(|link| Some((fs::read_link(&link).ok()?, link)))
+        .collect();
+    let tmpfs = Some("tmpfs");
+    mount(tmpfs, ALTERNATIVES, tmpfs, MsFlags::empty(), none).unwrap();
+    for (target, link) in links {
+        let target = target
+            .to_str()
+            .unwrap()
+            .replace("tables-nft", "tables-legacy");
+        symlink(target, link).unwrap();
+    }
 }
 
 fn rule() -> impl Strategy<Value = Value> {
@@ -114,6 +130,25 @@ impl<'a> Tried<'a> {
             passed.extend(tcp.into_iter().chain(ping));
         }
         passed
+    }
+}
+
+#[test]
+fn the_kernel_is_told_by_netlink_unless_the_legacy_variant_is_in_use() {
+    install_legacy_iptables();
+    let by_netlink = World::with(Backend::Auto);
+    let rules = by_netlink.host.shell("nft list tables");
+    assert!(rules.contains("ip softwarecontainer-scbr0"), "{rules}");
+    for used in ["iptables", "ip6tables"] {
+        let host = Namespace::new();
+        host.shell(&format!("{used}-legacy -A INPUT -j ACCEPT"));
+        let before = host.shell(&format!("{used}-legacy -S"));
+        let world = World::on(host, Backend::Auto);
+        let legacy = world.host.shell("iptables-legacy -t nat -S");
+        assert!(legacy.contains("SC-NAT-scbr0"), "{legacy}");
+        assert_eq!(world.host.shell("nft list tables"), "");
+        world.host.run(|| world.network.stop()).unwrap();
+        assert_eq!(world.host.shell(&format!("{used}-legacy -S")), before);
     }
 }
 

@@ -1,22 +1,15 @@
 //! Who puts rules into the kernel.
 
-use std::{
-    path::{Path, PathBuf},
-    str::FromStr,
-};
+use std::str::FromStr;
 
 use softwarecontainer_capability::error_chain::Chain;
 
 use super::{
-    FirewallError, generation,
-    iptables::PATH,
+    FirewallError, generation, legacy,
     nft::{Tables, try_out},
     programs::Programs,
     store::Store,
 };
-
-/// What the legacy variant's program file is called: from iptables 1.8 on, and before.
-const LEGACY: [&str; 2] = ["xtables-legacy-multi", "xtables-multi"];
 
 /// Who puts rules into the kernel.
 ///
@@ -24,8 +17,8 @@ const LEGACY: [&str; 2] = ["xtables-legacy-multi", "xtables-multi"];
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Backend {
     /// The agent itself, by netlink, where the kernel has nf_tables, unless the legacy variant of
-    /// iptables(8) is what this system has: others' rules are then in tables that nf_tables does
-    /// not see, and must not stop what containers may do.
+    /// iptables(8) is in use: others' rules are then in tables that nf_tables does not see, and
+    /// must not stop what containers may do.
     #[default]
     Auto,
     /// The agent itself.
@@ -58,7 +51,7 @@ impl Backend {
     #[must_use]
     pub(crate) fn choose(self) -> Self {
         match self {
-            Self::Auto if is_legacy() || generation::current().is_none() => Self::Iptables,
+            Self::Auto if legacy::is_in_use() || generation::current().is_none() => Self::Iptables,
             Self::Auto => match try_out() {
                 Ok(()) => Self::NfTables,
                 Err(lack) => {
@@ -82,20 +75,6 @@ impl Backend {
     }
 }
 
-/// Whether the installed programs are of the legacy variant.
-fn is_legacy() -> bool {
-    installed(PATH, "iptables-restore").is_some_and(|program| {
-        let name = program.file_name();
-        LEGACY.iter().any(|legacy| name == Some(legacy.as_ref()))
-    })
-}
-
-/// The file that the name of a program leads to.
-fn installed(path: &str, name: &str) -> Option<PathBuf> {
-    path.split(':')
-        .find_map(|directory| Path::new(directory).join(name).canonicalize().ok())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -113,21 +92,5 @@ mod tests {
         let backends = [Backend::Auto, Backend::NfTables, Backend::Iptables];
         assert_eq!(read, backends.map(Ok));
         assert_eq!("nft".parse::<Backend>(), Err(UnknownBackend));
-    }
-
-    #[test]
-    fn a_program_is_known_by_the_file_that_its_name_leads_to() {
-        let directory = std::env::temp_dir().join(format!("sc-test-net-{}", std::process::id()));
-        let (first, second) = (directory.join("first"), directory.join("second"));
-        std::fs::create_dir_all(&first).unwrap();
-        std::fs::create_dir_all(&second).unwrap();
-        std::fs::write(second.join("xtables-legacy-multi"), "").unwrap();
-        let link = second.join("iptables-restore");
-        std::os::unix::fs::symlink("xtables-legacy-multi", link).unwrap();
-        let path = format!("{}:{}", first.display(), second.display());
-        let found = installed(&path, "iptables-restore");
-        assert_eq!(found, Some(second.join("xtables-legacy-multi")));
-        assert_eq!(installed(&path, "ip6tables-restore"), None);
-        std::fs::remove_dir_all(directory).unwrap();
     }
 }

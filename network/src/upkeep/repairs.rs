@@ -23,12 +23,24 @@ pub(crate) struct Repairs {
     /// What is missing and could not be repaired, or is not ours to repair; each is told once.
     reported: BTreeSet<Loss>,
     conflicts: BTreeSet<Used>,
+    legacy_told: bool,
 }
 
 impl Repairs {
     /// The repairs of each kind.
     pub(super) fn paces(&self) -> &BTreeMap<Kind, Pace> {
         &self.paces
+    }
+
+    /// Tells that the legacy variant of iptables(8) has come into use, once.
+    pub(super) fn tell_legacy(&mut self) {
+        if !std::mem::replace(&mut self.legacy_told, true) {
+            log::warn!(
+                "the legacy variant of iptables has been in use since the agent was started; where \
+                 its rules stop what containers may do, set firewall = iptables or start the agent \
+                 after them"
+            );
+        }
     }
 
     /// Tells which networks that are in use elsewhere are the containers' as well, each once.

@@ -31,7 +31,10 @@ impl World {
     }
 
     pub fn with(firewall: Backend) -> Self {
-        let host = Namespace::new();
+        Self::on(Namespace::new(), firewall)
+    }
+
+    pub fn on(host: Namespace, firewall: Backend) -> Self {
         let outside = Namespace::new();
         host.connect(
             "wan0",
