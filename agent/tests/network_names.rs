@@ -32,9 +32,36 @@ struct Host {
 
 impl Host {
     fn off_line() -> Self {
+        Self::with_resolver("timeout:1 attempts:1")
+    }
+
+    /// A host whose name server takes questions and does not answer, and that waits for minutes.
+    fn unanswered() -> (Self, Server) {
+        let host = Self::with_resolver("timeout:30 attempts:5");
+        let outside = &host.lab.outside;
+        outside.ip(&format!("addr add {NAME_SERVER}/24 dev eth0"));
+        let silent = format!(
+            "import socket, time\ns = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)\n\
+             s.bind(('{NAME_SERVER}', 53))\ntime.sleep(100000)\n"
+        );
+        let server = outside.serve("python3", &["-c", &silent]);
+        wait_until("the name server listens", || {
+            outside.shell("ss -lnu").contains(":53 ")
+        });
+        (host, server)
+    }
+
+    /// Whether a question waits at the silent name server.
+    fn is_asked(&self) -> bool {
+        let sockets = self.lab.outside.shell("ss -Hlnu sport = :53");
+        let waiting = sockets.split_whitespace().nth(1);
+        waiting.is_some_and(|bytes| bytes != "0")
+    }
+
+    fn with_resolver(options: &str) -> Self {
         let dir = TempDir::with_prefix("sc-resolver-").unwrap();
         let resolv_conf = dir.path().join("resolv.conf");
-        let text = format!("nameserver {NAME_SERVER}\noptions timeout:1 attempts:1\n");
+        let text = format!("nameserver {NAME_SERVER}\noptions {options}\n");
         fs::write(&resolv_conf, text).unwrap();
         let allow = json!([
             {"host": OUTSIDE, "ports": 80},
@@ -119,6 +146,21 @@ fn an_app_starts_at_once_off_line_and_reaches_the_name_when_it_is_answered() {
     assert!(lab.reaches(id, OUTSIDE, 443));
     let told = format!("cannot look up host name {NAME} ");
     assert_eq!(lab.agent.log().matches(&told).count(), 1);
+}
+
+#[test]
+fn neither_destroy_nor_the_end_of_the_agent_waits_for_a_look_up() {
+    let (host, _silent) = Host::unanswered();
+    let id = host.lab.container(&["maps"]);
+    wait_until("the name server is asked", || host.is_asked());
+    host.lab.agent.client().destroy(id).unwrap();
+    let given_up = |host: &Host| host.lab.agent.log().contains("cannot look up");
+    assert!(!given_up(&host), "the look-up was waited for");
+    let id = host.lab.container(&["maps"]);
+    assert!(told_of(&host.lab, id, NAME).unwrap().0);
+    let mut host = host;
+    assert_eq!(host.lab.agent.stop(), Some(0));
+    assert!(!given_up(&host), "the look-up was waited for");
 }
 
 /// A name, whether it waits for an answer, its addresses with their ages, and when it is looked up
