@@ -30,6 +30,7 @@ fn agent(pipewire: &PipeWire) -> TestAgent {
         pipewire.socket().display(),
         pipewire.pulse_socket().display()
     );
+    setup.supervised = true;
     TestAgent::with(&setup)
 }
 
@@ -251,6 +252,44 @@ fn daemon_whose_socket_a_service_manager_keeps_is_followed() {
         assert_eq!(seen(&agent, id), ["speaker"]);
     }
     agent.client().destroy(id).unwrap();
+}
+
+#[test]
+fn apps_of_a_killed_agent_go_on_to_play_and_are_known_as_before() {
+    let Some(mut pipewire) = PipeWire::started() else {
+        return;
+    };
+    let mut agent = agent(&pipewire);
+    let id = container(&agent, &pipewire, 1000, &["test.playback"]);
+    let client = agent.client();
+    let watching = client.execute(id, "pw-mon", "", "", &[]).unwrap();
+    assert_heard(&pipewire, &agent, id);
+    for _ in 0..2 {
+        agent.kill();
+        agent.start_agent();
+        assert_heard(&pipewire, &agent, id);
+        assert_eq!(seen(&agent, id), ["speaker"]);
+        assert!(support::is_alive(watching), "its connection is open");
+    }
+    // More is allowed then.
+    let client = agent.client();
+    client.set_capabilities(id, &["test.capture"]).unwrap();
+    wait_until("both are seen", || {
+        seen(&agent, id) == ["microphone", "speaker"]
+    });
+    // Restarted while there was no agent.
+    agent.kill();
+    pipewire.stop_daemon();
+    pipewire.stop_manager();
+    pipewire.start_daemon();
+    pipewire.start_manager();
+    agent.start_agent();
+    wait_until("the next one knows the container", || {
+        seen(&agent, id) == ["microphone", "speaker"]
+    });
+    assert_heard(&pipewire, &agent, id);
+    agent.client().destroy(id).unwrap();
+    assert!(agent.supervisor().names().is_empty());
 }
 
 #[test]

@@ -7,7 +7,7 @@ mod support;
 use std::{f64::consts::TAU, fs, os::unix::fs::PermissionsExt as _, time::Duration};
 
 use pulse::{Pulse, RATE, amplitude};
-use support::{Setup, TestAgent};
+use support::{Setup, TestAgent, is_alive};
 
 const MANIFEST: &str = r#"{"version": "1", "capabilities": [
     {"name": "test.audio", "gateways": [{"id": "pulseaudio", "config": [{"audio": true}]}]},
@@ -33,6 +33,7 @@ fn setup(pulse: &Pulse) -> (TestAgent, i32) {
 fn setup_for(pulse: &Pulse, user: u32) -> (TestAgent, i32) {
     let mut setup = Setup::manifest(MANIFEST);
     setup.config = format!("pulse-socket = {}", pulse.socket().display());
+    setup.supervised = true;
     let agent = TestAgent::with(&setup);
     let options = format!(r#"[{{"writeBufferEnabled": false, "userID": {user}}}]"#);
     let id = agent.client().create(&options).unwrap();
@@ -132,6 +133,32 @@ fn server_that_is_restarted_is_used_again() {
     pulse.start();
     agent.shell_ok(id, "pactl info");
     agent.client().destroy(id).unwrap();
+}
+
+#[test]
+fn sound_goes_on_under_the_next_agent() {
+    for user in [0, 1000] {
+        let mut pulse = Pulse::started();
+        fs::set_permissions(pulse.socket(), fs::Permissions::from_mode(0o700)).unwrap();
+        let (mut agent, id) = setup_for(&pulse, user);
+        let client = agent.client();
+        client.set_capabilities(id, &["test.audio"]).unwrap();
+        let listening = client.execute(id, "pactl subscribe", "", "", &[]).unwrap();
+        agent.shell_ok(id, "pactl info");
+        agent.kill();
+        agent.start_agent();
+        assert_eq!(agent.client().list().unwrap(), [id]);
+        assert_eq!(play(&agent, id).0, 0);
+        assert!(is_alive(listening), "its connection is open");
+        // A server that has restarted while there was no agent.
+        agent.kill();
+        pulse.stop();
+        pulse.start();
+        agent.start_agent();
+        assert_eq!(play(&agent, id).0, 0);
+        agent.client().destroy(id).unwrap();
+        assert!(agent.supervisor().names().is_empty());
+    }
 }
 
 #[test]

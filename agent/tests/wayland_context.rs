@@ -12,7 +12,7 @@ use std::{
 };
 
 use compositor::{Compositor, PRIVILEGED, globals};
-use support::{Setup, TestAgent, signal, wait_until};
+use support::{Setup, TestAgent, is_alive, signal, wait_until};
 use tempfile::TempDir;
 
 const MANIFEST: &str = r#"{"version": "1", "capabilities": [
@@ -25,6 +25,7 @@ fn agent(socket: &Path, mode: &str) -> TestAgent {
         "wayland-socket = {}\nwayland-security-context = {mode}",
         socket.display()
     );
+    setup.supervised = true;
     TestAgent::with(&setup)
 }
 
@@ -116,6 +117,67 @@ fn restarted_compositor_knows_the_apps_again() {
     for id in ids {
         agent.client().destroy(id).unwrap();
     }
+}
+
+#[test]
+fn apps_of_a_killed_agent_go_on_to_draw_and_are_known_as_before() {
+    let Some(mut compositor) = Compositor::labwc() else {
+        return;
+    };
+    let mut agent = agent(&compositor.socket(), "required");
+    let id = agent.create();
+    grant(&agent, id).unwrap();
+    let output = agent.path("client");
+    let command = "sh -c 'WAYLAND_DEBUG=1 exec weston-simple-shm'";
+    let (client, output_name) = (agent.client(), output.to_str().unwrap());
+    let drawing = client.execute(id, command, "", output_name, &[]).unwrap();
+    let frames = || {
+        let log = fs::read_to_string(&output).unwrap_or_default();
+        let is_frame = |line: &&str| line.contains("wl_callback") && line.contains(".done(");
+        log.lines().filter(is_frame).count()
+    };
+    wait_until("its frames are shown", || frames() > 3);
+    for _ in 0..2 {
+        agent.kill();
+        let before = frames();
+        wait_until("it draws without an agent", || frames() > before + 3);
+        agent.start_agent();
+        let before = frames();
+        wait_until("it draws on", || frames() > before + 3);
+        assert_is_app(&app_globals(&agent, id));
+    }
+    assert!(is_alive(drawing));
+    // Restarted while there was no agent.
+    agent.kill();
+    compositor.stop();
+    compositor.start();
+    agent.start_agent();
+    assert_is_app(&app_globals(&agent, id));
+    let before = compositor.descriptors();
+    agent.client().destroy(id).unwrap();
+    wait_until("the compositor has forgotten the container", || {
+        compositor.descriptors() + 2 <= before
+    });
+    assert!(agent.supervisor().names().is_empty());
+}
+
+/// A plain mount of the compositor's socket.
+#[test]
+fn displays_without_contexts_outlive_the_agent() {
+    let mut compositor = Compositor::weston();
+    let mut agent = agent(&compositor.socket(), "auto");
+    let id = agent.create();
+    grant(&agent, id).unwrap();
+    assert!(app_globals(&agent, id).contains_key("xdg_wm_base"));
+    agent.kill();
+    agent.start_agent();
+    assert!(app_globals(&agent, id).contains_key("xdg_wm_base"));
+    agent.kill();
+    compositor.stop();
+    compositor.start();
+    agent.start_agent();
+    assert!(app_globals(&agent, id).contains_key("xdg_wm_base"));
+    agent.client().destroy(id).unwrap();
 }
 
 #[test]

@@ -21,8 +21,8 @@ impl Agent {
         if left.is_empty() {
             return;
         }
-        let shared = shared.clone();
-        for container in unblock(move || adopt_all(&shared, left)).await {
+        let all = shared.clone();
+        for container in unblock(move || adopt_all(&all, left)).await {
             let facts = container.facts().clone();
             let slot = Slot {
                 facts: facts.clone(),
@@ -32,6 +32,8 @@ impl Agent {
             facts.created();
             log::info!("container {} of an earlier agent goes on", facts.id);
         }
+        // Servers may have restarted meanwhile, files been replaced, devices come and gone.
+        shared.watch.tell();
         self.stop.note_change();
     }
 }

@@ -6,6 +6,7 @@
 
 use std::{collections::BTreeMap, env, path::PathBuf, time::Duration};
 
+use serde_json::Value;
 use softwarecontainer_capability::{
     gateway::pipewire::{Media, PipeWireSettings},
     place::Place,
@@ -14,12 +15,14 @@ use softwarecontainer_security_context::message::Server;
 
 use super::{
     config::GatewaysConfig,
+    contract,
     error::Cause,
     places::{Opening, Places, configured},
     security_context::{self, ContextError, ContextSocket, Registration, Told},
     server_socket::{self, GATEWAYS},
     target::Target,
 };
+use crate::host::descriptor_store::Shelf;
 
 /// The socket's name in the container, where clients look for it by default.
 const NAME: &str = "pipewire-0";
@@ -120,6 +123,25 @@ impl Opening for Daemon {
 
     fn hide(&mut self, _: &Target<'_>) -> Result<(), Cause> {
         self.context = None;
+        Ok(())
+    }
+
+    fn keep(&mut self, shelf: &Shelf<'_>, item: &str) -> Option<Value> {
+        let kept = ContextSocket::keep(self.context.as_mut(), shelf, item);
+        serde_json::to_value(kept).ok()
+    }
+
+    fn adopt(
+        &mut self,
+        target: &Target<'_>,
+        media: &Media,
+        kept: &Value,
+        shelf: &Shelf<'_>,
+        item: &str,
+    ) -> Result<(), Cause> {
+        let kept = contract::read(kept)?;
+        self.context = ContextSocket::adopt(target, kept, shelf, item);
+        self.media = self.context.as_ref().map(|_| *media);
         Ok(())
     }
 }

@@ -1,6 +1,9 @@
 //! What a gateway opens for each display or sound zone that the container's capabilities name.
 
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
+};
 
 use serde_json::Value;
 use softwarecontainer_capability::{Settings, place::Place};
@@ -9,6 +12,7 @@ use super::{
     config::GatewaysConfig,
     contract::{Gateway, ProcessGrants},
     error::{Cause, GatewayError},
+    server_socket,
     target::Target,
 };
 use crate::{error_chain::Chain, host::descriptor_store::Shelf};
@@ -48,15 +52,39 @@ pub(super) trait Opening: Default + Send {
     /// # Errors
     /// [`Cause`]: it stays.
     fn hide(&mut self, target: &Target<'_>) -> Result<(), Cause>;
+
+    /// What the next agent has to know to go on with it, as [`Gateway::keep`]. What is on the shelf
+    /// is called `item`.
+    fn keep(&mut self, shelf: &Shelf<'_>, item: &str) -> Option<Value>;
+
+    /// Goes on with what an earlier agent has kept, as [`Gateway::adopt`].
+    ///
+    /// # Errors
+    /// [`Cause`]: it is not there.
+    fn adopt(
+        &mut self,
+        target: &Target<'_>,
+        wanted: &Self::Wanted,
+        kept: &Value,
+        shelf: &Shelf<'_>,
+        item: &str,
+    ) -> Result<(), Cause>;
 }
 
 /// The gateway of one container that opens these: wayland, pulseaudio, pipewire.
 #[derive(Debug)]
-pub(super) struct Places<O>(BTreeMap<Place, O>);
+pub(super) struct Places<O> {
+    open: BTreeMap<Place, O>,
+    /// Those of which something may be on the shelf.
+    shelved: BTreeSet<Place>,
+}
 
 impl<O> Default for Places<O> {
     fn default() -> Self {
-        Self(BTreeMap::new())
+        Self {
+            open: BTreeMap::new(),
+            shelved: BTreeSet::new(),
+        }
     }
 }
 
@@ -78,10 +106,41 @@ impl<O: Opening> Gateway for Places<O> {
         followed.map_err(|cause| GatewayError::new(O::Settings::ID, cause))
     }
 
-    fn keep(&mut self, _: &Shelf<'_>) -> Option<Value> {
-        // A server forgets who a container is when its agent ends, and a right to a socket is taken
-        // back then.
-        self.0.is_empty().then_some(Value::Null)
+    fn keep(&mut self, shelf: &Shelf<'_>) -> Option<Value> {
+        for closed in self
+            .shelved
+            .iter()
+            .filter(|it| !self.open.contains_key(*it))
+        {
+            O::default().keep(shelf, &item::<O>(closed));
+        }
+        self.shelved = self.open.keys().cloned().collect();
+        let kept = self.open.iter_mut().map(|(place, opening)| {
+            let kept = opening.keep(shelf, &item::<O>(place))?;
+            Some((key(place).to_owned(), kept))
+        });
+        kept.collect::<Option<_>>().map(Value::Object)
+    }
+
+    fn adopt(
+        &mut self,
+        target: &Target<'_>,
+        settings: &O::Settings,
+        kept: &Value,
+        shelf: &Shelf<'_>,
+    ) -> Result<(), GatewayError> {
+        for (place, wanted) in O::places(settings) {
+            let kept = kept.get(key(&place)).unwrap_or(&Value::Null);
+            let opening = self.open.entry(place.clone()).or_default();
+            opening
+                .adopt(target, &wanted, kept, shelf, &item::<O>(&place))
+                .map_err(|cause| GatewayError::new(O::Settings::ID, cause))?;
+            if let Ok((host, _)) = O::find(target.config, &place) {
+                server_socket::watch(target, &host);
+            }
+        }
+        self.shelved = self.open.keys().cloned().collect();
+        Ok(())
     }
 
     fn grant(&self, target: &Target<'_>, settings: &O::Settings, process: &mut ProcessGrants) {
@@ -174,17 +233,27 @@ impl<O: Opening> Places<O> {
         wanted: &O::Wanted,
     ) -> Result<(), Cause> {
         let socket = O::find(target.config, place)?;
-        let opening = self.0.entry(place.clone()).or_default();
+        let opening = self.open.entry(place.clone()).or_default();
         opening.show(target, socket, wanted)
     }
 
     fn close(&mut self, target: &Target<'_>, place: &Place) -> Result<(), Cause> {
-        if let Some(opening) = self.0.get_mut(place) {
+        if let Some(opening) = self.open.get_mut(place) {
             opening.hide(target)?;
         }
-        self.0.remove(place);
+        self.open.remove(place);
         Ok(())
     }
+}
+
+/// What stands for a place in what is written down.
+fn key(place: &Place) -> &str {
+    place.name().unwrap_or_default()
+}
+
+/// What stands for a place on the shelf; names of places have no dots.
+fn item<O: Opening>(place: &Place) -> String {
+    format!("{}.{}", O::Settings::ID, key(place))
 }
 
 /// Where the socket of a place is, as the agent's configuration says it with keys such as

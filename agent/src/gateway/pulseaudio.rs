@@ -5,6 +5,7 @@
 
 use std::{collections::BTreeMap, env, path::PathBuf};
 
+use serde_json::Value;
 use softwarecontainer_capability::{gateway::pulseaudio::PulseAudioSettings, place::Place};
 
 use super::{
@@ -15,6 +16,7 @@ use super::{
     server_socket::GATEWAYS,
     target::Target,
 };
+use crate::host::descriptor_store::Shelf;
 
 /// The socket's name in the container.
 const NAME: &str = "pulse_socket";
@@ -64,6 +66,21 @@ impl Opening for SoundServer {
 
     fn hide(&mut self, target: &Target<'_>) -> Result<(), Cause> {
         self.0.hide(target)
+    }
+
+    fn keep(&mut self, _: &Shelf<'_>, _: &str) -> Option<Value> {
+        self.0.keep()
+    }
+
+    fn adopt(
+        &mut self,
+        target: &Target<'_>,
+        (): &(),
+        kept: &Value,
+        _: &Shelf<'_>,
+        _: &str,
+    ) -> Result<(), Cause> {
+        self.0.adopt(target, kept)
     }
 }
 

@@ -9,7 +9,7 @@
 use std::{
     io,
     os::{
-        fd::{AsFd as _, AsRawFd as _, OwnedFd},
+        fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd},
         unix::net::{UnixListener, UnixStream},
     },
     path::PathBuf,
@@ -23,6 +23,7 @@ use rustix::{
     io::Errno,
     net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType},
 };
+use serde::{Deserialize, Serialize};
 use softwarecontainer_security_context::{
     client::{RegisterError, Registering, Sockets},
     message::{Context, Server},
@@ -32,7 +33,7 @@ use thiserror::Error;
 use super::target::Target;
 use crate::{
     error_chain::Chain,
-    host::app_directory,
+    host::{app_directory, descriptor_store::Shelf},
     install,
     mounts::{HostSource, host_source::Identity},
 };
@@ -103,6 +104,7 @@ pub(super) struct ContextSocket {
     pending: Option<Pending>,
     /// What was said of the last attempt, once.
     failure: Option<String>,
+    shelved: Shelved,
 }
 
 /// A registration without an answer yet.
@@ -122,6 +124,20 @@ pub(super) enum Told {
     NotOffered,
     /// It will know when it answers.
     Later,
+}
+
+/// Which descriptors of a socket are on the shelf.
+#[derive(Debug, Default)]
+struct Shelved {
+    listener: bool,
+    open: bool,
+}
+
+/// What is written down of a socket.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Kept {
+    name: String,
+    registered: Option<Identity>,
 }
 
 /// A server that is to know of a container.
@@ -174,6 +190,67 @@ impl ContextSocket {
             registered: None,
             pending: None,
             failure: None,
+            shelved: Shelved::default(),
+        })
+    }
+
+    /// What the next agent has to know of a socket, if there is one; its descriptors are on the
+    /// shelf as `item`. The server goes on to accept connections as long as they are.
+    pub(super) fn keep(socket: Option<&mut Self>, shelf: &Shelf<'_>, item: &str) -> Option<Kept> {
+        let open_item = open_item(item);
+        let Some(socket) = socket else {
+            shelf.forget(item);
+            shelf.forget(&open_item);
+            return None;
+        };
+        let put = |item: &str, descriptor: BorrowedFd<'_>| {
+            let kept = shelf.keep(item, descriptor);
+            kept.inspect_err(|error| log::warn!("{item} would not outlive the agent: {error}"))
+                .is_ok()
+        };
+        if !socket.shelved.listener {
+            socket.shelved.listener = put(item, socket.listener.as_fd());
+        }
+        match &socket.open {
+            Some(open) if !socket.shelved.open => {
+                socket.shelved.open = put(&open_item, open.as_fd());
+            }
+            Some(_) => {}
+            None => shelf.forget(&open_item),
+        }
+        Some(Kept {
+            name: socket.name.clone(),
+            registered: socket.registered,
+        })
+    }
+
+    /// Goes on with the socket that an earlier agent has kept; `None` where there was none, or it
+    /// was not kept: apps need a new one then, while their connections stay open.
+    pub(super) fn adopt(
+        target: &Target<'_>,
+        kept: Option<Kept>,
+        shelf: &Shelf<'_>,
+        item: &str,
+    ) -> Option<Self> {
+        let open = shelf.take(&open_item(item)).map(UnixStream::from);
+        let (Some(kept), Some(listener)) = (kept, shelf.take(item)) else {
+            return None;
+        };
+        if let Some(open) = &open {
+            follow(target, open, &kept.name);
+        }
+        Some(Self {
+            listener: listener.into(),
+            gateways: target.gateways.clone(),
+            name: kept.name,
+            shelved: Shelved {
+                listener: true,
+                open: open.is_some(),
+            },
+            open,
+            registered: kept.registered,
+            pending: None,
+            failure: None,
         })
     }
 
@@ -208,14 +285,9 @@ impl ContextSocket {
             }
             None => return Err(RegisterError::NoAnswer(io::ErrorKind::TimedOut.into()).into()),
         }
-        if let Err(error) = target.watch.follow_peer(pending.open.as_fd()) {
-            log::warn!(
-                "container {}: that {} has ended is not seen at once: {error}",
-                target.id,
-                registration.socket.name().display()
-            );
-        }
+        follow(target, &pending.open, registration.name);
         self.open = Some(pending.open);
+        self.shelved.open = false;
         self.registered = Some(pending.server);
         Ok(Told::Registered)
     }
@@ -309,6 +381,21 @@ fn start(
             .map_err(RegisterError::NoAnswer)?;
     }
     Ok(pending)
+}
+
+/// Has the agent told when the server with the other end of `open` has ended.
+fn follow(target: &Target<'_>, open: &UnixStream, name: &str) {
+    if let Err(error) = target.watch.follow_peer(open.as_fd()) {
+        log::warn!(
+            "container {}: that the server of {name} has ended is not seen at once: {error}",
+            target.id
+        );
+    }
+}
+
+/// What stands on the shelf for what keeps a server listening.
+fn open_item(item: &str) -> String {
+    format!("{item}.open")
 }
 
 /// The process that listens at the other end (`SO_PEERCRED`, unix(7)).

@@ -11,11 +11,14 @@ use std::{
     time::Duration,
 };
 
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use softwarecontainer_capability::{gateway::wayland::WaylandSettings, place::Place};
 use softwarecontainer_security_context::message;
 
 use super::{
     config::{GatewaysConfig, SecurityContext},
+    contract,
     error::Cause,
     host_socket::HostSocket,
     places::{Opening, Places, configured},
@@ -23,7 +26,7 @@ use super::{
     server_socket::{self, GATEWAYS},
     target::Target,
 };
-use crate::{error_chain::Chain, mounts::host_source::Identity};
+use crate::{error_chain::Chain, host::descriptor_store::Shelf, mounts::host_source::Identity};
 
 /// What the name of a display's socket in the container begins with.
 const NAME_OF_DISPLAY: &str = "display-";
@@ -143,6 +146,38 @@ impl Opening for Display {
         self.context = None;
         self.plain.hide(target)
     }
+
+    fn keep(&mut self, shelf: &Shelf<'_>, item: &str) -> Option<Value> {
+        let kept = Kept {
+            plain: self.plain.keep()?,
+            context: ContextSocket::keep(self.context.as_mut(), shelf, item),
+            without_context: self.without_context,
+        };
+        serde_json::to_value(kept).ok()
+    }
+
+    fn adopt(
+        &mut self,
+        target: &Target<'_>,
+        (): &(),
+        kept: &Value,
+        shelf: &Shelf<'_>,
+        item: &str,
+    ) -> Result<(), Cause> {
+        let kept: Kept = contract::read(kept)?;
+        self.plain.adopt(target, &kept.plain)?;
+        self.context = ContextSocket::adopt(target, kept.context, shelf, item);
+        self.without_context = kept.without_context;
+        Ok(())
+    }
+}
+
+/// What is written down of a display.
+#[derive(Debug, Serialize, Deserialize)]
+struct Kept {
+    plain: Value,
+    context: Option<security_context::Kept>,
+    without_context: Option<Identity>,
 }
 
 /// As wl_display_connect(3) finds it.

@@ -161,9 +161,12 @@ impl<'a> Shelf<'a> {
         self.store.keep(&name, descriptor)
     }
 
-    /// Has the duplicate closed.
+    /// Has the duplicate closed, if one is kept.
     pub fn forget(&self, item: &str) {
-        self.store.forget(&self.name(item));
+        let name = self.name(item);
+        if self.store.kept().contains(&name) {
+            self.store.forget(&name);
+        }
     }
 
     /// What an earlier agent has kept as `item`, where it stays.
