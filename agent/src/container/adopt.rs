@@ -6,6 +6,7 @@
 
 use std::{collections::BTreeSet, io, os::fd::OwnedFd, path::Path, sync::Arc};
 
+use rustix::process::{Signal, pidfd_send_signal};
 use softwarecontainer_capability::{ConfigError, GatewaySettings};
 use softwarecontainer_network::{BridgeError, NetworkError};
 use thiserror::Error;
@@ -15,6 +16,7 @@ use super::{
     confinement::Baseline,
     create::{all_addresses, told_of_end},
     facts::{Facts, Place},
+    host_ipc::HostIpc,
     init_link::{self, InitLink},
     lxc_cgroups::LxcCgroups,
     monitor::Monitor,
@@ -24,7 +26,7 @@ use super::{
     rootfs::Rootfs,
     set_capabilities::named_hosts,
     shared::lxc_name,
-    state_file::StateFile,
+    state_file::{Starter, StateFile},
 };
 use crate::{
     gateway::{GatewayError, Gateways},
@@ -35,6 +37,7 @@ use crate::{
         lxc_calls::LxcCalls,
         mount::MountError,
         namespace::{NamespaceError, Namespaces},
+        process,
     },
     mounts::{BindError, buffers::Buffers},
 };
@@ -147,8 +150,11 @@ impl Remains {
         self.state_file.set_record(None);
         let ended = self.state_file.ended().into_iter();
         ended
-            .map(|(pid, number)| {
-                let status = known.get(&number).copied().unwrap_or(KILLED);
+            .map(|(pid, it)| {
+                let heard = known
+                    .get(&it.number)
+                    .filter(|_| it.starter == Starter::First);
+                let status = heard.copied().unwrap_or(KILLED);
                 Report::of_left(self.state_file.clone(), pid, status)
             })
             .collect()
@@ -191,6 +197,19 @@ pub fn find(shared_mounts_dir: &Path, store: &DescriptorStore) -> (Vec<Left>, Ve
     let awaited = left.iter().map(|it| it.state_file.name().to_owned());
     store.forget_left(&awaited.collect());
     (left, remains)
+}
+
+/// Ends what has lost the init that has started it.
+fn end_all_of(starter: Starter, state_file: &StateFile) {
+    for (pid, known) in state_file.processes() {
+        if known.starter == starter
+            && let Ok(process) = pidfd(pid)
+            && process::runs(pid, known.started)
+        {
+            // Fails if it has ended meanwhile.
+            let _ = pidfd_send_signal(&process, Signal::KILL);
+        }
+    }
 }
 
 /// What is not to be removed of these.
@@ -289,11 +308,15 @@ impl Container {
         let configs = configs.ok_or(AdoptError::Other("list of capabilities"))?;
         let mut settings = GatewaySettings::default();
         settings.add(&configs)?;
-        let (known, _) = state_file.processes();
+        let known = state_file.processes();
         let earlier = record.told.restored(&known, configs.into());
         let facts = Facts::left(id, earlier, shared.events.clone());
-        let (reports, file) = (shared.reports.clone(), state_file.clone());
-        let (processes, unknown) = Processes::left(facts.clone(), file, reports);
+        let left = |starter| {
+            let (facts, file) = (facts.clone(), state_file.clone());
+            Processes::left(facts, file, starter, shared.reports.clone())
+        };
+        let (processes, unknown) = left(Starter::First);
+        let of_host_ipc = left(Starter::HostIpc);
         let link = InitLink::new(connection, processes, init_pidfd.clone(), &shared.executor)
             .map_err(system("connection"))?;
         shared
@@ -360,6 +383,16 @@ impl Container {
         container.facts.set_names(named_hosts(&container.settings));
         let told = container.link.take_over(unknown, super::INIT_LIMIT);
         told.map_err(system("init"))?;
+        if record.host_ipc {
+            let shelf = Shelf::new(&shared.store, container.state_file.name());
+            let (first, executor) = (container.init_pidfd.clone(), &shared.executor);
+            let second = HostIpc::adopt(&shelf, of_host_ipc, first, executor, super::INIT_LIMIT);
+            container.host_ipc = Some(second.map_err(system("second init"))?);
+        } else {
+            // It has ended with its agent, which was killed before it could write that down.
+            end_all_of(Starter::HostIpc, &container.state_file);
+            of_host_ipc.0.all_gone();
+        }
         container.save();
         Ok(container)
     }

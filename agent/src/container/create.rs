@@ -23,7 +23,7 @@ use super::{
     processes::Processes,
     rootfs::Rootfs,
     shared::lxc_name,
-    state_file::StateFile,
+    state_file::{Starter, StateFile},
 };
 use crate::{
     error_chain::Chain,
@@ -221,7 +221,7 @@ impl Container {
         let state_file = StateFile::new(&shared.config.shared_mounts_dir, id, init);
         let state_file = Arc::new(state_file);
         let reports = shared.reports.clone();
-        let processes = Processes::new(facts.clone(), state_file.clone(), reports);
+        let processes = Processes::new(facts.clone(), state_file.clone(), Starter::First, reports);
         let link = InitLink::new(connection, processes, init_pidfd.clone(), &shared.executor)
             .map_err(init_failed)?;
         shared

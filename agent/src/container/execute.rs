@@ -13,6 +13,7 @@ use super::{
     init_link::{InitLink, Started},
     processes::Processes,
     rootfs::HOME,
+    state_file::Starter,
     streams::Streams,
 };
 use crate::{
@@ -203,7 +204,8 @@ impl Container {
             Some(started) if !started.link.wait_gone(Duration::ZERO) => started,
             _ => {
                 let (facts, state_file) = (self.facts.clone(), self.state_file.clone());
-                let processes = Processes::new(facts, state_file, self.shared.reports.clone());
+                let reports = self.shared.reports.clone();
+                let processes = Processes::new(facts, state_file, Starter::HostIpc, reports);
                 HostIpc::start(
                     self.lxc.path(),
                     &self.name,

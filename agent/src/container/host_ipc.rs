@@ -33,9 +33,13 @@ use smol::Executor;
 use softwarecontainer_init::WITHOUT_LANDLOCK;
 use softwarecontainer_lxc as lxc;
 
-use super::{init_link::InitLink, processes::Processes};
+use super::{
+    init_link::InitLink,
+    processes::{Number, Processes},
+};
 use crate::host::{
     cgroup::{members::pidfd, memory},
+    descriptor_store::Shelf,
     mount::DetachedMount,
     wait,
 };
@@ -58,7 +62,11 @@ const NAMESPACES: i32 = libc::CLONE_NEWCGROUP
 pub struct HostIpc {
     /// The connection to it.
     pub link: InitLink,
+    is_shelved: bool,
 }
+
+/// What the connection is called on the shelf.
+const ITEM: &str = "host-ipc";
 
 impl HostIpc {
     /// Starts it in container `name` of `lxc_path`, where the kernel can with `landlock`.
@@ -94,10 +102,49 @@ impl HostIpc {
             helper.kill()?;
         }
         if helper.wait()?.success() {
-            Ok(Self { link })
+            Ok(Self {
+                link,
+                is_shelved: false,
+            })
         } else {
             Err(io::Error::other("liblxc could not start a second init"))
         }
+    }
+}
+
+impl HostIpc {
+    /// Keeps the connection for the next agent; whether there is one to go on with.
+    pub fn keep(this: Option<&mut Self>, shelf: &Shelf<'_>) -> io::Result<bool> {
+        let Some(this) = this.filter(|it| !it.link.is_gone()) else {
+            shelf.forget(ITEM);
+            return Ok(false);
+        };
+        if !this.is_shelved {
+            shelf.keep(ITEM, this.link.descriptor())?;
+            this.is_shelved = true;
+        }
+        Ok(true)
+    }
+
+    /// Goes on with the one that an earlier agent has started, which knew of no process from number
+    /// `unknown` on.
+    ///
+    /// # Errors
+    /// The system's; `NotFound` if its connection was not kept.
+    pub fn adopt(
+        shelf: &Shelf<'_>,
+        (processes, unknown): (Arc<Processes>, Number),
+        first: Arc<OwnedFd>,
+        executor: &Executor<'static>,
+        limit: Duration,
+    ) -> io::Result<Self> {
+        let connection = shelf.take(ITEM).ok_or(io::ErrorKind::NotFound)?;
+        let link = InitLink::new(connection, processes, first, executor)?;
+        link.take_over(unknown, limit)?;
+        Ok(Self {
+            link,
+            is_shelved: true,
+        })
     }
 }
 

@@ -9,7 +9,10 @@ use std::{
 
 use softwarecontainer_init::Call;
 
-use super::{facts::Facts, state_file::StateFile};
+use super::{
+    facts::Facts,
+    state_file::{Starter, StateFile},
+};
 use crate::host::seccomp::calls;
 
 /// The wait status (waitpid(2)) of a process that SIGKILL ended, as those do whose container's init
@@ -123,6 +126,7 @@ pub struct Processes {
     facts: Arc<Facts>,
     reports: smol::channel::Sender<Report>,
     state_file: Arc<StateFile>,
+    starter: Starter,
     state: Mutex<State>,
 }
 
@@ -139,18 +143,22 @@ impl Processes {
     pub fn new(
         facts: Arc<Facts>,
         state_file: Arc<StateFile>,
+        starter: Starter,
         reports: smol::channel::Sender<Report>,
     ) -> Arc<Self> {
-        Self::with(facts, state_file, reports, State::default())
+        Self::with(facts, state_file, starter, reports, State::default())
     }
 
-    /// Those that an earlier agent has left in `state_file`, and a number above all of theirs.
+    /// Those of `starter` that an earlier agent has left in `state_file`, and a number above all of
+    /// theirs.
     pub fn left(
         facts: Arc<Facts>,
         state_file: Arc<StateFile>,
+        starter: Starter,
         reports: smol::channel::Sender<Report>,
     ) -> (Arc<Self>, Number) {
-        let (known, next) = state_file.processes();
+        let (mut known, next) = (state_file.processes(), state_file.next(starter));
+        known.retain(|_, known| known.starter == starter);
         let running = known.iter().map(|(pid, known)| {
             let running = Running {
                 pid: *pid,
@@ -167,12 +175,14 @@ impl Processes {
             unheard: known.values().map(|known| known.number).collect(),
             ..State::default()
         };
-        (Self::with(facts, state_file, reports, state), next)
+        let this = Self::with(facts, state_file, starter, reports, state);
+        (this, next)
     }
 
     fn with(
         facts: Arc<Facts>,
         state_file: Arc<StateFile>,
+        starter: Starter,
         reports: smol::channel::Sender<Report>,
         state: State,
     ) -> Arc<Self> {
@@ -182,6 +192,7 @@ impl Processes {
             facts,
             reports,
             state_file,
+            starter,
             state: Mutex::new(state),
         })
     }
@@ -316,7 +327,7 @@ impl Processes {
 
     /// The process ID of a process is about to be told to a launcher. Blocks.
     pub fn known(&self, pid: u32, number: Number) {
-        self.state_file.add(pid, number);
+        self.state_file.add(pid, number, self.starter);
     }
 
     /// The reply with the process ID of `number` is on its way, so that its end may be told from
@@ -403,7 +414,8 @@ mod tests {
         let state_file = Arc::new(StateFile::new(Path::new("/no/such"), 3, 1));
         let (events, _) = smol::channel::unbounded();
         let facts = Facts::new(3, 0, Label::default(), String::new(), events);
-        (Processes::new(facts, state_file, sender), receiver)
+        let starter = Starter::First;
+        (Processes::new(facts, state_file, starter, sender), receiver)
     }
 
     #[test]

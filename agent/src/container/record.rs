@@ -21,6 +21,7 @@ use super::{
     Container, State, Status,
     confinement::KeptBaseline,
     facts::{Earlier, Label, Mounted, Process, Rules},
+    host_ipc::HostIpc,
     state_file::Known,
 };
 use crate::{
@@ -48,6 +49,8 @@ pub(super) struct Record {
     pub(super) bridge: String,
     pub(super) addresses: Vec<IpAddr>,
     configs: Vec<KeptConfig>,
+    /// Apps run in the host's IPC namespace.
+    pub(super) host_ipc: bool,
     /// What each gateway has done.
     pub(super) gateways: BTreeMap<String, Value>,
     pub(super) submounts: Submounts,
@@ -252,11 +255,15 @@ impl Container {
 
     /// `None`: the next agent cannot go on with it.
     fn record(&mut self) -> Option<Record> {
-        if self.state == State::Invalid || self.host_ipc.is_some() {
+        if self.state == State::Invalid {
             return None;
         }
         let shelf = Shelf::new(&self.shared.store, self.state_file.name());
         let gateways = self.gateways.keep(&shelf)?;
+        let host_ipc = HostIpc::keep(self.host_ipc.as_mut(), &shelf);
+        let host_ipc = host_ipc
+            .inspect_err(|error| log::warn!("container {}: {error}", self.id))
+            .ok()?;
         let facts = &self.facts;
         let processes = facts.processes().into_iter();
         let mounts = facts.mounts().into_iter();
@@ -274,6 +281,7 @@ impl Container {
             bridge: self.network.veth(self.id),
             addresses: facts.place()?.addresses.clone(),
             configs: facts.rules().iter().map(KeptConfig::of).collect(),
+            host_ipc,
             gateways,
             submounts: self.submounts.copy(),
             told: Told {

@@ -5,16 +5,17 @@
 //! softwarecontainer-state 2
 //! boot 7c0ffa40-5e2f-4d5a-b9a1-0a0e6c1c3a55
 //! container 3
-//! next 8
+//! next 8 1
 //! process 4711 123456 7
+//! process 4712 123460 0 host-ipc
 //! adopt {"init":…}
 //! ```
 //!
 //! Each process that a launcher knows has a line, with the time of its start
 //! ([`process::start_time`]) and the agent's number of it, from before the reply of its `Execute`
 //! until its end was told. So an end is told by the next agent if it was not by this one; it is
-//! told twice only if the agent is killed between the signal and the change of the file. `next` is
-//! above all numbers that were given.
+//! told twice only if the agent is killed between the signal and the change of the file. Each init
+//! has numbers of its own; `next` is above all that were given.
 //!
 //! The last line ([`Record`](super::record::Record)) is there as long as the next agent can go on
 //! with the container: not while a call changes it, and never when nobody keeps the connection to
@@ -47,6 +48,18 @@ pub struct StateFile {
     content: Mutex<Content>,
 }
 
+/// Which init of a container has started a process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Starter {
+    /// The container's first process.
+    First,
+    /// The one in the host's IPC namespace.
+    HostIpc,
+}
+
+/// What stands in a line about a process of [`Starter::HostIpc`].
+const HOST_IPC: &str = "host-ipc";
+
 /// A process that a launcher knows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Known {
@@ -54,12 +67,15 @@ pub struct Known {
     pub started: u64,
     /// The agent's number of it.
     pub number: u32,
+    /// Who has started it.
+    pub starter: Starter,
 }
 
 /// What is in a file.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 struct Content {
-    next: u32,
+    /// By the starter.
+    next: [u32; 2],
     processes: BTreeMap<u32, Known>,
     record: Option<String>,
 }
@@ -121,21 +137,30 @@ impl StateFile {
         self.content.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The processes in it that do not run, with their numbers.
+    /// The processes in it that do not run.
     #[must_use]
-    pub fn ended(&self) -> Vec<(u32, u32)> {
+    pub fn ended(&self) -> Vec<(u32, Known)> {
         let content = self.content();
         let all = content.processes.iter();
         all.filter(|(pid, known)| !process::runs(**pid, known.started))
-            .map(|(pid, known)| (*pid, known.number))
+            .map(|(pid, known)| (*pid, *known))
             .collect()
     }
 
-    /// All processes in it, and a number above all that were given.
+    /// All processes in it.
     #[must_use]
-    pub fn processes(&self) -> (BTreeMap<u32, Known>, u32) {
-        let content = self.content();
-        (content.processes.clone(), content.next)
+    pub fn processes(&self) -> BTreeMap<u32, Known> {
+        self.content().processes.clone()
+    }
+
+    /// A number above all that were given to processes of `starter`.
+    #[must_use]
+    pub fn next(&self, starter: Starter) -> u32 {
+        let [first, host_ipc] = self.content().next;
+        match starter {
+            Starter::First => first,
+            Starter::HostIpc => host_ipc,
+        }
     }
 
     /// What is needed to go on with the container.
@@ -145,11 +170,20 @@ impl StateFile {
     }
 
     /// A launcher is about to know process `pid`, whose number is `number`.
-    pub fn add(&self, pid: u32, number: u32) {
-        let started = process::start_time(pid).unwrap_or(0);
+    pub fn add(&self, pid: u32, number: u32, starter: Starter) {
+        let known = Known {
+            started: process::start_time(pid).unwrap_or(0),
+            number,
+            starter,
+        };
         self.change(|content| {
-            content.next = content.next.max(number.saturating_add(1));
-            content.processes.insert(pid, Known { started, number });
+            let [first, host_ipc] = &mut content.next;
+            let next = match starter {
+                Starter::First => first,
+                Starter::HostIpc => host_ipc,
+            };
+            *next = (*next).max(number.saturating_add(1));
+            content.processes.insert(pid, known);
         });
     }
 
@@ -234,13 +268,22 @@ fn remove(path: &Path) {
 fn text(container: i32, content: &Content, boot: &str) -> String {
     let lines = content.processes.iter();
     let lines = lines.map(|(pid, known)| {
-        let Known { started, number } = known;
-        format!("process {pid} {started} {number}\n")
+        let Known {
+            started, number, ..
+        } = known;
+        match known.starter {
+            Starter::First => format!("process {pid} {started} {number}\n"),
+            Starter::HostIpc => format!("process {pid} {started} {number} {HOST_IPC}\n"),
+        }
     });
+    let [first, host_ipc] = content.next;
+    let next = match host_ipc {
+        0 => first.to_string(),
+        _ => format!("{first} {host_ipc}"),
+    };
     let record = content.record.as_ref();
     format!(
-        "{FIRST_LINE}\nboot {boot}\ncontainer {container}\nnext {}\n{}{}",
-        content.next,
+        "{FIRST_LINE}\nboot {boot}\ncontainer {container}\nnext {next}\n{}{}",
         lines.collect::<String>(),
         record.map_or_else(String::new, |record| format!("{RECORD}{record}\n"))
     )
@@ -254,7 +297,9 @@ fn parse(text: &str, boot: &str) -> Option<(i32, Content)> {
     value(FIRST_LINE).filter(|rest| rest.is_empty())?;
     value("boot ").filter(|it| *it == boot)?;
     let container = value("container ")?.parse().ok()?;
-    let next = value("next ")?.parse().ok()?;
+    let next = value("next ")?;
+    let (first, host_ipc) = next.split_once(' ').unwrap_or((next, "0"));
+    let next = [first.parse().ok()?, host_ipc.parse().ok()?];
     let mut content = Content {
         next,
         ..Content::default()
@@ -271,10 +316,20 @@ fn parse(text: &str, boot: &str) -> Option<(i32, Content)> {
         let pid = numbers.next()?.parse().ok()?;
         let started = numbers.next()?.parse().ok()?;
         let number = numbers.next()?.parse().ok()?;
+        let (starter, next) = match numbers.next() {
+            None => (Starter::First, next[0]),
+            Some(HOST_IPC) => (Starter::HostIpc, next[1]),
+            Some(_) => return None,
+        };
         if numbers.next().is_some() || number >= next {
             return None;
         }
-        content.processes.insert(pid, Known { started, number });
+        let known = Known {
+            started,
+            number,
+            starter,
+        };
+        content.processes.insert(pid, known);
     }
     Some((container, content))
 }
@@ -285,10 +340,18 @@ mod tests {
 
     #[test]
     fn what_is_written_is_read_and_nothing_that_is_cut_off_or_of_another_boot_or_version() {
-        let known = |started, number| Known { started, number };
+        let known = |started, number, starter| Known {
+            started,
+            number,
+            starter,
+        };
         let content = Content {
-            next: 9,
-            processes: BTreeMap::from([(7, known(0, 3)), (4711, known(u64::MAX, 8))]),
+            next: [9, 2],
+            processes: BTreeMap::from([
+                (7, known(0, 3, Starter::First)),
+                (9, known(5, 1, Starter::HostIpc)),
+                (4711, known(u64::MAX, 8, Starter::First)),
+            ]),
             record: Some("{\"init\":1}".to_owned()),
         };
         let whole = text(3, &content, "b");
@@ -306,6 +369,8 @@ mod tests {
             ("state 2", "state 3"),
             ("process", "service"),
             ("next 9", "next 8"),
+            ("next 9 2", "next 9 1"),
+            ("host-ipc", "host"),
             ("adopt {", "adopt\n{"),
         ] {
             assert_eq!(parse(&whole.replace(from, to), "b"), None, "{to}");
@@ -319,10 +384,11 @@ mod tests {
         assert!(StateFile::left_in(directory.path()).is_empty());
         let own = std::process::id();
         // The second is the number of no process: the kernel has fewer.
-        file.add(own, 0);
-        file.add(u32::MAX, 1);
+        file.add(own, 0, Starter::First);
+        file.add(u32::MAX, 1, Starter::First);
         let [left] = StateFile::left_in(directory.path()).try_into().unwrap();
-        assert_eq!((left.container(), left.ended()), (3, vec![(u32::MAX, 1)]));
+        let [(ended, known)] = left.ended().try_into().unwrap();
+        assert_eq!((left.container(), ended, known.number), (3, u32::MAX, 1));
         left.remove(u32::MAX);
         file.remove(u32::MAX);
         file.remove(own);
@@ -335,7 +401,7 @@ mod tests {
     fn what_nobody_can_read_is_removed() {
         let directory = tempfile::tempdir().unwrap();
         let file = StateFile::new(directory.path(), 3, 100);
-        file.add(1, 0);
+        file.add(1, 0, Starter::First);
         let unfinished = file.path.with_extension(UNFINISHED);
         fs::copy(&file.path, &unfinished).unwrap();
         fs::write(&file.path, "softwarecontainer-state 0\n").unwrap();

@@ -4,6 +4,7 @@
 #[path = "../buses/mod.rs"]
 mod buses;
 mod dbus;
+mod host_ipc;
 #[path = "../support/mod.rs"]
 mod support;
 
