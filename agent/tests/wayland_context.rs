@@ -7,7 +7,11 @@ mod support;
 mod unable;
 
 use std::{
-    collections::BTreeMap, fs, io::Read as _, os::unix::net::UnixListener, path::Path,
+    collections::{BTreeMap, HashMap},
+    fs,
+    io::Read as _,
+    os::unix::net::UnixListener,
+    path::Path,
     process::Command,
 };
 
@@ -86,6 +90,71 @@ fn app_is_offered_what_is_for_apps_and_draws() {
         wait_until("the compositor has forgotten the container", || {
             compositor.descriptors() + 2 <= before
         });
+    }
+}
+
+/// By the messages that reach the compositor, and by what it does with them: a rule of its closes
+/// the windows of one app.
+#[test]
+fn compositor_knows_engine_app_and_instance_of_who_draws() {
+    let closing = |app: &str| {
+        format!(
+            "<windowRules><windowRule sandboxEngine='com.pelagicore.SoftwareContainer' \
+             sandboxAppId='{app}'><action name='Close'/></windowRule></windowRules>"
+        )
+    };
+    let Some(mut compositor) = Compositor::labwc_with(&closing("org.example.Map")) else {
+        return;
+    };
+    let agent = agent(&compositor.socket(), "required");
+    let client = agent.client();
+    let config = r#"[{"writeBufferEnabled": false}]"#;
+    let none = HashMap::<&str, zbus::Variant<'_>>::new();
+    let named = client.manage("CreateNamed", &(config, "org.example.Map", none));
+    let (named, _): (i32, zbus::OwnedObjectPath) = named.unwrap().body().deserialize().unwrap();
+    let unnamed = agent.create();
+    assert_eq!([named, unnamed], [0, 1]);
+    for id in [named, unnamed] {
+        grant(&agent, id).unwrap();
+    }
+    let draw = |id, output: &str| {
+        let draw = "sh -c 'WAYLAND_DEBUG=1 exec weston-simple-shm'";
+        let output = agent.path(output);
+        let _ = fs::remove_file(&output);
+        let pid = client.execute(id, draw, "", output.to_str().unwrap(), &[]);
+        let shown = move || {
+            let log = fs::read_to_string(&output).unwrap_or_default();
+            log.contains("wl_buffer") && log.matches(".done(").count() > 20
+        };
+        (pid.unwrap(), shown)
+    };
+    for (closed, goes_on) in [(named, unnamed), (unnamed, named)] {
+        let log = compositor.log();
+        for (id, app) in [(named, "org.example.Map"), (unnamed, "SC-1")] {
+            for (request, value) in [
+                ("set_sandbox_engine", "com.pelagicore.SoftwareContainer"),
+                ("set_app_id", app),
+                ("set_instance_id", &format!("SC-{id}")),
+            ] {
+                let line = format!(r#".{request}("{value}")"#);
+                assert!(log.contains(&line), "{line}");
+            }
+        }
+        let (pid, _) = draw(closed, "closed");
+        assert_eq!(client.wait_ended(closed, pid).exit_code, 0);
+        let (pid, shown) = draw(goes_on, "goes-on");
+        wait_until("the other app goes on drawing", shown);
+        signal(pid, "KILL");
+        client.wait_ended(goes_on, pid);
+        compositor.stop();
+        compositor.configure(&closing("SC-1"));
+        compositor.start();
+        wait_until("it is told again", || {
+            compositor.log().matches(".set_instance_id(").count() == 2
+        });
+    }
+    for id in [named, unnamed] {
+        client.destroy(id).unwrap();
     }
 }
 

@@ -66,11 +66,19 @@ pub struct Compositor {
 impl Compositor {
     /// Labwc, which has security contexts; notes why where this machine cannot have it.
     pub fn labwc() -> Option<Self> {
+        Self::labwc_with("")
+    }
+
+    /// [`Self::labwc`] with elements in its configuration.
+    pub fn labwc_with(config: &str) -> Option<Self> {
         let root = newer_debian::root()?;
         let command = |root: &Path, dir: &Path| {
             let variables = [
                 ("HOME", "/tmp"),
                 ("XDG_RUNTIME_DIR", "/mnt"),
+                ("XDG_CONFIG_HOME", "/mnt/config"),
+                // Its log has what clients ask for.
+                ("WAYLAND_DEBUG", "server"),
                 ("WLR_BACKENDS", "headless"),
                 ("WLR_RENDERER", "pixman"),
                 ("WLR_LIBINPUT_NO_DEVICES", "1"),
@@ -79,7 +87,7 @@ impl Compositor {
             command.arg("labwc");
             command
         };
-        Some(Self::started(command, root))
+        Some(Self::started(command, root, config))
     }
 
     /// Debian 12's Weston, which has none.
@@ -91,11 +99,12 @@ impl Compositor {
             command.env("XDG_RUNTIME_DIR", dir);
             command
         };
-        Self::started(command, PathBuf::new())
+        Self::started(command, PathBuf::new(), "")
     }
 
-    fn started(command: fn(&Path, &Path) -> Command, root: PathBuf) -> Self {
+    fn started(command: fn(&Path, &Path) -> Command, root: PathBuf, config: &str) -> Self {
         let dir = TempDir::with_prefix("sc-compositor-").unwrap();
+        fs::create_dir_all(dir.path().join("config/labwc")).unwrap();
         let child = None;
         let mut compositor = Self {
             child,
@@ -103,8 +112,15 @@ impl Compositor {
             command,
             root,
         };
+        compositor.configure(config);
         compositor.start();
         compositor
+    }
+
+    /// What it does from its next start on.
+    pub fn configure(&self, config: &str) {
+        let config = format!("<labwc_config>{config}</labwc_config>");
+        fs::write(self.dir.path().join("config/labwc/rc.xml"), config).unwrap();
     }
 
     pub fn start(&mut self) {
@@ -129,6 +145,12 @@ impl Compositor {
 
     pub fn socket(&self) -> PathBuf {
         self.dir.path().join("wayland-0")
+    }
+
+    /// What it has said since its start.
+    pub fn log(&self) -> String {
+        let log = fs::read(self.dir.path().join("log")).unwrap_or_default();
+        String::from_utf8_lossy(&log).into_owned()
     }
 
     /// What a client of the host is offered: names of interfaces, with the numbers to bind them by.
