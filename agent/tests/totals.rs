@@ -189,6 +189,36 @@ fn monitors_are_outside_of_what_bounds_the_apps() {
     assert!(!of_monitor.exists());
 }
 
+/// A slow start of another container leaves the agent itself in the cgroup of the monitor, and
+/// whatever is in it for another reason does not keep it.
+#[test]
+fn processes_in_the_cgroup_of_a_monitor_keep_no_container_from_being_destroyed() {
+    let agent = with_config("");
+    let own = Cgroups::of_process(agent.pid()).unwrap();
+    for wanted in ["the agent", "another"] {
+        let id = agent.create();
+        wait_until("the agent is back", || {
+            Cgroups::of_process(agent.pid()).unwrap() == own
+        });
+        let monitor = Cgroups::of_process(parent_of(agent.init_pid(id)).unwrap()).unwrap();
+        let directory = monitor.directory("memory").unwrap();
+        assert!(directory.ends_with(format!("SC-{id}")), "{directory:?}");
+        let mut other = Command::new("sleep").arg("1000").spawn().unwrap();
+        let process = if wanted == "the agent" {
+            agent.pid()
+        } else {
+            other.id()
+        };
+        write(&directory.join("cgroup.procs"), &process.to_string()).unwrap();
+        let destroyed = agent.client().destroy(id);
+        let _ = other.kill();
+        other.wait().unwrap();
+        destroyed.unwrap();
+        assert!(!directory.exists(), "{wanted}");
+    }
+    assert_eq!(Cgroups::of_process(agent.pid()).unwrap(), own);
+}
+
 /// As systemd starts that of the containers' unit.
 #[test]
 fn a_process_of_a_delegated_cgroup_leaves_it_and_stays_below() {

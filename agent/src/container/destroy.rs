@@ -64,16 +64,7 @@ impl Container {
         // Sockets of gateways would keep the container's mounts busy; helper processes end with
         // them.
         self.gateways = Gateways::default();
-        if all_ended
-            && let Err((path, source)) = self.monitor.finish(&self.init_pidfd, KERNEL_LIMIT)
-        {
-            errors.push(ContainerError::Remove { path, source });
-        }
-        let (cgroups, parents) = (self.monitor.cgroup_names(), &self.shared.cgroup_parents);
-        if all_ended
-            && cgroups.exist(parents)
-            && let Err(failures) = cgroups.end(parents, KERNEL_LIMIT)
-        {
+        if all_ended && let Err(failures) = self.remove_cgroups() {
             errors.extend(failures);
         }
         let written = match &self.buffers {
@@ -100,6 +91,23 @@ impl Container {
                 Err(ContainerError::Several(errors))
             }
         }
+    }
+
+    /// Ends the monitor and the helpers, and removes the cgroups.
+    ///
+    /// # Errors
+    /// Those that could not be removed.
+    fn remove_cgroups(&self) -> Result<(), Vec<ContainerError>> {
+        if let Err((path, error)) = self.monitor.finish(&self.init_pidfd, KERNEL_LIMIT) {
+            log::debug!("cgroup {}: {error}", path.display());
+            // This process may be in it, from a start of a container that took long.
+            self.shared.own_cgroups.come_back();
+        }
+        let (cgroups, parents) = (self.monitor.cgroup_names(), &self.shared.cgroup_parents);
+        if cgroups.exist(parents) {
+            return cgroups.end(parents, KERNEL_LIMIT);
+        }
+        Ok(())
     }
 
     /// Whether all have ended.

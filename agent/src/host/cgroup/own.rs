@@ -107,13 +107,18 @@ impl OwnCgroups {
         Ok(())
     }
 
-    fn back(&self) {
+    /// Moves this process back at once, for whoever has to remove a cgroup that it may be in.
+    pub fn come_back(&self) {
         if let Err(error) = self.return_there() {
             log::error!(
                 "the agent cannot return from the cgroup of LXC's monitor: {}",
                 Chain(&error)
             );
         }
+    }
+
+    fn back(&self) {
+        self.come_back();
         self.moves().in_monitors -= 1;
         self.changed.notify_all();
     }
