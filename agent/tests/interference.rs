@@ -1,23 +1,26 @@
 //! What bombs in eight containers do to a function of the car that has to run every 10 ms.
 //!
-//! A measurement, in turns: `scripts/interference`.
+//! A measurement, in turns: `scripts/interference`; in the ARM guest it is one turn.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod support;
 
 use std::{
-    fs, thread,
+    env, fs, thread,
     time::{Duration, Instant},
 };
 
 use softwarecontainer_agent::host::cgroup::{Cgroups, memory::of_machine, read};
-use support::{Setup, TestAgent, wait_until};
+use support::{Client, Setup, TestAgent, wait_until};
 
 const CYCLE: Duration = Duration::from_millis(10);
 const CYCLES: u32 = 300;
 const CONTAINERS: usize = 8;
-const TURNS: usize = 5;
+/// How many turns there are, unless it is 5.
+const TURNS: &str = "SOFTWARECONTAINER_INTERFERENCE_TURNS";
+/// How often a start is tried again that others have kept from the processors.
+const TRIES: usize = 5;
 /// The shell does not end by itself, whatever fails.
 const FORK_BOMB: &str = "sh -c 'b() { b | b & }; while :; do b; sleep 1; done'";
 const MEMORY_BOMB: &str = "sh -c 'while :; do dd if=/dev/zero of=/dev/null bs=400M count=1; done'";
@@ -69,6 +72,18 @@ fn with_containers(cpu_weight: &str) -> (TestAgent, Vec<i32>) {
     (agent, ids)
 }
 
+/// On a machine that is busy with something else a start may be late; nothing else may be wrong.
+fn start(client: &Client, id: i32, bomb: &str) {
+    for _ in 0..TRIES {
+        match client.execute(id, bomb, "", "", &[]) {
+            Ok(_) => return,
+            Err((_, text)) => assert!(text.contains("did not start in time"), "{text}"),
+        }
+        println!("container {id}: a bomb did not start in time");
+    }
+    panic!("container {id} starts nothing");
+}
+
 /// Starts bombs in all of them.
 fn bomb(agent: &TestAgent, ids: &[i32]) {
     let client = agent.client();
@@ -81,7 +96,7 @@ fn bomb(agent: &TestAgent, ids: &[i32]) {
     }
     for bomb in [DISK_BOMB, MEMORY_BOMB, FORK_BOMB] {
         for &id in ids {
-            client.execute(id, bomb, "", "", &[]).unwrap();
+            start(client, id, bomb);
         }
     }
     for number in 0..CONTAINERS {
@@ -110,7 +125,8 @@ fn bomb(agent: &TestAgent, ids: &[i32]) {
 #[test]
 #[ignore = "a measurement, see scripts/interference"]
 fn a_function_with_a_cycle_of_10_ms_beside_bombs_in_eight_containers() {
-    for turn in 1..=TURNS {
+    let turns = env::var(TURNS).map_or(5, |turns| turns.parse().unwrap());
+    for turn in 1..=turns {
         report(turn, "without containers", &run_every_cycle());
         for cpu_weight in ["100", "10"] {
             let (agent, ids) = with_containers(cpu_weight);
