@@ -25,12 +25,12 @@ _softwarecontainer() {
             esac
         elif [ "${program##*/}" = softwarecontainerctl ]; then
             case $previous in
-            inspect | status | explain | rules | ps | exec | kill | suspend | resume | destroy) words=$("$program" list 2> /dev/null | cut -f 1) ;;
+            inspect | status | trace | explain | rules | ps | exec | kill | suspend | resume | destroy) words=$("$program" list 2> /dev/null | cut -f 1) ;;
             capabilities | -c | --capability) words=$("$program" capabilities 2> /dev/null | cut -f 1) ;;
             list | top | doctor | run) ;;
             monitor) words="--json" ;;
             -s | --signal) words="HUP INT QUIT KILL USR1 USR2 TERM CONT" ;;
-            "$program" | -b | --session-bus) words="list status inspect explain rules ps top monitor doctor run exec kill suspend resume destroy capabilities" ;;
+            "$program" | -b | --session-bus) words="list status inspect explain rules ps top monitor trace doctor run exec kill suspend resume destroy capabilities" ;;
             esac
         fi
         ;;

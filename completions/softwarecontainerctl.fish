@@ -1,6 +1,6 @@
 # Completion of softwarecontainerctl, for fish.
 
-set -l commands list status inspect explain rules ps top monitor doctor run exec kill suspend resume destroy capabilities
+set -l commands list status inspect explain rules ps top monitor trace doctor run exec kill suspend resume destroy capabilities
 
 function __softwarecontainerctl_containers
     softwarecontainerctl list 2>/dev/null | string replace -r '\t.*' ''
@@ -15,9 +15,9 @@ complete -c softwarecontainerctl -n "not __fish_seen_subcommand_from $commands" 
 complete -c softwarecontainerctl -n "not __fish_seen_subcommand_from $commands" -s b -l session-bus -d 'The agent is on the session bus'
 complete -c softwarecontainerctl -n "not __fish_seen_subcommand_from $commands" -s h -l help -d 'Print help'
 complete -c softwarecontainerctl -n "not __fish_seen_subcommand_from $commands" -s V -l version -d 'Print the version'
-complete -c softwarecontainerctl -n "__fish_seen_subcommand_from inspect status explain rules ps exec kill suspend resume destroy" -a "(__softwarecontainerctl_containers)"
+complete -c softwarecontainerctl -n "__fish_seen_subcommand_from inspect status trace explain rules ps exec kill suspend resume destroy" -a "(__softwarecontainerctl_containers)"
 complete -c softwarecontainerctl -n "__fish_seen_subcommand_from capabilities" -a "(__softwarecontainerctl_capabilities)"
-complete -c softwarecontainerctl -n "__fish_seen_subcommand_from monitor" -l json -d 'One object a line'
+complete -c softwarecontainerctl -n "__fish_seen_subcommand_from monitor trace" -l json -d 'One object a line'
 complete -c softwarecontainerctl -n "__fish_seen_subcommand_from top" -s n -l rounds -x -d 'How often'
 complete -c softwarecontainerctl -n "__fish_seen_subcommand_from run" -s c -l capability -x -a "(__softwarecontainerctl_capabilities)" -d 'Capability'
 complete -c softwarecontainerctl -n "__fish_seen_subcommand_from run" -s m -l mount -x -d 'HOST:CONTAINER[:ro]'

@@ -20,7 +20,7 @@ _softwarecontainerctl_capabilities() {
 }
 
 _softwarecontainerctl() {
-    local -a commands=(list status inspect explain rules ps top monitor doctor run exec kill suspend resume destroy capabilities)
+    local -a commands=(list status inspect explain rules ps top monitor trace doctor run exec kill suspend resume destroy capabilities)
     local context state line
     _arguments -C '(-b --session-bus)'{-b,--session-bus}'[the agent is on the session bus]' \
         '(- *)'{-h,--help}'[print help]' '(- *)'{-V,--version}'[print the version]' \
@@ -51,6 +51,7 @@ _softwarecontainerctl() {
                 '*'{-m,--mount}'[file or directory of the host]:HOST\:CONTAINER:' \
                 '--app[app that it is for]:app:' '--write-buffer[with write buffers]' '*::command:'
             ;;
+        trace) _arguments '--json[one object a line]' '1:container:_softwarecontainerctl_containers' ;;
         monitor) _arguments '--json[one object a line]' ;;
         top) _arguments '(-n --rounds)'{-n,--rounds}'[how often]:rounds:' ;;
         capabilities) _softwarecontainerctl_capabilities ;;

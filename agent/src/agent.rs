@@ -10,6 +10,7 @@ mod diagnose;
 mod ended;
 mod error;
 mod follow;
+mod refused_packet;
 mod stop;
 mod stop_signal;
 

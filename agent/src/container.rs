@@ -8,6 +8,7 @@ mod config;
 mod confinement;
 mod create;
 mod destroy;
+pub mod ending;
 pub mod error;
 mod execute;
 mod execution;
@@ -26,6 +27,7 @@ pub mod options;
 pub mod processes;
 mod record;
 pub mod recover;
+pub mod refusals;
 pub mod rootfs;
 mod set_capabilities;
 mod shared;
@@ -154,6 +156,7 @@ impl Container {
             own_cgroups: &self.shared.own_cgroups,
             helpers: self.shared.helpers(&self.name),
             filters: &self.shared.filters,
+            refused: self.facts.hears_of_refusals(),
             config: &self.shared.config.gateways,
         }
     }

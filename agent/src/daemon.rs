@@ -111,6 +111,7 @@ async fn serve(
     let (reports, ended) = smol::channel::unbounded();
     let (sender, events) = smol::channel::unbounded();
     let agent = Arc::new(Agent::new(manifests, config.agent.clone()));
+    let log_refused = config.bridge.log_refused;
     let (session, pending_calls) = (config.use_session_bus, config.pending_calls);
     if store.is_empty() {
         agent.settle();
@@ -143,6 +144,10 @@ async fn serve(
         let agent = agent.clone();
         async move { agent.follow_host().await }
     });
+    let logged = log_refused.then(|| {
+        let agent = agent.clone();
+        executor.spawn(async move { agent.follow_refused_packets().await })
+    });
     let lost = async {
         on_bus.lost().await;
         Err(DaemonError::BusLost)
@@ -158,7 +163,7 @@ async fn serve(
     ended.close();
     smol::future::or(telling, after(TELL_LIMIT)).await;
     agent.leave_host().await;
-    drop((told, feeding, followed, own));
+    drop((told, feeding, followed, logged, own));
     result
 }
 

@@ -40,6 +40,7 @@ mod places;
 pub mod privileges;
 #[cfg(feature = "gateway-pulseaudio")]
 mod pulseaudio;
+mod refused;
 #[cfg(any(feature = "gateway-pipewire", feature = "gateway-wayland"))]
 mod security_context;
 #[cfg(any(
@@ -56,4 +57,5 @@ pub use all::Gateways;
 pub use config::{GatewaysConfig, SecurityContext};
 pub use contract::{Gateway, ProcessGrants};
 pub use error::{Cause, GatewayError};
+pub use refused::Refused;
 pub use target::Target;

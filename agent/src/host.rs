@@ -10,6 +10,7 @@ pub mod descriptor_store;
 pub mod in_root;
 pub mod kernel;
 pub mod kernel_files;
+pub mod kernel_log;
 pub mod lxc_calls;
 pub mod mount;
 pub mod mountinfo;

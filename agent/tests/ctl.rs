@@ -9,7 +9,7 @@ use std::{
     process::{Command, Output, Stdio},
     sync::mpsc,
     thread,
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use support::{PATIENCE, Setup, TestAgent, wait_until};
@@ -213,6 +213,94 @@ fn the_state_and_the_use_of_a_container_are_shown() {
     assert!(fields[3].contains(" of "), "{top}");
     let unknown = run(&agent, &["status", "77"]);
     assert_eq!(unknown.status.code(), Some(1));
+}
+
+/// A capability with little memory and few processes, and a bus where nothing is allowed.
+const LITTLE: &str = r#"{"version": "1", "capabilities": [
+    {"name": "org.example.little", "gateways": [
+        {"id": "cgroups", "config": [
+            {"setting": "memory.limit_in_bytes", "value": "32M"},
+            {"setting": "memory.memsw.limit_in_bytes", "value": "32M"},
+            {"setting": "pids.max", "value": "12"}]},
+        {"id": "dbus", "config": [{"dbus-gateway-config-session": []}]}]}]}"#;
+/// fanotify_init(2), which no app may call; x86_64, then the generic table.
+const FANOTIFY_INIT: i32 = if cfg!(target_arch = "x86_64") {
+    300
+} else {
+    262
+};
+
+#[test]
+fn what_an_app_lacks_and_why_it_died_is_told_with_what_to_change() {
+    let agent = TestAgent::with(&Setup {
+        config: "oom-group = false\n".to_owned(),
+        ..Setup::manifest(LITTLE)
+    });
+    let id = agent.create();
+    let name = id.to_string();
+    let client = agent.client();
+    let set = client.set_capabilities(id, &["org.example.little"]);
+    set.unwrap();
+    let sees = |wanted: &[&str]| {
+        let found = |status: &str| wanted.iter().all(|part| status.contains(part));
+        let mut status = String::new();
+        let deadline = Instant::now() + *PATIENCE;
+        while !found(&status) {
+            assert!(Instant::now() < deadline, "{wanted:?}:\n{status}");
+            status = ok(&agent, &["status", &name]);
+            thread::sleep(Duration::from_millis(50));
+        }
+    };
+    let call =
+        "dbus-send --session --print-reply --dest=org.example.Radio / org.example.Radio.Play";
+    for _ in 0..2 {
+        assert_ne!(agent.shell(id, call).0, 0);
+    }
+    sees(&[
+        "Refused: dbus: session bus: outgoing call org.example.Radio.Play on /: no rule",
+        "(2 times",
+    ]);
+    let python =
+        format!("import ctypes; ctypes.CDLL(None).syscall({FANOTIFY_INIT}, 0, 0); exit(5)");
+    let command = format!("/usr/bin/python3 -I -c '{python}'");
+    let pid = client.execute(id, &command, "", "", &[]).unwrap();
+    client.wait_ended(id, pid);
+    sees(&[
+        "Refused: privileges: system call fanotify_init",
+        "status 5: /usr/bin/python3",
+        "Advice: see whether it needs fanotify_init",
+    ]);
+    let many = "sh -c 'for i in 1 2 3 4 5 6 7 8 9 10 11 12 13; do sleep 3 & done; wait'";
+    let pid = client.execute(id, many, "", "", &[]).unwrap();
+    client.wait_ended(id, pid);
+    sees(&["Advice: let it have more processes: pids.max"]);
+    let swallow = "/usr/bin/python3 -I -c 'a = bytearray(200 << 20)'";
+    let pid = client.execute(id, swallow, "", "", &[]).unwrap();
+    client.wait_ended(id, pid);
+    sees(&[
+        "signal 9 (out-of-memory): ",
+        "Advice: give it more memory: memory.limit_in_bytes",
+    ]);
+    // What was refused is shown first, and then what happens.
+    let mut child = command_of_trace(&agent, &name);
+    let mut shown = String::new();
+    let mut lines = BufReader::new(child.stdout.take().unwrap());
+    while !shown.contains("what=\"session bus: outgoing call org.example.Radio.Play") {
+        assert!(lines.read_line(&mut shown).unwrap() > 0, "{shown}");
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let log = agent.log();
+    let said = log
+        .matches("refused session bus: outgoing call org.example.Radio.Play")
+        .count();
+    assert_eq!(said, 1, "{log}");
+    assert!(log.contains("was killed: out of memory: give it"), "{log}");
+}
+
+fn command_of_trace(agent: &TestAgent, id: &str) -> std::process::Child {
+    let mut command = command(agent, &["trace", id]);
+    command.stdout(Stdio::piped()).spawn().unwrap()
 }
 
 #[test]

@@ -457,6 +457,8 @@ fn the_kernels_log_tells_what_was_refused_if_that_is_configured_and_the_agent_if
             .any(|line| line.contains(&prefix) && line.contains(&port))
     };
     wait_until("the kernel's log tells it", told);
+    let refused = format!("gateway network: refused outgoing tcp to 198.51.100.77 port {PORT}");
+    wait_until("the agent tells it", || agent.log().contains(&refused));
     assert!(!agent.log().contains("nf_log_all_netns is 0"));
 }
 

@@ -118,7 +118,8 @@ pub trait Manager {
         command: String,
     ) -> zbus::Result<()>;
     /// A process that was started has ended; exitCode is its wait status (waitpid(2)).
-    /// details: "reason" s.
+    /// details: "reason" s (exit, signal, out-of-memory, system-call), "core" b, "system-
+    /// calls" as (those that were refused to it), "tasks-refused" b, "advice" s.
     #[zbus(signal)]
     fn process_ended(
         &self,
@@ -126,6 +127,16 @@ pub trait Manager {
         process_id: u32,
         exit_code: u32,
         details: OwnedDetails,
+    ) -> zbus::Result<()>;
+    /// An app wanted something that it did not get: the gateway that could allow it, what,
+    /// how often by now. Sent the first, second, fourth, eighth time and so on.
+    #[zbus(signal)]
+    fn access_refused(
+        &self,
+        container_id: i32,
+        gateway: String,
+        what: String,
+        count: u64,
     ) -> zbus::Result<()>;
     /// A container is in another state, and why.
     #[zbus(signal)]
@@ -204,6 +215,15 @@ pub trait Container {
     /// it is looked up anew.
     #[zbus(property(emits_changed_signal = "false"))]
     fn names(&self) -> zbus::Result<Vec<crate::NamedHost>>;
+    /// What apps wanted and did not get, the last one first: gateway that could allow it,
+    /// what, how often, when last (microseconds since 1970).
+    #[zbus(property(emits_changed_signal = "false"))]
+    fn refused(&self) -> zbus::Result<Vec<(String, String, u64, u64)>>;
+    /// The last processes that have ended, the latest at the end: process ID, command line,
+    /// and details as of ProcessEnded with "status" u (the wait status) and "time" t
+    /// (microseconds since 1970).
+    #[zbus(property(emits_changed_signal = "false"))]
+    fn ended(&self) -> zbus::Result<Vec<(u32, String, OwnedDetails)>>;
     /// What is in /gateways.
     #[zbus(property(emits_changed_signal = "false"))]
     fn sockets(&self) -> zbus::Result<Vec<String>>;

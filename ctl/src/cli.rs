@@ -26,6 +26,7 @@ Commands:
   explain ID              what a container may do, in plain words, and which manifest says so
   rules ID                the same as the manifests have it
   monitor [--json]        what happens, as it happens
+  trace [--json] ID       what a container was refused, and what happens to it
   top [-n ROUNDS]         what containers use, every second
   doctor                  what is wrong with the agent and its host, and what to do
   run [OPTION]... COMMAND [ARGUMENT]...
@@ -99,6 +100,7 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Invocation
         "run" => Action::Run(commands::run(&mut parser)?),
         "kill" => commands::kill(&mut parser)?,
         "monitor" => commands::monitor(&mut parser)?,
+        "trace" => commands::trace(&mut parser)?,
         "top" => commands::top(&mut parser)?,
         "status" => commands::status(&mut parser)?,
         "capabilities" => commands::capabilities(&mut parser)?,
@@ -214,6 +216,7 @@ mod tests {
             ("run -m /a:b true", "absolute path"),
             ("run -c a", "the command"),
             ("explain", "the ID of a container"),
+            ("trace --json", "the ID of a container"),
             ("monitor --xml", "--xml"),
             ("top -n many", "many"),
         ] {

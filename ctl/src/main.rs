@@ -87,7 +87,8 @@ async fn perform(options: Options) -> Result<u8, Error> {
         Action::Rules(id) => output::print(&explain::rules(&client, id).await?)?,
         Action::Status(None) => output::print(&status::agent(&client).await?)?,
         Action::Status(Some(id)) => output::print(&status::container(&client, id).await?)?,
-        Action::Monitor { json } => monitor::monitor(&client, json).await?,
+        Action::Monitor { json } => monitor::monitor(&client, json, None).await?,
+        Action::Trace { id, json } => monitor::trace(&client, id, json).await?,
         Action::Top(rounds) => top::top(&client, rounds).await?,
         Action::Run(run) => {
             return match signals {

@@ -11,6 +11,7 @@ use crate::{
     error::Error,
     json,
     output::{harmless, print},
+    show::about,
     units::{clock, now},
 };
 
@@ -19,7 +20,8 @@ const MANAGER: &str = "com.pelagicore.SoftwareContainerAgent.Manager";
 const OBJECTS: &str = "org.freedesktop.DBus.ObjectManager";
 const PROPERTIES: &str = "org.freedesktop.DBus.Properties";
 /// The signals of the Manager interface, and what their arguments are called here.
-const SIGNALS: [(&str, &[&str]); 4] = [
+const SIGNALS: [(&str, &[&str]); 5] = [
+    ("AccessRefused", &["container", "gateway", "what", "count"]),
     ("ProcessStarted", &["container", "process", "command"]),
     (
         "ProcessEnded",
@@ -41,11 +43,36 @@ struct Event {
     values: Map<String, Value>,
 }
 
-/// Prints everything that happens, until the bus is gone.
+/// Prints what one container was refused, and then what happens to it, until the bus is gone.
 ///
 /// # Errors
 /// [`Error`].
-pub async fn monitor(client: &Client, json: bool) -> Result<(), Error> {
+pub async fn trace(client: &Client, id: i32, json: bool) -> Result<(), Error> {
+    let container = client.container(id).await?;
+    let refused = container
+        .refused()
+        .await
+        .map_err(|error| about(id, error))?;
+    for (gateway, what, count, time) in refused.into_iter().rev() {
+        let event = Event::new("AccessRefused")
+            .with("container", Some(id))
+            .with("gateway", Some(gateway))
+            .with("what", Some(what))
+            .with("count", Some(count));
+        show_at(&event, json, time)?;
+    }
+    monitor(client, json, Some(id)).await
+}
+
+/// Prints everything that happens, to one container or to all, until the bus is gone.
+///
+/// # Errors
+/// [`Error`].
+pub async fn monitor(client: &Client, json: bool, only: Option<i32>) -> Result<(), Error> {
+    let is_wanted = |event: &Event| {
+        let container = event.values.get("container");
+        only.is_none() || container.is_none() || container == only.map(Value::from).as_ref()
+    };
     let connection = client.connection();
     let bus = DBusProxy::new(connection).await.map_err(of_bus)?;
     let rule = MatchRule::builder()
@@ -79,8 +106,8 @@ pub async fn monitor(client: &Client, json: bool) -> Result<(), Error> {
         }
         let header = message.header();
         if header.sender().is_some_and(|it| *it == *agent) {
-            for event in events(&message) {
-                show(&event, json)?;
+            for event in events(&message).iter().filter(|event| is_wanted(event)) {
+                show(event, json)?;
             }
         }
     }
@@ -200,9 +227,13 @@ impl Event {
 }
 
 fn show(event: &Event, json: bool) -> Result<(), Error> {
+    show_at(event, json, now())
+}
+
+fn show_at(event: &Event, json: bool, time: u64) -> Result<(), Error> {
     let line = match json {
-        true => event.json(now()).to_string(),
-        false => event.text(now()),
+        true => event.json(time).to_string(),
+        false => event.text(time),
     };
     Ok(print(&format!("{line}\n"))?)
 }

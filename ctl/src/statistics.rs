@@ -5,8 +5,14 @@ use zbus::Variant;
 
 use crate::error::Error;
 
-/// The numbers of `GetStatistics` by their names; some may be missing.
+/// Numbers and texts by their names, as those of `GetStatistics`; some may be missing.
 pub struct Statistics(OwnedDetails);
+
+impl From<OwnedDetails> for Statistics {
+    fn from(details: OwnedDetails) -> Self {
+        Self(details)
+    }
+}
 
 impl Statistics {
     /// Those of a container.
@@ -22,7 +28,16 @@ impl Statistics {
     pub fn count(&self, name: &str) -> Option<u64> {
         match &**self.0.get(name)? {
             Variant::U64(value) => Some(*value),
+            Variant::U32(value) => Some(u64::from(*value)),
             _ => None,
+        }
+    }
+
+    /// A text; empty if it is missing.
+    pub fn text(&self, name: &str) -> &str {
+        match self.0.get(name).map(|value| &**value) {
+            Some(Variant::Str(text)) => text,
+            _ => "",
         }
     }
 }

@@ -77,6 +77,24 @@ pub async fn container(client: &Client, id: i32) -> Result<String, Error> {
         let process = format!("{pid}, for {}: {command}", age(since));
         text.push(field("Process", &process));
     }
+    for (pid, command, details) in container.ended().await.map_err(bus)? {
+        let details = Statistics::from(details);
+        let status = details.count("status").unwrap_or(0);
+        let how = how(status, details.text("reason"));
+        let time = age(details.count("time").unwrap_or(0));
+        text.push(field(
+            "Ended",
+            &format!("{pid}, {time} ago, {how}: {command}"),
+        ));
+        let advice = details.text("advice");
+        if !advice.is_empty() {
+            text.push(field("Advice", advice));
+        }
+    }
+    for (gateway, what, count, time) in container.refused().await.map_err(bus)? {
+        let refused = format!("{gateway}: {what} ({count} times, {} ago)", age(time));
+        text.push(field("Refused", &refused));
+    }
     Ok(lines(&text))
 }
 
@@ -116,6 +134,28 @@ fn used(statistics: &Statistics) -> Vec<String> {
     text
 }
 
+/// A wait status and what is known of it, in words.
+fn how(status: u64, reason: &str) -> String {
+    let [low, high, ..] = status.to_le_bytes();
+    match (low & 0x7f, reason) {
+        (0, _) => format!("status {high}"),
+        (signal, "signal") => format!("signal {signal}"),
+        (signal, reason) => format!("signal {signal} ({reason})"),
+    }
+}
+
 fn field(name: &str, value: &str) -> String {
     harmless(&format!("{name:>13}: {value}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_end_is_told_in_words() {
+        assert_eq!(how(3 << 8, "exit"), "status 3");
+        assert_eq!(how(11 | 0x80, "signal"), "signal 11");
+        assert_eq!(how(9, "out-of-memory"), "signal 9 (out-of-memory)");
+    }
 }

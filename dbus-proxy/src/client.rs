@@ -14,7 +14,7 @@ mod supervisor;
 
 pub use error::ClientError;
 pub use left::{Left, Present};
-pub use options::{BusAccess, Hook, Options, Service, Services, Spawn};
+pub use options::{BusAccess, Hook, Options, Refused, Service, Services, Spawn};
 pub use process::SocketIdentity;
 
 use std::{

@@ -7,7 +7,7 @@ mod pending;
 mod verdict;
 
 pub use driver_call::DRIVER;
-pub use verdict::{Refusal, Verdict, describe};
+pub use verdict::{DROPPED, Refusal, Verdict, describe, refused};
 
 use known_names::KnownNames;
 use pending::{IncomingCalls, NameHasher, OutgoingCalls};

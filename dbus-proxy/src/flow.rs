@@ -6,7 +6,7 @@
 use std::{collections::VecDeque, os::fd::OwnedFd};
 
 use crate::{
-    filter::{DRIVER, Filter, Refusal, Verdict, describe},
+    filter::{DRIVER, DROPPED, Filter, Refusal, Verdict, describe},
     rule::{BusDirection, RuleSet},
     wire::{self, Argument, Header, Kind, Oversized, Parsed, WireError, error_reply, return_reply},
 };
@@ -220,7 +220,7 @@ fn refuse(direction: BusDirection, header: &Header<'_>, verdict: Verdict, sink: 
     let (endian, call) = (header.endian, header.serial.get());
     match verdict {
         Verdict::Pass => {}
-        Verdict::Drop => sink.log(&|| format!("Dropped {}", describe(direction, header))),
+        Verdict::Drop => sink.log(&|| format!("{DROPPED}{}", describe(direction, header))),
         Verdict::Replace(message) => sink.forward(&message, Vec::new()),
         Verdict::AnswerNo => {
             sink.log(&|| Refusal::NoSuchName.text(direction, header));

@@ -254,6 +254,7 @@ fn system_only(program: &str, address: impl Into<PathBuf>) -> Options {
         pending_calls: limits::PENDING_CALLS,
         spawn: Spawn::default(),
         restarted: Hook::default(),
+        refused: None,
     }
 }
 

@@ -1,11 +1,19 @@
 //! What changes on the host while containers run, and is followed in them.
 
-use std::{sync::Arc, time::Duration};
+use std::{io, sync::Arc, time::Duration};
 
 use smol::{Timer, future::zip};
 
-use super::{Agent, with};
-use crate::{container::Shared, error_chain::Chain, runtime::unblock};
+use super::{Agent, refused_packet::RefusedPacket, with};
+use crate::{
+    container::{Shared, facts::Facts},
+    error_chain::Chain,
+    host::kernel_log::KernelLog,
+    runtime::unblock,
+};
+
+/// The ID of the gateway that has rules for packets.
+const NETWORK: &str = "network";
 
 /// How long changes of the host's files are waited for after a first one.
 const CHANGES_PAUSE: Duration = Duration::from_millis(200);
@@ -21,6 +29,34 @@ impl Agent {
         let files = self.follow_host_files(shared);
         let names = self.follow_host_names(shared);
         zip(zip(made_anew, files), zip(names, follow_network(shared))).await;
+    }
+
+    /// Has containers know of the packets that their rules refuse, as long as the kernel's log says
+    /// so.
+    pub async fn follow_refused_packets(&self) {
+        if let Err(error) = self.read_kernel_log().await {
+            log::warn!("log-refused: cannot read the kernel's log: {error}");
+        }
+    }
+
+    async fn read_kernel_log(&self) -> io::Result<()> {
+        let log = KernelLog::open()?;
+        loop {
+            let Some(packet) = RefusedPacket::parse(&log.next().await?) else {
+                continue;
+            };
+            let slots = self.slots();
+            let facts = slots.get(&packet.container).map(|slot| slot.facts.clone());
+            drop(slots);
+            // Containers of another agent may have the same ID.
+            let is_ours = |facts: &Arc<Facts>| {
+                let place = facts.place();
+                place.is_some_and(|place| place.addresses.contains(&packet.own))
+            };
+            if let Some(facts) = facts.filter(is_ours) {
+                facts.refused(NETWORK, &packet.what);
+            }
+        }
     }
 
     /// Follows what is made anew or removed on the host, in every container.

@@ -1,6 +1,6 @@
 //! What happens to containers, told on the bus.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::SystemTime};
 
 use smol::channel::Receiver;
 use zbus::{Connection, Variant};
@@ -13,10 +13,13 @@ use super::{
     objects::{self, ObjectManager},
     properties,
     service::{Service as _, body},
-    values::{Values, dictionary},
+    values::dictionary,
 };
 use crate::{
-    container::facts::{Event, Facts, News},
+    container::{
+        ending::{Ended, Ending},
+        facts::{Event, Facts, News},
+    },
     runtime::unblock,
 };
 
@@ -79,7 +82,24 @@ impl Teller<'_> {
                     .await;
                 self.tell_changed(facts, &[properties::PROCESSES]).await;
             }
-            News::ProcessEnded { pid, status } => self.tell_end(facts, pid, status).await,
+            News::ProcessEnded {
+                pid,
+                command,
+                status,
+                calls,
+            } => self.tell_end(facts, (pid, command), status, calls).await,
+            News::Refused {
+                gateway,
+                what,
+                count,
+            } => {
+                let refused = || {
+                    let what = what.clone();
+                    vec![id.into(), gateway.into(), what.into(), count.into()]
+                };
+                self.send(facts, Signal::of_manager("AccessRefused"), &refused)
+                    .await;
+            }
             News::Status(status, reason) => {
                 let changed = || vec![id.into(), status.name().into(), reason.name().into()];
                 self.send(facts, Signal::of_manager("ContainerStateChanged"), &changed)
@@ -91,33 +111,55 @@ impl Teller<'_> {
         }
     }
 
-    async fn tell_end(&self, facts: &Arc<Facts>, pid: u32, status: i32) {
-        let (id, signalled) = (facts.id, libc::WIFSIGNALED(status));
+    async fn tell_end(
+        &self,
+        facts: &Arc<Facts>,
+        (pid, command): (u32, String),
+        status: i32,
+        calls: Vec<String>,
+    ) {
+        let id = facts.id;
+        let was_killed = libc::WIFSIGNALED(status) && libc::WTERMSIG(status) == libc::SIGKILL;
         let looked = facts.clone();
-        let was_killed = signalled && libc::WTERMSIG(status) == libc::SIGKILL;
-        let kills = match was_killed {
-            true => unblock(move || looked.new_oom_kills()).await,
-            false => 0,
+        // An end without failure has nothing to be found out about.
+        let (kills, short_of_tasks) = match status {
+            0 => (0, false),
+            _ => {
+                let look = move || {
+                    let kills = if was_killed {
+                        looked.new_oom_kills()
+                    } else {
+                        0
+                    };
+                    (kills, looked.was_short_of_tasks())
+                };
+                unblock(look).await
+            }
         };
         if kills > 0 {
-            log::warn!("container {id}: process {pid} was killed: out of memory");
             let killed = || vec![id.into(), kills.into()];
             self.send(facts, Signal::of_manager("OutOfMemory"), &killed)
                 .await;
         }
-        let reason = match (kills, signalled) {
-            (1.., _) => "out-of-memory",
-            _ if was_killed && facts.ended_for_memory() => "out-of-memory",
-            (0, true) => "signal",
-            (0, false) => "exit",
-        };
+        let killed = kills > 0 || facts.ended_for_memory();
+        let ending = Ending::of(status, killed, calls, short_of_tasks);
+        if let Some(advice) = ending.advice() {
+            let words = ending.cause.words();
+            log::warn!("container {id}: process {pid} {words}: {advice}");
+        }
         let ended = || {
-            let details: Values = vec![("reason", reason.into())];
             let status = status.cast_unsigned();
-            vec![id.into(), pid.into(), status.into(), dictionary(details)]
+            let details = dictionary(properties::ending(&ending));
+            vec![id.into(), pid.into(), status.into(), details]
         };
         self.send(facts, Signal::of_manager("ProcessEnded"), &ended)
             .await;
+        facts.remember_end(Ended {
+            pid,
+            command,
+            time: SystemTime::now(),
+            ending,
+        });
         self.tell_changed(facts, &[properties::PROCESSES]).await;
     }
 

@@ -9,9 +9,9 @@ use softwarecontainer_capability::GatewayConfig;
 use softwarecontainer_network::{Family, RuleCount};
 use zbus::Variant;
 
-use super::values::Values;
+use super::values::{Values, described};
 use crate::{
-    container::{facts::Facts, statistics::Statistics},
+    container::{ending::Ending, facts::Facts, statistics::Statistics},
     host::traffic::Traffic,
 };
 
@@ -28,9 +28,41 @@ const SOCKETS: &str = "Sockets";
 /// Likewise; what is known of a name changes with each answer.
 const NAMES: &str = "Names";
 
+/// Nor are these.
+const REFUSED: &str = "Refused";
+const ENDED: &str = "Ended";
+
+/// What is known of the end of a process, as of `ProcessEnded`.
+pub fn ending(ending: &Ending) -> Values {
+    let mut details: Values = vec![("reason", ending.cause.name().into())];
+    if ending.has_core() {
+        details.push(("core", true.into()));
+    }
+    if !ending.calls.is_empty() {
+        details.push(("system-calls", ending.calls.clone().into()));
+    }
+    if ending.short_of_tasks {
+        details.push(("tasks-refused", true.into()));
+    }
+    if let Some(advice) = ending.advice() {
+        details.push(("advice", advice.into()));
+    }
+    details
+}
+
 /// All properties.
 pub fn all(facts: &Facts) -> Values {
     let mut values = remembered(facts);
+    let refused = facts.refusals().into_iter();
+    let refused = refused.map(|it| (it.gateway, it.what, it.count, microseconds(it.last)));
+    values.push((REFUSED, refused.collect::<Vec<_>>().into()));
+    let ended = facts.ends().into_iter().map(|it| {
+        let mut details = ending(&it.ending);
+        details.push(("status", it.ending.status.cast_unsigned().into()));
+        details.push(("time", microseconds(it.time).into()));
+        (it.pid, it.command, details)
+    });
+    values.push((ENDED, described(ended)));
     values.push((SOCKETS, facts.sockets().into()));
     values.push((NAMES, names(facts).into()));
     values

@@ -2,21 +2,28 @@
 //! who looks waits for a call on it, and told to the bus when it changes.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     net::IpAddr,
     path::PathBuf,
     sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
-    time::SystemTime,
+    time::{Instant, SystemTime},
 };
 
 use smol::channel::Sender;
 use softwarecontainer_capability::GatewayConfig;
 use softwarecontainer_network::{Network, host_names::NameState};
 
-use super::state::{Reason, Status};
-use crate::host::{
-    cgroup::{Cgroups, usage},
-    namespace::Namespaces,
+use super::{
+    ending::{self, Ended},
+    refusals::{Refusal, Refusals},
+    state::{Reason, Status},
+};
+use crate::{
+    gateway::Refused,
+    host::{
+        cgroup::{Cgroups, usage},
+        namespace::Namespaces,
+    },
 };
 
 /// How many characters of a command line are kept.
@@ -47,8 +54,21 @@ pub enum News {
     ProcessEnded {
         /// Its ID on the host.
         pid: u32,
+        /// The beginning of its command line.
+        command: String,
         /// Its wait status (waitpid(2)).
         status: i32,
+        /// The system calls that were refused to it.
+        calls: Vec<String>,
+    },
+    /// An app wanted something that it did not get, told at powers of two.
+    Refused {
+        /// The gateway that could allow it.
+        gateway: &'static str,
+        /// What it is.
+        what: String,
+        /// How often it was refused by now.
+        count: u64,
     },
     /// It is in another state.
     Status(Status, Reason),
@@ -129,6 +149,11 @@ struct Changing {
     oom_kills_told: u64,
     /// The kernel has killed the whole of the container.
     ended_for_memory: bool,
+    /// How often the kernel had refused a process when this was last looked at.
+    refused_tasks: u64,
+    refusals: Refusals,
+    /// The last ends, the latest at the end.
+    ends: VecDeque<Ended>,
 }
 
 /// What an earlier agent has told of a container that goes on.
@@ -193,6 +218,9 @@ impl Facts {
                 oom_kills: 0,
                 oom_kills_told: 0,
                 ended_for_memory: false,
+                refused_tasks: 0,
+                refusals: Refusals::default(),
+                ends: VecDeque::new(),
             }),
             events,
         })
@@ -218,6 +246,9 @@ impl Facts {
                 oom_kills: 0,
                 oom_kills_told: 0,
                 ended_for_memory: false,
+                refused_tasks: 0,
+                refusals: Refusals::default(),
+                ends: VecDeque::new(),
             }),
             events,
         })
@@ -357,10 +388,78 @@ impl Facts {
         self.tell(News::ProcessStarted { pid, command });
     }
 
-    /// A process has ended.
-    pub(super) fn process_ended(self: &Arc<Self>, pid: u32, status: i32) {
-        self.changing().processes.remove(&pid);
-        self.tell(News::ProcessEnded { pid, status });
+    /// A process has ended, to which these system calls were refused.
+    pub(super) fn process_ended(self: &Arc<Self>, pid: u32, status: i32, calls: Vec<String>) {
+        let process = self.changing().processes.remove(&pid);
+        self.tell(News::ProcessEnded {
+            pid,
+            command: process.map(|it| it.command).unwrap_or_default(),
+            status,
+            calls,
+        });
+    }
+
+    /// How a process has ended is known.
+    pub fn remember_end(&self, ended: Ended) {
+        let mut changing = self.changing();
+        if changing.ends.len() >= ending::REMEMBERED {
+            changing.ends.pop_front();
+        }
+        changing.ends.push_back(ended);
+    }
+
+    /// The last ends of processes, the latest at the end.
+    pub fn ends(&self) -> Vec<Ended> {
+        self.changing().ends.iter().cloned().collect()
+    }
+
+    /// Whether the kernel has refused processes since this was last asked.
+    pub fn was_short_of_tasks(&self) -> bool {
+        let now = self
+            .place()
+            .map_or(0, |it| usage::refused_tasks(&it.cgroups));
+        let before = std::mem::replace(&mut self.changing().refused_tasks, now);
+        now > before
+    }
+
+    /// An app wanted something that it did not get; how often since the log last had it, if it is
+    /// to have it now.
+    pub fn count_refused(self: &Arc<Self>, gateway: &'static str, what: &str) -> Option<u64> {
+        let counted = self
+            .changing()
+            .refusals
+            .count(gateway, what, Instant::now());
+        if counted.count.is_power_of_two() {
+            self.tell(News::Refused {
+                gateway,
+                what: counted.what,
+                count: counted.count,
+            });
+        }
+        counted.to_log
+    }
+
+    /// As [`Self::count_refused`], and the log is told at most once a minute.
+    pub fn refused(self: &Arc<Self>, gateway: &'static str, what: &str) {
+        let id = self.id;
+        match self.count_refused(gateway, what) {
+            None => {}
+            Some(1) => log::info!("container {id}: gateway {gateway}: refused {what}"),
+            Some(times) => {
+                log::info!("container {id}: gateway {gateway}: refused {what} ({times} times)");
+            }
+        }
+    }
+
+    /// What gateways tell what they refuse.
+    pub(super) fn hears_of_refusals(self: &Arc<Self>) -> Refused {
+        let facts = self.clone();
+        Refused::new(move |gateway, what| facts.refused(gateway, what))
+    }
+
+    /// What apps wanted and did not get, the last one first.
+    pub fn refusals(&self) -> Vec<Refusal> {
+        self.changing().refusals.all()
     }
 
     /// The processes that launchers have started and that have not ended.
@@ -448,7 +547,7 @@ mod tests {
         let (facts, _events) = facts();
         facts.process_started(7, &"é".repeat(2000));
         assert_eq!(facts.processes()[&7].command, "é".repeat(KEPT_COMMAND));
-        facts.process_ended(7, 0);
+        facts.process_ended(7, 0, Vec::new());
         assert!(facts.processes().is_empty());
     }
 }

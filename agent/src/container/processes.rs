@@ -309,6 +309,10 @@ impl Processes {
         if state.denied.len() >= DENIED || !state.denied.insert((number, call)) {
             return;
         }
+        let name = calls::name(call).to_string();
+        let what = format!("system call {name}");
+        // It is logged with its process.
+        self.facts.count_refused("privileges", &what);
         let running = state.running.get(&number);
         let process = running.map_or_else(String::new, |it| format!(" {}", it.pid));
         let last = state.denied.len() == DENIED;
@@ -395,7 +399,9 @@ impl Processes {
             state: self.state_file.clone(),
             of: Some((self.own.clone(), number)),
         };
-        self.facts.process_ended(*pid, *status);
+        let calls = state.denied.iter().filter(|(of, _)| *of == number);
+        let calls = calls.map(|(_, call)| calls::name(*call).to_string());
+        self.facts.process_ended(*pid, *status, calls.collect());
         state.running.remove(&number);
         // The channel has no limit, and is closed only when the agent stops.
         let _ = self.reports.try_send(report);

@@ -4,7 +4,7 @@ use std::{path::PathBuf, sync::Arc};
 
 use softwarecontainer_network::Network;
 
-use super::config::GatewaysConfig;
+use super::{config::GatewaysConfig, refused::Refused};
 use crate::{
     host::{
         app_user::AppUser,
@@ -52,6 +52,8 @@ pub struct Target<'a> {
     pub helpers: HelperCgroups,
     /// The filters on system calls of processes.
     pub filters: &'a Filters,
+    /// Told what an app wanted and did not get.
+    pub refused: Refused,
     /// What the agent's configuration says to gateways.
     pub config: &'a GatewaysConfig,
 }

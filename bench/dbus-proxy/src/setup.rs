@@ -76,6 +76,7 @@ impl Setup {
             pending_calls: limits::PENDING_CALLS,
             spawn: Spawn::default(),
             restarted: Hook::default(),
+            refused: None,
         })
         .unwrap();
         let listener = Arc::new(UnixListener::bind(path("ours")).unwrap().into());

@@ -244,12 +244,22 @@ impl ManagerProxy {
     }
 
     /// A process that was started has ended; exitCode is its wait status (waitpid(2)).
-    /// details: "reason" s.
+    /// details: "reason" s (exit, signal, out-of-memory, system-call), "core" b, "system-
+    /// calls" as (those that were refused to it), "tasks-refused" b, "advice" s.
     ///
     /// # Errors
     /// [`Error`].
     pub fn receive_process_ended(&self) -> Result<Signals<crate::ProcessEndedStream>, Error> {
         Ok(Signals(wait(self.0.receive_process_ended())?))
+    }
+
+    /// An app wanted something that it did not get: the gateway that could allow it, what,
+    /// how often by now. Sent the first, second, fourth, eighth time and so on.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub fn receive_access_refused(&self) -> Result<Signals<crate::AccessRefusedStream>, Error> {
+        Ok(Signals(wait(self.0.receive_access_refused())?))
     }
 
     /// A container is in another state, and why.
@@ -424,6 +434,25 @@ impl ContainerProxy {
     /// [`Error`].
     pub fn names(&self) -> Result<Vec<crate::NamedHost>, Error> {
         Ok(wait(self.0.names())?)
+    }
+
+    /// What apps wanted and did not get, the last one first: gateway that could allow it,
+    /// what, how often, when last (microseconds since 1970).
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub fn refused(&self) -> Result<Vec<(String, String, u64, u64)>, Error> {
+        Ok(wait(self.0.refused())?)
+    }
+
+    /// The last processes that have ended, the latest at the end: process ID, command line,
+    /// and details as of ProcessEnded with "status" u (the wait status) and "time" t
+    /// (microseconds since 1970).
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub fn ended(&self) -> Result<Vec<(u32, String, OwnedDetails)>, Error> {
+        Ok(wait(self.0.ended())?)
     }
 
     /// What is in /gateways.

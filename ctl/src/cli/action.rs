@@ -39,6 +39,13 @@ pub enum Action {
         /// A JSON object a line.
         json: bool,
     },
+    /// What happens to one, and what it was refused.
+    Trace {
+        /// The container.
+        id: i32,
+        /// A JSON object a line.
+        json: bool,
+    },
     /// What they use, as often as this, or until the end.
     Top(Option<u32>),
     /// What is wrong.

@@ -164,6 +164,20 @@ pub(super) fn monitor(parser: &mut Parser) -> Result<Action, UsageError> {
     Ok(Action::Monitor { json })
 }
 
+/// `trace`.
+pub(super) fn trace(parser: &mut Parser) -> Result<Action, UsageError> {
+    let (mut id, mut json) = (None, false);
+    while let Some(argument) = parser.next()? {
+        match argument {
+            Long("json") => json = true,
+            Value(value) if id.is_none() => id = Some(value.parse()?),
+            other => return Err(other.unexpected().into()),
+        }
+    }
+    let id = id.ok_or_else(|| UsageError::missing("trace", "the ID of a container"))?;
+    Ok(Action::Trace { id, json })
+}
+
 /// `top`.
 pub(super) fn top(parser: &mut Parser) -> Result<Action, UsageError> {
     let mut rounds = None;

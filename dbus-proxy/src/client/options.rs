@@ -40,6 +40,29 @@ pub struct Options {
     pub spawn: Spawn,
     /// Called when the process was started again.
     pub restarted: Hook,
+    /// Told what was refused, instead of the log.
+    pub refused: Option<Refused>,
+}
+
+/// Somebody who is told what was refused.
+#[derive(Clone)]
+pub struct Refused(Arc<dyn Fn(&str) + Send + Sync>);
+
+impl Refused {
+    /// Calls `tell` with what an app or a service wanted, and why it was refused.
+    pub fn new(tell: impl Fn(&str) + Send + Sync + 'static) -> Self {
+        Self(Arc::new(tell))
+    }
+
+    pub(super) fn tell(&self, what: &str) {
+        (self.0)(what);
+    }
+}
+
+impl fmt::Debug for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Refused").finish_non_exhaustive()
+    }
 }
 
 /// Something to be called.

@@ -18,6 +18,7 @@ use super::{
 use crate::{
     control::{Bus, Event, Lines},
     error_chain::error_chain,
+    filter::refused,
     limits,
     log_rate::LogRate,
 };
@@ -216,6 +217,12 @@ impl Supervisor {
         }
         if let Some(Event::Anew(number)) = event {
             self.shared.lock().begun_anew(number);
+            return;
+        }
+        if let (Some(Event::Log(text)), Some(listener)) = (&event, &self.options.refused)
+            && let Some(what) = refused(text)
+        {
+            listener.tell(&printable(&what));
             return;
         }
         if let Some(Event::Error(text)) = &event {

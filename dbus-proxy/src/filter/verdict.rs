@@ -62,8 +62,22 @@ impl Refusal {
             Self::SerialInUse => "an unanswered call has the same serial",
             Self::TooManyCalls => "too many calls wait for their replies",
         };
-        format!("Refused {what}: {why}")
+        format!("{REFUSED}{what}: {why}")
     }
+}
+
+/// What texts about refused calls begin with.
+const REFUSED: &str = "Refused ";
+/// What texts about messages begin with that are dropped, as nobody waits for an answer.
+pub const DROPPED: &str = "Dropped ";
+
+/// What was refused, if that is what a text says that begins with the bus that it is about.
+#[must_use]
+pub fn refused(text: &str) -> Option<String> {
+    let (bus, text) = text.split_once(": ")?;
+    let what = text.strip_prefix(REFUSED);
+    let what = what.or_else(|| text.strip_prefix(DROPPED))?;
+    Some(format!("{bus}: {what}"))
 }
 
 /// Names a message for a person. Names and paths in it are valid, so they hold no control

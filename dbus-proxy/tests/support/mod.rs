@@ -126,6 +126,7 @@ impl Setup {
             pending_calls: limits::PENDING_CALLS,
             spawn: Spawn::default(),
             restarted: Hook::default(),
+            refused: None,
         };
         Self {
             proxy: Proxy::start(options).unwrap(),

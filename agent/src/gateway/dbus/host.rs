@@ -6,9 +6,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use softwarecontainer_capability::{Settings as _, gateway::dbus::DbusSettings};
 use softwarecontainer_dbus_proxy::{
     address::SocketAddress,
-    client::{BusAccess, Hook, Options, Spawn},
+    client::{BusAccess, Hook, Options, Refused, Spawn},
 };
 
 use super::super::{error::Cause, target::Target};
@@ -44,6 +45,7 @@ pub(super) fn options(target: &Target<'_>) -> Result<Options, Cause> {
         Ok(text) => SocketAddress::parse(&text).map_err(|e| Cause::Other(e.to_string()))?,
         Err(_) => SocketAddress::Path(SYSTEM_BUS.into()),
     };
+    let refused = target.refused.clone();
     let (helpers, watch) = (target.helpers.clone(), target.watch.clone());
     Ok(Options {
         program: install::program(PROGRAM, PROGRAM_VARIABLE),
@@ -59,6 +61,9 @@ pub(super) fn options(target: &Target<'_>) -> Result<Options, Cause> {
         spawn: Spawn::with(move |command| helpers.spawn(command)),
         // What is kept for the next agent is of the process that has ended.
         restarted: Hook::new(move || watch.tell()),
+        refused: Some(Refused::new(move |what| {
+            refused.tell(DbusSettings::ID, what)
+        })),
     })
 }
 

@@ -99,6 +99,13 @@ pub fn oom_kills(cgroups: &Cgroups) -> u64 {
     counter(&text.unwrap_or_default(), "oom_kill").unwrap_or(0)
 }
 
+/// How often a process could not be started in `cgroups` because there were too many.
+pub fn refused_tasks(cgroups: &Cgroups) -> u64 {
+    let events = place(cgroups, "pids").map(|(_, directory)| directory.join("pids.events"));
+    let text = events.and_then(|file| read(&file).ok());
+    counter(&text.unwrap_or_default(), "max").unwrap_or(0)
+}
+
 /// A value of a flat keyed file.
 fn counter(text: &str, key: &str) -> Option<u64> {
     text.lines().find_map(|line| {
