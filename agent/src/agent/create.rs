@@ -11,7 +11,7 @@ use crate::{
         facts::{Facts, Label},
         options::{self, ContainerOptions},
     },
-    host::kernel,
+    host::{kernel, sys::give_back_heap},
     runtime::unblock,
 };
 
@@ -136,7 +136,13 @@ async fn create(
     environment: BTreeMap<String, String>,
 ) -> Result<Container, AgentError> {
     let lacks = shared.kernel_lacks.clone();
-    let created = unblock(move || Container::create(shared, facts, &options, environment)).await;
+    let created = unblock(move || {
+        let created = Container::create(shared, facts, &options, environment);
+        // Most of what a start needs is not needed after it.
+        give_back_heap();
+        created
+    })
+    .await;
     created.map_err(|error| match kernel::explanation(&lacks) {
         Some(kernel) => AgentError::Create { error, kernel },
         None => error.into(),

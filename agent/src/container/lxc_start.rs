@@ -166,6 +166,8 @@ fn in_thread(start: &Start, path: &Path) -> Result<Baseline, StartError> {
         }
         _ => {}
     }
+    // The monitor is a copy of this process.
+    sys::give_back_heap();
     let (sender, receiver) = mpsc::channel();
     let (start, path) = (start.clone(), path.to_owned());
     thread::Builder::new()
