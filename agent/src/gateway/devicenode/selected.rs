@@ -96,12 +96,9 @@ fn node(entry: &Path, selector: &DeviceSelector, class: &Class<'_>) -> Option<Pa
     let on_seat = |wanted: &str| {
         let kind = if class.subsystem == "block" { 'b' } else { 'c' };
         let number = property("MAJOR").zip(property("MINOR"));
-        let file = number.map(|(major, minor)| format!("{UDEV}/{kind}{major}:{minor}"));
-        let known = file.and_then(|file| fs::read_to_string(file).ok());
-        let seat = known
-            .as_deref()
-            .and_then(|known| value(known, "E:", "ID_SEAT"));
-        seat.unwrap_or(FIRST_SEAT) == wanted
+        let name = number.map(|(major, minor)| format!("{kind}{major}:{minor}"));
+        name.and_then(|name| seat(Path::new(UDEV), &name))
+            .is_some_and(|seat| seat == wanted)
     };
     let linked = |name: &str| fs::canonicalize(class.link(name)).is_ok_and(|it| it == node);
     let selected = is(&selector.driver, &|driver| has_driver(&device, driver))
@@ -109,6 +106,19 @@ fn node(entry: &Path, selector: &DeviceSelector, class: &Class<'_>) -> Option<Pa
         && is(&selector.seat, &on_seat)
         && is(&selector.by_path, &linked);
     selected.then_some(node)
+}
+
+/// The seat of the device that udev knows by `name` in the directory `udev`. One that it has not
+/// gone through yet is on none: the kernel tells of it first, and it may turn out to be somebody
+/// else's. Without udev all are on the first seat.
+fn seat(udev: &Path, name: &str) -> Option<String> {
+    let known = match fs::read_to_string(udev.join(name)) {
+        Ok(known) => known,
+        Err(_) if udev.is_dir() => return None,
+        Err(_) => String::new(),
+    };
+    let seat = value(&known, "E:", "ID_SEAT").unwrap_or(FIRST_SEAT);
+    Some(seat.to_owned())
 }
 
 /// The value of `name` in lines such as `NAME=value`, each of which begins with `start`.
@@ -192,6 +202,19 @@ mod tests {
             assert!(nodes(&none).is_empty(), "{none}");
         }
         assert!(nodes(&selector("no-such-class")).is_empty());
+    }
+
+    #[test]
+    fn a_device_is_on_no_seat_until_udev_has_said_on_which() {
+        let udev = tempfile::tempdir().unwrap();
+        let of = |name: &str| seat(udev.path(), name);
+        assert_eq!(of("c13:64"), None);
+        fs::write(udev.path().join("c13:64"), "I:1\nE:ID_SEAT=seat1\n").unwrap();
+        fs::write(udev.path().join("c13:65"), "I:1\n").unwrap();
+        assert_eq!(of("c13:64").as_deref(), Some("seat1"));
+        assert_eq!(of("c13:65").as_deref(), Some(FIRST_SEAT));
+        let without = seat(&udev.path().join("no-udev"), "c13:64");
+        assert_eq!(without.as_deref(), Some(FIRST_SEAT));
     }
 
     #[test]
