@@ -31,6 +31,8 @@ esac
 # The guest's Debian release, and the one that its kernel is from. What is built in $build_release runs there and on later ones.
 release=${RELEASE:-$build_release}
 kernel_release=${KERNEL:-$release}
+# The release that the guest's LXC is from; an older one may run on the libraries of $release.
+lxc_release=${LXC:-$release}
 # linux-image-arm64 has the drivers of a desktop, too: vgem, vivid, uinput, snd-aloop.
 kernel_package=${KERNEL_PACKAGE:-$kernel_package}
 # Configuration of the agent that the kernel needs: 5.10 has no ID-mapped mounts, so no containers with user namespaces.
