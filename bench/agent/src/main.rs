@@ -2,16 +2,17 @@
 //! bare spawn, all in one run, so that ratios mean something on any machine. Prints JSON; times are
 //! in milliseconds.
 //!
-//! Usage: `softwarecontainer-bench [protections|growth|launches] AGENT INIT [ROUNDS]` with the two
-//! program files of a release build, as root. With `protections` it measures what the protections
-//! of a container cost, with `growth` what each container costs those that come after it, with
-//! `launches` what the D-Bus filter and network rules add to a launch, and starts and stops of the
-//! agent.
+//! Usage: `softwarecontainer-bench [MODE] AGENT INIT [ROUNDS]` with the two program files of a
+//! release build, as root. The mode `protections` measures what the protections of a container
+//! cost, `growth` what each container costs those that come after it, `launches` what the D-Bus
+//! filter and network rules add to a launch, and starts and stops of the agent, and `others` a
+//! launch beside bwrap and crun.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod client;
 mod growth;
 mod launches;
+mod others;
 mod protections;
 mod reference;
 mod statistics;
@@ -27,21 +28,20 @@ use statistics::{PAUSE, Times, milliseconds};
 use usage::Usage;
 use world::World;
 
+/// What is measured instead of the calls.
+const MODES: [&str; 4] = ["protections", "growth", "launches", "others"];
 /// How many containers exist at the same time in the last part.
 const MANY: usize = 50;
 
 fn main() {
     let arguments: Vec<String> = std::env::args().collect();
     let (mode, files) = match &arguments[1..] {
-        [mode, files @ ..] if ["protections", "growth", "launches"].contains(&mode.as_str()) => {
-            (mode.as_str(), files)
-        }
+        [mode, files @ ..] if MODES.contains(&mode.as_str()) => (mode.as_str(), files),
         files => ("", files),
     };
     let [agent, init, rest @ ..] = files else {
-        eprintln!(
-            "usage: softwarecontainer-bench [protections|growth|launches] AGENT INIT [ROUNDS]"
-        );
+        let modes = MODES.join("|");
+        eprintln!("usage: softwarecontainer-bench [{modes}] AGENT INIT [ROUNDS]");
         return;
     };
     let rounds = rest
@@ -55,6 +55,7 @@ fn main() {
             "protections" => protections::run((&agent, &init), rounds, &executor).await,
             "growth" => growth::run((&agent, &init), rounds, &executor).await,
             "launches" => launches::run((&agent, &init), rounds, &executor).await,
+            "others" => others::run((&agent, &init), rounds, &executor).await,
             _ => run(&agent, &init, rounds, &executor).await,
         }
     }));
