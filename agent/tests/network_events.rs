@@ -342,8 +342,35 @@ const ROUNDS: &str = "SOFTWARECONTAINER_TEST_NETWORK_CHANGES";
 
 #[test]
 fn a_hostile_administrator_does_not_win() {
+    let own = ["nft delete table ip softwarecontainer-BRIDGE"];
+    fight("", &own, Lab::host_state);
+}
+
+#[test]
+fn a_hostile_administrator_does_not_win_against_the_programs_of_iptables_either() {
+    let own = [
+        "iptables -F SC-FWD-BRIDGE",
+        "iptables -t nat -D POSTROUTING -j SC-NAT-BRIDGE",
+        "iptables -t nat -A POSTROUTING -j SC-NAT-BRIDGE",
+        "ip6tables -F",
+    ];
+    fight("firewall = iptables\n", &own, |lab| {
+        let rules = ["iptables-save", "ip6tables-save"].map(|save| lab.host.shell(save));
+        let rules = rules.iter().flat_map(|text| text.lines());
+        let rules: Vec<&str> = rules.filter(|line| line.contains("SC-")).collect();
+        assert!(rules.len() > 10, "{rules:?}");
+        let addresses = format!("-br -4 address show {}", lab.agent.bridge);
+        format!("{}\n{}", rules.join("\n"), lab.host.ip(&addresses))
+    });
+}
+
+/// Changes of the host's network in a loop, those of [`CHANGES`] and `own`, while apps of an agent
+/// with this configuration fetch; at the end everything is as before, as far as `state` tells.
+fn fight(config: &str, own: &[&'static str], state: fn(&Lab) -> String) {
     let changes = std::env::var(ROUNDS).map_or(50, |text| text.parse::<u64>().unwrap());
-    let lab = Lab::with(to_the_web());
+    let mut setup = to_the_web();
+    setup.config.push_str(config);
+    let lab = Lab::with(setup);
     let _echo = Echo::start(&lab.outside, PORT);
     // What belongs to others.
     lab.host.ip("link add other0 type bridge");
@@ -388,8 +415,7 @@ fn a_hostile_administrator_does_not_win() {
     };
     all_fetch();
     let state = || {
-        let state = lab.host_state();
-        let mut lines: Vec<String> = state.lines().map(str::to_owned).collect();
+        let mut lines: Vec<String> = state(&lab).lines().map(str::to_owned).collect();
         lines.sort();
         lines
     };
@@ -404,7 +430,11 @@ fn a_hostile_administrator_does_not_win() {
         let pick = |numbers: &mut Numbers, length: usize| {
             usize::try_from(numbers.below(u64::try_from(length).unwrap())).unwrap()
         };
-        let (_, commands, _) = CHANGES[pick(&mut numbers, CHANGES.len())];
+        let change = pick(&mut numbers, CHANGES.len() + own.len());
+        let commands = match CHANGES.get(change) {
+            Some((_, commands, _)) => commands,
+            None => &own[change - CHANGES.len()..][..1],
+        };
         let (id, _) = apps[pick(&mut numbers, apps.len())];
         let veth = format!("sc{id}-{}", lab.agent.bridge);
         for command in commands {
