@@ -5,13 +5,14 @@
 //! Usage: `softwarecontainer-bench [MODE] AGENT INIT [ROUNDS]` with the two program files of a
 //! release build, as root. The mode `protections` measures what the protections of a container
 //! cost, `growth` what each container costs those that come after it, `launches` what the D-Bus
-//! filter and network rules add to a launch, and starts and stops of the agent, and `others` a
-//! launch beside bwrap and crun.
+//! filter and network rules add to a launch, and starts and stops of the agent, `media` what screen
+//! and sound add to a launch (scripts/bench-media), and `others` a launch beside bwrap and crun.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod client;
 mod growth;
 mod launches;
+mod media;
 mod others;
 mod protections;
 mod reference;
@@ -29,7 +30,7 @@ use usage::Usage;
 use world::World;
 
 /// What is measured instead of the calls.
-const MODES: [&str; 4] = ["protections", "growth", "launches", "others"];
+const MODES: [&str; 5] = ["protections", "growth", "launches", "media", "others"];
 /// How many containers exist at the same time in the last part.
 const MANY: usize = 50;
 
@@ -55,6 +56,7 @@ fn main() {
             "protections" => protections::run((&agent, &init), rounds, &executor).await,
             "growth" => growth::run((&agent, &init), rounds, &executor).await,
             "launches" => launches::run((&agent, &init), rounds, &executor).await,
+            "media" => media::run((&agent, &init), rounds, &executor).await,
             "others" => others::run((&agent, &init), rounds, &executor).await,
             _ => run(&agent, &init, rounds, &executor).await,
         }

@@ -137,6 +137,9 @@ fn manifest() -> String {
             {"id": "env", "config": [{"name": "BENCH", "value": "1"}]},
             {"id": "file", "config": [{"path-host": "/etc/hosts", "path-container": "/mnt/hosts", "read-only": true}]},
         ]},
+        {"name": "bench.wayland", "gateways": [{"id": "wayland", "config": [{"enabled": true}]}]},
+        {"name": "bench.pipewire", "gateways": [{"id": "pipewire", "config": [{"playback": true}]}]},
+        {"name": "bench.pulseaudio", "gateways": [{"id": "pulseaudio", "config": [{"audio": true}]}]},
         {"name": "bench.dbus", "gateways": [
             {"id": "dbus", "config": [{
                 "dbus-gateway-config-session": [{"direction": "*", "interface": "*", "object-path": "*", "method": "*"}],
