@@ -15,10 +15,13 @@ use thiserror::Error;
 
 use super::{
     credentials::Credentials,
-    kernel_files::{is_harmless, is_kernels},
+    kernel_files::is_kernels,
     walk::{self, WalkError},
     writable_directories::WritableDirectories,
 };
+
+/// null(4).
+const NULL_DEVICE: u64 = libc::makedev(1, 3);
 
 /// An output file that cannot be used.
 #[derive(Debug, Error)]
@@ -50,7 +53,7 @@ enum Reason {
 }
 
 /// Opens `path` for writing as `caller` may: a regular file, created with mode 0644 or truncated,
-/// or a FIFO that has a reader; or `/dev/null` and its like.
+/// or a FIFO that has a reader; or null(4).
 ///
 /// The last component may not be a symbolic link, nor any other in a directory that apps can write
 /// to; a regular file may have no second name; another device, and what is the kernel's, is refused
@@ -123,7 +126,7 @@ fn open_here(path: &Path, writable: &WritableDirectories) -> Result<OwnedFd, Rea
 fn check_kind(stat: &Stat) -> Result<(), Reason> {
     match FileType::from_raw_mode(stat.st_mode) {
         FileType::RegularFile | FileType::Fifo => Ok(()),
-        FileType::CharacterDevice if is_harmless(stat.st_rdev) => Ok(()),
+        FileType::CharacterDevice if stat.st_rdev == NULL_DEVICE => Ok(()),
         FileType::Symlink => Err(Reason::Link),
         _ => Err(Reason::Kind),
     }

@@ -43,12 +43,14 @@ fn links_devices_and_directories_are_refused_and_left_alone() {
     assert!(refused(&hard, &writable).contains("hard links"));
     assert_eq!(fs::read(&victim).unwrap(), b"precious");
     let neither = "neither a regular file nor a FIFO";
-    assert!(refused(Path::new("/dev/tty"), &writable).contains(neither));
+    for device in ["/dev/zero", "/dev/tty"] {
+        assert!(refused(Path::new(device), &writable).contains(neither));
+    }
     assert!(refused(dir.path(), &writable).contains(neither));
 }
 
 #[test]
-fn nothing_is_written_to_the_kernel_and_what_goes_nowhere_may() {
+fn nothing_is_written_to_the_kernel_and_the_null_device_may_be() {
     let writable = WritableDirectories::default();
     for path in ["/proc/sys/kernel/core_pattern", "/sys/kernel/x"] {
         let said = refused(Path::new(path), &writable);
