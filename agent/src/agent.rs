@@ -27,7 +27,7 @@ use smol::{
 };
 use softwarecontainer_capability::{GatewayConfig, Store};
 
-pub use config::AgentConfig;
+pub use config::{AgentConfig, OnStop};
 pub use create::Creation;
 pub use diagnose::Finding;
 pub use error::{AgentError, PrepareError};

@@ -23,7 +23,7 @@ mod watchers;
 use std::sync::Arc;
 
 use smol::{Executor, channel::Receiver, stream::StreamExt as _};
-use zbus::{Connection, MessageStream};
+use zbus::{Connection, MessageStream, connection::Builder};
 
 use bound::Bound;
 use caller::Callers;
@@ -64,12 +64,6 @@ pub async fn serve(
     executor: Arc<Executor<'static>>,
     pending_calls: u32,
 ) -> zbus::Result<OnBus> {
-    let builder = if session {
-        zbus::connection::Builder::session()
-    } else {
-        let address = std::env::var("DBUS_SYSTEM_BUS_ADDRESS");
-        zbus::connection::Builder::address(address.as_deref().unwrap_or(SYSTEM_BUS))
-    };
     let desk = Desk {
         watchers: Arc::new(Watchers::new(agent.clone())),
         callers: Arc::new(Callers::new(pending_calls, agent.clone())),
@@ -80,7 +74,7 @@ pub async fn serve(
         desk: desk.clone(),
         executor: executor.clone(),
     };
-    let connection = builder
+    let connection = builder(session)
         .runtime(SmolRuntime(executor.clone()))
         .serve_at(PATH, interface)
         .serve_at(PATH, Served(Manager(desk.clone())))
@@ -95,7 +89,43 @@ pub async fn serve(
     })
 }
 
+/// The system or the session bus.
+fn builder(session: bool) -> Builder<'static> {
+    if session {
+        return Builder::session();
+    }
+    let address = std::env::var("DBUS_SYSTEM_BUS_ADDRESS");
+    Builder::address(address.as_deref().unwrap_or(SYSTEM_BUS))
+}
+
+/// Connects to the bus as a client.
+///
+/// # Errors
+/// zbus's.
+pub async fn connect(session: bool, executor: Arc<Executor<'static>>) -> zbus::Result<Connection> {
+    builder(session)
+        .runtime(SmolRuntime(executor))
+        .build()
+        .await
+}
+
+/// The unique name of the agent that is on the bus.
+pub async fn owner(connection: &Connection) -> Option<String> {
+    let reply = peers::ask(connection, "GetNameOwner", NAME).await;
+    reply.and_then(|reply| reply.body().deserialize()).ok()
+}
+
+/// The process that has this name.
+pub async fn process_of(connection: &Connection, name: &str) -> Option<u32> {
+    caller::ask(connection, name).await.process
+}
+
 impl OnBus {
+    /// The connection to the bus.
+    pub fn connection(&self) -> &Connection {
+        &self.connection
+    }
+
     /// Returns when the connection is closed or the bus has taken the name away. Until then, it
     /// hears who leaves the bus.
     pub async fn lost(&self) {

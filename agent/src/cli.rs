@@ -15,6 +15,7 @@ Runs apps in LXC containers for launchers that call it over D-Bus.
   -t, --timeout SECONDS            time before a container is stopped by force
   -b, --session-bus                use the D-Bus session bus, not the system bus
   -u, --user UID                   deprecated, has no effect
+      --replace                    have the agent that runs go over to this program file
   -h, --help                       show this and exit
   -V, --version                    show the version and exit
 
@@ -50,6 +51,8 @@ pub struct Options {
     pub session_bus: bool,
     /// Accepted for old unit files, without effect.
     pub user: Option<u32>,
+    /// Have the agent that runs go over to the program file that is there now.
+    pub replace: bool,
 }
 
 /// A command line that cannot be understood.
@@ -86,6 +89,7 @@ fn read(mut parser: Parser) -> Result<Invocation, lexopt::Error> {
             }
             Arg::Short('b') | Arg::Long("session-bus") => options.session_bus = true,
             Arg::Short('u') | Arg::Long("user") => options.user = Some(parser.value()?.parse()?),
+            Arg::Long("replace") => options.replace = true,
             Arg::Short('h') | Arg::Long("help") => return Ok(Invocation::Help),
             Arg::Short('V') | Arg::Long("version") => return Ok(Invocation::Version),
             other => return Err(other.unexpected()),
@@ -118,6 +122,7 @@ mod tests {
             timeout: Some(3),
             session_bus: true,
             user: Some(1000),
+            replace: false,
         });
         let short = run(&["-c", "/c", "-m/m", "-d", "/d", "-t3", "-b", "-u", "1000"]);
         let long = run(&[

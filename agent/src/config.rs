@@ -19,7 +19,7 @@ use softwarecontainer_capability::ManifestSource;
 use softwarecontainer_network::BridgeSettings;
 
 use crate::{
-    agent::AgentConfig,
+    agent::{AgentConfig, OnStop},
     cli::Options,
     container::ContainerConfig,
     gateway::SecurityContext,
@@ -230,6 +230,11 @@ impl Config {
         reader.absolute_paths("launcher-write-paths", &mut config.launcher_write_paths)?;
         reader.users("administrators", &mut config.agent.administrators)?;
         reader.bool("destroy-when-ended", &mut config.agent.destroy_when_ended)?;
+        reader.choice(
+            "on-stop",
+            &mut config.agent.on_stop,
+            &[("destroy", OnStop::Destroy), ("keep", OnStop::Keep)],
+        )?;
         reader.bool(
             "reclaim-when-suspended",
             &mut container.reclaim_when_suspended,

@@ -1,29 +1,21 @@
 //! The agent as a process: start, readiness, watchdog, clean stop.
 
+mod end;
 mod prepare;
+pub mod replace;
 mod watchdog;
 
-use std::{
-    io,
-    os::fd::{AsFd as _, OwnedFd},
-    path::PathBuf,
-    sync::Arc,
-    time::Duration,
-};
+use std::{io, path::PathBuf, sync::Arc, time::Duration};
 
-use nix::sys::{
-    signal::{SigSet, Signal},
-    signalfd::{SfdFlags, SignalFd},
-    stat::{Mode, umask},
-};
+use nix::sys::stat::{Mode, umask};
 use sd_notify::NotifyState;
-use smol::{Async, Executor, Timer};
+use smol::{Executor, Timer};
 use softwarecontainer_capability::{ManifestError, Store};
 use softwarecontainer_lxc as lxc;
 use thiserror::Error;
 
 use crate::{
-    agent::Agent,
+    agent::{Agent, OnStop},
     bus,
     config::Config,
     error_chain::Chain,
@@ -34,6 +26,8 @@ use crate::{
     },
     runtime::unblock,
 };
+pub use end::{End, REPLACE};
+use end::{StopSignals, stops_for_good};
 use prepare::prepare;
 
 /// LXC's containers if liblxc does not say where.
@@ -77,16 +71,16 @@ impl From<zbus::Error> for DaemonError {
     }
 }
 
-/// Runs the agent until SIGTERM or SIGINT; every container is destroyed then. What `store` has of
-/// an agent that was killed goes on.
+/// Runs the agent until SIGTERM or SIGINT; every container is destroyed then, or left to the next
+/// agent. What `store` has of an earlier agent goes on.
 ///
 /// # Errors
-/// [`DaemonError`]; containers are destroyed then, too.
-pub fn run(config: Config, store: DescriptorStore) -> Result<(), DaemonError> {
+/// [`DaemonError`]; the same becomes of containers then.
+pub fn run(config: Config, store: DescriptorStore) -> Result<End, DaemonError> {
     // Containers inherit it, and their users must get at what is made for them.
     umask(Mode::S_IWGRP | Mode::S_IWOTH);
     // Blocked before any thread starts, so that the signals reach no other.
-    let signals = stop_signals().map_err(DaemonError::System)?;
+    let signals = StopSignals::block().map_err(DaemonError::System)?;
     let manifests = Store::load_within(
         &config.manifests,
         &config.default_manifests,
@@ -105,13 +99,14 @@ pub fn run(config: Config, store: DescriptorStore) -> Result<(), DaemonError> {
 async fn serve(
     config: Config,
     (manifests, store): (Store, DescriptorStore),
-    signals: OwnedFd,
+    signals: StopSignals,
     executor: Arc<Executor<'static>>,
-) -> Result<(), DaemonError> {
+) -> Result<End, DaemonError> {
     let (reports, ended) = smol::channel::unbounded();
     let (sender, events) = smol::channel::unbounded();
     let agent = Arc::new(Agent::new(manifests, config.agent.clone()));
     let log_refused = config.bridge.log_refused;
+    let (on_stop, can_keep) = (config.agent.on_stop, store.is_there());
     let (session, pending_calls) = (config.use_session_bus, config.pending_calls);
     if store.is_empty() {
         agent.settle();
@@ -152,17 +147,37 @@ async fn serve(
         on_bus.lost().await;
         Err(DaemonError::BusLost)
     };
-    let result = smol::future::or(stop_requested(signals), lost).await;
+    let requested = async {
+        signals
+            .requested(can_keep)
+            .await
+            .map_err(DaemonError::System)
+    };
+    let result = smol::future::or(requested, lost).await;
     agent.begin_stop();
-    watchdog::notify(NotifyState::Stopping);
+    let on_stop = match result {
+        // It does not stop, but starts again.
+        Ok(End::Replace) => OnStop::Keep,
+        _ => {
+            let keeps = can_keep && on_stop == OnStop::Keep;
+            let keeps = keeps && !stops_for_good(session, on_bus.connection()).await;
+            watchdog::notify(NotifyState::Stopping);
+            if keeps { OnStop::Keep } else { OnStop::Destroy }
+        }
+    };
     // What it makes, such as the bridge, is undone below. Whatever it has not come to when it takes
     // too long is left to the next agent.
     smol::future::or(preparing, after(PREPARE_LIMIT)).await;
-    agent.destroy_all().await;
+    let any_left = agent.end_all(on_stop).await;
     // Whatever could end has ended. What the bus does not take in time is left to the next agent.
     ended.close();
     smol::future::or(telling, after(TELL_LIMIT)).await;
-    agent.leave_host().await;
+    if any_left {
+        // What containers use that go on is not undone by anybody.
+        std::mem::forget(agent.clone());
+    } else {
+        agent.leave_host().await;
+    }
     drop((told, feeding, followed, logged, own));
     result
 }
@@ -206,18 +221,4 @@ impl Own {
             .map(|it| it.path().to_owned())
             .collect()
     }
-}
-
-fn stop_signals() -> io::Result<OwnedFd> {
-    let set = SigSet::from_iter([Signal::SIGTERM, Signal::SIGINT]);
-    set.thread_block()?;
-    let signals = SignalFd::with_flags(&set, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)?;
-    signals.as_fd().try_clone_to_owned()
-}
-
-async fn stop_requested(signals: OwnedFd) -> Result<(), DaemonError> {
-    let signals = Async::new_nonblocking(signals).map_err(DaemonError::System)?;
-    signals.readable().await.map_err(DaemonError::System)?;
-    log::info!("stopping");
-    Ok(())
 }

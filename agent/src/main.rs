@@ -6,7 +6,7 @@ use softwarecontainer_agent::{
     cli::{self, Invocation},
     config::Config,
     container::host_ipc,
-    daemon,
+    daemon::{self, End, replace},
     error_chain::Chain,
     host::{descriptor_store::DescriptorStore, sys, user_namespace},
     logging,
@@ -39,10 +39,17 @@ fn main() -> ExitCode {
     for notice in notices {
         log::warn!("{notice}");
     }
+    if options.replace {
+        return match replace::replace(config.use_session_bus) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => fail(&error),
+        };
+    }
     user_namespace::hide_helper();
     sys::share_one_heap();
     match daemon::run(config, store) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(End::Stop) => ExitCode::SUCCESS,
+        Ok(End::Replace) => ExitCode::from(daemon::REPLACE),
         Err(error) => fail(&error),
     }
 }

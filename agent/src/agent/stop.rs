@@ -1,9 +1,12 @@
 //! The agent's end: no further calls, those under way come to theirs, and every container goes.
 
-use std::collections::BTreeSet;
+use std::{
+    collections::BTreeSet,
+    sync::atomic::{AtomicBool, Ordering},
+};
 
-use super::Agent;
-use crate::{container::Reason, error_chain::Chain};
+use super::{Agent, Locked, OnStop};
+use crate::{container::Reason, error_chain::Chain, runtime::unblock};
 
 impl Agent {
     /// Refuses calls from now on.
@@ -11,9 +14,11 @@ impl Agent {
         self.stop.begin();
     }
 
-    /// Destroys every container, all at the same time, and those that are still being created when
-    /// they are; for the agent's end, after [`Self::begin_stop`].
-    pub async fn destroy_all(&self) {
+    /// Destroys every container, or leaves those that it can to the next agent, all at the same
+    /// time, and those that are still being created when they are; for the agent's end, after
+    /// [`Self::begin_stop`]. Whether any was left: then nothing that they use must go.
+    pub async fn end_all(&self, on_stop: OnStop) -> bool {
+        let left = AtomicBool::new(false);
         let executor = smol::Executor::new();
         executor
             .run(async {
@@ -23,8 +28,11 @@ impl Agent {
                 loop {
                     for (id, locked) in self.all() {
                         if seen.insert(id) {
+                            let left = &left;
                             tasks.push(executor.spawn(async move {
-                                if let Err(error) =
+                                if on_stop == OnStop::Keep && leave(locked.clone()).await {
+                                    left.store(true, Ordering::Relaxed);
+                                } else if let Err(error) =
                                     self.remove(id, locked, Reason::AgentStops).await
                                 {
                                     log::error!("destroying container {id}: {}", Chain(&error));
@@ -42,9 +50,25 @@ impl Agent {
                 }
             })
             .await;
+        left.load(Ordering::Relaxed)
     }
 
     fn is_creating(&self) -> bool {
         self.slots().values().any(|slot| slot.container.is_none())
     }
+}
+
+/// Leaves a container to the next agent, after the call on it that is under way; false if that
+/// could not go on with it.
+async fn leave(locked: Locked) -> bool {
+    let mut guard = locked.lock_arc().await;
+    unblock(move || {
+        let is_left = guard.as_mut().is_some_and(|container| container.leave());
+        if is_left && let Some(container) = guard.take() {
+            // Nothing of it is undone.
+            std::mem::forget(container);
+        }
+        is_left
+    })
+    .await
 }

@@ -76,7 +76,7 @@ const ALL_KEYS: &str = "use-session-bus = true\nshutdown-timeout = 5\nshared-mou
          create-bridge = false\nbridge-device = br-sc\nbridge-ip = 172.16.5.1\nbridge-netmask = 255.255.0.0\n\
          bridge-netmask-bitlength = 16\nbridge-netaddr = 172.16.0.0\nbridge-ip6 = fd00:3::1/64\nbridge-ip-candidates = 10.1.1.1\nhost-ports = 53;123\nlog-refused = true\nfirewall = nf_tables\nconnection-rate = 30\nconnection-burst = 300\nlxc-path = /var/lib/x\nwayland-socket = /run/w/display\nwayland-display.rear = /run/rear/w\npulse-zone.rear = /run/rear/p\npipewire-zone.Front-1 = /run/front/pw\nwayland-security-context = required\npulse-socket = /run/p/native\npipewire-socket = /run/p/pipewire-0\nuser-namespace = required\n\
          seccomp-profile = /s.profile\nseccomp-calls = /s.calls\nlandlock = off\napparmor-profile = my-app\nallowed-host-paths = /opt/apps;/run/user\n\
-         launcher-read-paths = /usr/share/fonts\nlauncher-write-paths = /var/cache/x;/srv\nadministrators = root;1234\ndestroy-when-ended = true\nreclaim-when-suspended = true\nmasked-paths = /proc/keys;/sys/kernel\nhost-files = /etc/hosts;/etc/ssl\nmax-containers = 8\nmax-processes = 100\nmax-open-files = 256\nmax-memory-share = 20\noom-score-adjust = 300\noom-group = false\n\
+         launcher-read-paths = /usr/share/fonts\nlauncher-write-paths = /var/cache/x;/srv\nadministrators = root;1234\ndestroy-when-ended = true\non-stop = keep\nreclaim-when-suspended = true\nmasked-paths = /proc/keys;/sys/kernel\nhost-files = /etc/hosts;/etc/ssl\nmax-containers = 8\nmax-processes = 100\nmax-open-files = 256\nmax-memory-share = 20\noom-score-adjust = 300\noom-group = false\n\
          total-memory = 60\ntotal-processes = 40\ntotal-cpu = 70\ncpu-weight = 20\nio-weight = 50\ncpuset = 1-2\n\
          max-environment-size = 4096\nmax-command-length = 2048\nmax-manifest-size = 65536\nmax-pending-calls = 16\nmax-connections = 500\nmax-bus-connections = 20\nmax-bus-calls = 99\n\
          root-tree-size = 2000000\nmax-root-tree-size = 3000000000000\ndev-size = 70000\n\
@@ -145,6 +145,7 @@ fn every_key_is_read() {
         agent: AgentConfig {
             administrators: vec![0, 1234],
             destroy_when_ended: true,
+            on_stop: OnStop::Keep,
             containers: 8,
             options_length: 2048,
             largest_root_tree: 3_000_000_000_000,

@@ -220,6 +220,13 @@ impl Container {
         self.save();
     }
 
+    /// Leaves it to the next agent; false if that could not go on with it. Where it is left, it
+    /// must not be dropped.
+    pub fn leave(&mut self) -> bool {
+        self.save();
+        self.is_kept && self.state_file.record().is_some()
+    }
+
     /// Nobody goes on with it any more.
     pub(super) fn give_up(&mut self) {
         self.state_file.set_record(None);

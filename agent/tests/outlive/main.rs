@@ -5,6 +5,7 @@
 mod buses;
 mod dbus;
 mod host_ipc;
+mod stop;
 #[path = "../support/mod.rs"]
 mod support;
 
