@@ -6,7 +6,7 @@ mod support;
 use std::{
     io::{BufRead as _, BufReader, Read as _},
     path::{Path, PathBuf},
-    process::{Child, Command, Output, Stdio},
+    process::{Child, ChildStderr, Command, Output, Stdio},
 };
 
 use support::{Setup, TestAgent, signal, wait_until};
@@ -60,24 +60,20 @@ impl Launcher<'_> {
         (status.code(), text(stdout), text(stderr))
     }
 
-    /// Starts an app that says so and sleeps.
-    fn start(&self) -> Child {
-        let mut child = self
-            .command(&["sh", "-c", "echo runs; exec sleep 1000"])
-            .spawn()
-            .unwrap();
+    /// Starts an app that sleeps; what the launcher says from then on.
+    fn start(&self) -> (Child, BufReader<ChildStderr>) {
+        let mut child = self.command(&["sleep", "1000"]).spawn().unwrap();
+        let mut said = BufReader::new(child.stderr.take().unwrap());
         let mut line = String::new();
-        let output = child.stdout.as_mut().unwrap();
-        BufReader::new(output).read_line(&mut line).unwrap();
-        assert_eq!(line, "runs\n");
-        child
+        said.read_line(&mut line).unwrap();
+        assert!(line.starts_with("org.example.App: process "), "{line}");
+        (child, said)
     }
 }
 
-fn end(mut child: Child) -> (Option<i32>, String) {
+fn end((mut child, mut rest): (Child, BufReader<ChildStderr>)) -> (Option<i32>, String) {
     let mut said = String::new();
-    let complaints = child.stderr.as_mut().unwrap();
-    complaints.read_to_string(&mut said).unwrap();
+    rest.read_to_string(&mut said).unwrap();
     (child.wait().unwrap().code(), said)
 }
 
@@ -114,14 +110,14 @@ fn copes(program: &Path) {
         "{said}"
     );
 
-    let child = launcher.start();
-    signal(child.id(), "TERM");
-    let (status, said) = end(child);
+    let started = launcher.start();
+    signal(started.0.id(), "TERM");
+    let (status, said) = end(started);
     assert_eq!(status, Some(SIGNALLED + 15), "{said}");
     wait_until("the container is gone", || is_empty(&agent));
 
     // Whoever kills the launcher leaves nothing.
-    let mut child = launcher.start();
+    let (mut child, _said) = launcher.start();
     child.kill().unwrap();
     child.wait().unwrap();
     wait_until("the container is gone", || is_empty(&agent));
@@ -129,10 +125,10 @@ fn copes(program: &Path) {
     let (status, _, said) = launcher.run(&["no-such-program"]);
     assert_eq!(status, Some(127), "{said}");
 
-    let child = launcher.start();
+    let started = launcher.start();
     agent.kill();
     agent.start_agent();
-    let (status, said) = end(child);
+    let (status, said) = end(started);
     assert_eq!(status, Some(SIGNALLED + 9), "{said}");
     assert!(said.contains("the agent is gone"), "{said}");
     wait_until("nothing is left", || is_empty(&agent));
@@ -141,6 +137,20 @@ fn copes(program: &Path) {
 #[test]
 fn one_in_python_copes_with_everything() {
     copes(&examples().join("python/launch.py"));
+}
+
+#[test]
+fn one_with_qt_copes_with_everything() {
+    let directory = tempfile::tempdir().unwrap();
+    let compiled = Command::new("make")
+        .arg("-C")
+        .arg(examples().join("qt"))
+        .arg(format!("BUILD={}", directory.path().display()))
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&compiled.stderr);
+    assert!(compiled.status.success(), "{said}");
+    copes(&directory.path().join("launch"));
 }
 
 #[test]

@@ -172,6 +172,8 @@ static int execute(struct launcher *self, char **command, sd_bus_error *error)
     if (r >= 0)
         r = sd_bus_message_read(reply, "u", &self->process);
     self->started = r >= 0;
+    if (self->started)
+        fprintf(stderr, "%s: process %u in container %d\n", self->app, self->process, self->container);
     sd_bus_message_unref(reply);
     sd_bus_message_unref(call);
     return r;

@@ -50,6 +50,7 @@ class Launcher:
         streams = {number: descriptors.append(number) for number in (1, 2)}
         arguments = GLib.Variant("(iasa{uh}a{sv})", (self.container, command, streams, {}))
         self.process, _ = self.call("ExecuteWithFds", arguments, descriptors)
+        print(f"{self.app}: process {self.process} in container {self.container}", file=sys.stderr)
 
     def on_end(self, _bus, _sender, _path, _interface, _member, arguments):
         container, process, status, details = arguments.unpack()
