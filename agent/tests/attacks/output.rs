@@ -92,7 +92,7 @@ fn a_device_as_output_file_is_refused() {
     let attack = Attack::new();
     refused(
         &attack,
-        Path::new("/dev/full"),
+        Path::new("/dev/kmsg"),
         "neither a regular file nor a FIFO",
     );
 }
