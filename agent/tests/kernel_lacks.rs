@@ -81,3 +81,60 @@ fn what_the_kernel_has_is_not_said_to_be_missing() {
         assert!(!is_set, "{option}: {}", agent.log());
     }
 }
+
+#[test]
+fn without_mount_setattr_what_is_mounted_is_as_restricted() {
+    let agent = TestAgent::with(&Setup {
+        // As on Linux 5.10: without ID-mapped mounts, too.
+        before: Some(without_system_call(libc::SYS_mount_setattr)),
+        config: "user-namespace = off".to_owned(),
+        ..Setup::default()
+    });
+    let host = tempfile::TempDir::new().unwrap();
+    std::fs::write(host.path().join("file"), "seen").unwrap();
+    let directory = host.path().to_str().unwrap();
+    let file = format!("{directory}/file");
+    let id = agent.create();
+    for (what, place, read_only) in [
+        (directory, "/read", true),
+        (directory, "/write", false),
+        (&file, "/file", true),
+    ] {
+        agent
+            .client()
+            .bind_mount(id, what, place, read_only)
+            .unwrap();
+    }
+    let mounts = agent.shell_ok(id, "cat /proc/self/mountinfo");
+    // proc_pid_mountinfo(5): the fifth field is the place, the sixth has the mount's own flags.
+    let has = |place: &str, flag: &str| {
+        let lines = mounts
+            .lines()
+            .map(|line| line.split(' ').collect::<Vec<_>>());
+        let mut there = lines.filter(|fields| fields[4] == place);
+        there.next().unwrap()[5].split(',').any(|word| word == flag)
+    };
+    for (place, flag) in [
+        ("/read", "ro"),
+        ("/read", "nosuid"),
+        ("/read", "nodev"),
+        ("/write", "rw"),
+        ("/write", "nosuid"),
+        ("/write", "nodev"),
+        ("/file", "ro"),
+        ("/file", "nosuid"),
+    ] {
+        assert!(has(place, flag), "{place} is not {flag}: {mounts}");
+    }
+    assert_eq!(
+        agent.shell_ok(id, "cat /file; echo more > /write/new"),
+        "seen"
+    );
+    assert!(host.path().join("new").exists());
+    // None of the namespaces that this took is left, nor a mount in them.
+    assert!(
+        !std::fs::read_to_string("/proc/self/mountinfo")
+            .unwrap()
+            .contains(directory)
+    );
+}

@@ -84,7 +84,7 @@ impl HostIpc {
         let (ours, theirs) = sockets()?;
         let link = InitLink::new(ours, processes, first, executor)?;
         // Attached nowhere: it goes with the last process that executes the program.
-        let own = DetachedMount::of(Path::new("/proc/self/exe")).map_err(io::Error::other)?;
+        let mut own = DetachedMount::of(Path::new("/proc/self/exe")).map_err(io::Error::other)?;
         own.make_read_only().map_err(io::Error::other)?;
         let mut helper = Command::new(format!("/proc/self/fd/{}", own.as_fd().as_raw_fd()))
             .arg(HELPER)

@@ -14,7 +14,10 @@ use rustix::{
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use self::restrict::{Flag, restricted};
 use super::{mountinfo, sys};
+
+mod restrict;
 
 /// A failed mount operation: what was attempted, on what, and why.
 #[derive(Debug, Error)]
@@ -98,11 +101,12 @@ impl DetachedMount {
         let tree = rustix::mount::open_tree(file, c"", flags).map_err(error)?;
         let stat = rustix::fs::fstat(&tree).map_err(error)?;
         let directory = rustix::fs::FileType::from_raw_mode(stat.st_mode).is_dir();
-        let mut attributes = libc::MOUNT_ATTR_NOSUID;
-        if directory {
-            attributes |= libc::MOUNT_ATTR_NODEV;
-        }
-        sys::mount_setattr(tree.as_fd(), attributes, None)
+        let flags: &[_] = if directory {
+            &[Flag::NoSetUserId, Flag::NoDevices]
+        } else {
+            &[Flag::NoSetUserId]
+        };
+        let tree = restricted(tree, flags, directory)
             .map_err(|e| MountError::new("restrict the mount of", name, e))?;
         Ok(Self {
             tree,
@@ -139,9 +143,13 @@ impl DetachedMount {
     ///
     /// # Errors
     /// [`MountError`].
-    pub fn make_read_only(&self) -> Result<(), MountError> {
-        sys::mount_setattr(self.tree.as_fd(), libc::MOUNT_ATTR_RDONLY, None)
-            .map_err(|e| MountError::new("make read-only the mount of", &self.source, e))
+    pub fn make_read_only(&mut self) -> Result<(), MountError> {
+        self.tree = self
+            .tree
+            .try_clone()
+            .and_then(|tree| restricted(tree, &[Flag::ReadOnly], self.directory))
+            .map_err(|e| MountError::new("make read-only the mount of", &self.source, e))?;
+        Ok(())
     }
 
     /// Shows its files with the owners that `namespace` maps theirs to.

@@ -73,7 +73,7 @@ impl Mounts<'_> {
         at: &Path,
         read_only: bool,
     ) -> Result<Bound, BindError> {
-        let mount = DetachedMount::of_file(source.as_fd(), source.name())?;
+        let mut mount = DetachedMount::of_file(source.as_fd(), source.name())?;
         if read_only {
             mount.make_read_only()?;
         }

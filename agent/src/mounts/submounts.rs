@@ -254,7 +254,7 @@ impl Tree {
         source: &HostSource,
         path: &Path,
     ) -> Result<(Attached, Option<u32>), BindError> {
-        let mount = DetachedMount::of_file(source.as_fd(), source.name())?;
+        let mut mount = DetachedMount::of_file(source.as_fd(), source.name())?;
         if self.read_only {
             mount.make_read_only()?;
         }
