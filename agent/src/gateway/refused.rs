@@ -4,6 +4,7 @@ use std::{fmt, sync::Arc};
 
 /// Somebody who is told what an app wanted and did not get.
 #[derive(Clone)]
+#[allow(dead_code, reason = "in a build without any gateway")]
 pub struct Refused(Arc<Tell>);
 
 type Tell = dyn Fn(&'static str, &str) + Send + Sync;
@@ -15,6 +16,7 @@ impl Refused {
     }
 
     /// Gateway `gateway` has refused it.
+    #[allow(dead_code, reason = "in a build without any gateway")]
     pub(super) fn tell(&self, gateway: &'static str, what: &str) {
         (self.0)(gateway, what);
     }
