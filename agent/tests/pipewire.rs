@@ -118,8 +118,10 @@ fn each_medium_is_allowed_on_its_own() {
     assert_eq!(seen(&agent, capture), ["microphone"]);
     assert_eq!(seen(&agent, camera), ["camera"]);
     let microphone = "{ target.object = microphone }";
-    let heard = recorded(&agent, capture, microphone);
-    assert!(hears(&heard, MICROPHONE), "{}", pipewire.log());
+    // On a busy machine the source may run out of buffers.
+    wait_until("the microphone is heard", || {
+        hears(&recorded(&agent, capture, microphone), MICROPHONE)
+    });
     for id in [playback, camera] {
         for properties in ["{}", microphone] {
             assert!(!hears(&recorded(&agent, id, properties), MICROPHONE));
