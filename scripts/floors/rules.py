@@ -52,6 +52,14 @@ def broken_floors(root, arrows, members):
                 yield arrow, f"{FLOORS[RANK[upper]][0]} is below {FLOORS[RANK[lower]][0]}"
 
 
+def forbidden_crates(dependencies, packages):
+    """Members whose manifests name a member that they may not use; `packages` has members by name."""
+    for member, wanted in sorted(dependencies.items()):
+        for other in sorted(packages[name] for name in wanted & packages.keys()):
+            if other not in CRATES.get(member, ()):
+                yield member, other
+
+
 def crate_of(root, file, members):
     """The member of the workspace that a file belongs to."""
     path = file.relative_to(root).as_posix()

@@ -198,7 +198,10 @@ class Reader:
                 if self.peek() == "as":
                     name = self.peek(1)
                     self.at += 2
-                module.imports[(name, line) if name == "_" else name] = (path, line, public)
+                # Variants for features and functions beside types share a name.
+                is_other = module.imports.get(name, (path,))[0] != path
+                key = (name, line) if name == "_" or is_other else name
+                module.imports[key] = (path, line, public)
                 return
 
 

@@ -136,6 +136,42 @@ class Planted(unittest.TestCase):
         self.assertEqual(status, 1)
         self.assertIn(f"{place}: arrow up to lxc/src", output)
 
+    def test_an_arrow_up_is_found_however_it_is_written(self):
+        for line in (
+            "use self::super::super::container::Execution as _;",
+            "pub use crate::container::Execution;",
+            "pub(crate) use crate::container::*;",
+            "fn f() { self::super::super::container::planted() }",
+        ):
+            with self.subTest(line):
+                file = self.root / "agent/src/host/sys.rs"
+                before = file.read_text()
+                place = self.plant("agent/src/host/sys.rs", line)
+                status, output = self.check()
+                file.write_text(before)
+                self.assertEqual(status, 1)
+                self.assertIn(f"{place}: arrow up to agent/src/container", output)
+
+    def test_two_imports_of_one_name_are_both_seen(self):
+        file = "agent/src/host/sys.rs"
+        place = self.plant(file, "use crate::container::planted as name;")
+        self.plant(file, "use crate::host::planted as name;")
+        self.assertIn(f"{place}: arrow up to agent/src/container", self.check()[1])
+
+    def test_a_manifest_that_names_a_crate_it_may_not_is_found(self):
+        for line in (
+            "softwarecontainer-lxc.workspace = true",
+            'elx = { package = "softwarecontainer-lxc", path = "../lxc" }',
+        ):
+            with self.subTest(line):
+                file = self.root / "capability/Cargo.toml"
+                before = file.read_text()
+                file.write_text(before.replace("[dependencies]\n", f"[dependencies]\n{line}\n"))
+                status, output = self.check()
+                file.write_text(before)
+                self.assertEqual(status, 1)
+                self.assertIn("capability/Cargo.toml: capability may not use lxc", output)
+
     def test_a_circle_is_found(self):
         places = [
             self.plant("agent/src/keyfile.rs", "fn a() { crate::command_line::planted() }"),

@@ -23,9 +23,12 @@ class Workspace:
         self.root = root
         # Library by its name in Rust → root module; every root module → folder of its package.
         self.libraries, self.roots = {}, []
+        # Member → packages that its manifest names for its programs and its build script; name of a package → member.
+        self.dependencies, self.packages = {}, {}
         # The modules that passed the last path on by `use`.
         self.passed = []
         manifest = tomllib.loads((root / "Cargo.toml").read_text(encoding="utf-8"))
+        self.shared = manifest["workspace"].get("dependencies", {})
         for member in manifest["workspace"]["members"]:
             self.package(member)
 
@@ -33,6 +36,8 @@ class Workspace:
         folder = self.root / member
         manifest = tomllib.loads((folder / "Cargo.toml").read_text(encoding="utf-8"))
         name = manifest["package"]["name"].replace("-", "_")
+        self.packages[manifest["package"]["name"]] = member
+        self.dependencies[member] = packages(manifest, self.shared)
         library = folder / manifest.get("lib", {}).get("path", "src/lib.rs")
         programs = [folder / "src/main.rs", *sorted(folder.glob("src/bin/*.rs"))]
         programs += [folder / each["path"] for each in manifest.get("bin", []) if "path" in each]
@@ -101,11 +106,9 @@ class Workspace:
             while module.parent is not None:
                 module = module.parent
             return module, rest
-        if first == "self":
-            return module, rest
-        if first == "super":
-            module = module.parent
-            while rest and rest[0] == "super":
+        if first in ("self", "super"):
+            module = module if first == "self" else module.parent
+            while module and rest and rest[0] == "super":
                 module, rest = module.parent, rest[1:]
             return module and (module, rest)
         if first in module.children:
@@ -118,12 +121,12 @@ class Workspace:
             return self.libraries[first], rest
         return None
 
-    def arrows(self):
-        """Every arrow between two files."""
+    def arrows(self, passed_on=False):
+        """Every arrow between two files; with `passed_on` also those of names that are only passed on."""
         found = set()
         for _, root in self.roots:
             for module in modules(root):
-                for path, line in self.references(module):
+                for path, line in self.references(module, passed_on):
                     start = self.start(module, path)
                     if start is None:
                         continue
@@ -141,17 +144,30 @@ class Workspace:
             first.setdefault((arrow.source, arrow.target), arrow)
         return sorted(first.values())
 
-    def references(self, module):
+    def references(self, module, passed_on):
         """Paths that a module uses. What a facade passes on is used by who comes for it."""
         yield from module.paths
         for name, (path, line, public) in module.imports.items():
-            if not public:
+            if not public or passed_on:
                 yield path, line
             elif name in module.idents:
                 yield path, module.idents[name]
         for path, line, public in module.globs:
-            if not public:
+            if not public or passed_on:
                 yield [*path, "*"], line
+
+
+def packages(manifest, shared):
+    """The packages that a manifest names, but for those of tests; `shared` has what the workspace says of them."""
+    tables = [manifest, *manifest.get("target", {}).values()]
+    found = set()
+    for table in tables:
+        for kind in ("dependencies", "build-dependencies"):
+            for name, wanted in table.get(kind, {}).items():
+                if isinstance(wanted, dict) and wanted.get("workspace"):
+                    wanted = shared.get(name)
+                found.add(wanted.get("package", name) if isinstance(wanted, dict) else name)
+    return found
 
 
 def modules(root):
